@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The search index: an LMDB environment that can be rebuilt from the records at any
+ * time. Threads: one writer at a time (the committer, after wc_records_commit), any
+ * number of searches.
+ */
+#ifndef WHOCAN_DAEMON_INDEX_H
+#define WHOCAN_DAEMON_INDEX_H
+
+#include "daemon/people.h"
+#include "daemon/records.h"
+
+struct wc_index;
+
+/*
+ * Open the index of state_dir. When it is missing, of another format or analyser
+ * version, or was left unclean by a power cut, it is rebuilt; `progress` (may be NULL)
+ * is called now and then with done and total.
+ */
+typedef void (*wc_index_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+int wc_index_open(struct wc_index **out, const char *state_dir,
+                  struct wc_records *records,
+                  const char *const *languages, /* Snowball names, NULL-terminated:
+                                                   "english", "norwegian" */
+                  wc_index_progress_fn progress, void *ctx, char problem[256]);
+void wc_index_close(struct wc_index *ix); /* marks it clean; NULL is fine */
+
+/* Bring the people touched by committed changes up to date (cards etc. are skipped).
+ * Searchable on return. A failure leaves the index behind the records; the next apply
+ * or open catches up. */
+int wc_index_apply(struct wc_index *ix, const struct wc_change *changes, size_t count);
+
+struct wc_index_query {
+    struct wc_slice text;
+    uint32_t limit;
+    const uint8_t *office_key; /* only this office, or NULL */
+};
+
+#define WC_WHY_MAX 4
+struct wc_hit {
+    struct wc_person_ref who;
+    double score;
+    uint32_t why_count;
+    char why[WC_WHY_MAX][160]; /* "expert in content design" */
+};
+
+/*
+ * The best people for a query, best first, ties by handle. Returns how many hits (<=
+ * limit) are in hits[], or a negative error: -WC_EINVALID for a query without a word to
+ * search for. *total: how many people match at all. Any thread.
+ */
+int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
+                  struct wc_hit *hits, uint64_t *total);
+
+/* Drop everything (after wc_records_clear). */
+int wc_index_clear(struct wc_index *ix);
+
+struct wc_index_usage {
+    uint64_t used_bytes, map_bytes, people_count, terms_count;
+};
+void wc_index_usage(struct wc_index *ix, struct wc_index_usage *out);
+void wc_index_tidy(struct wc_index *ix); /* as wc_records_tidy */
+
+#endif

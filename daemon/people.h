@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A person as others see them: the directory's row and the own profile, merged. */
+#ifndef WHOCAN_DAEMON_PEOPLE_H
+#define WHOCAN_DAEMON_PEOPLE_H
+
+#include <whocan/person.h>
+
+#include "daemon/records.h"
+
+struct wc_people_view {
+    struct wc_person
+        person; /* merged: the profile's fields win; skills of both, own first */
+    bool has_row, has_profile;
+    uint32_t own_skill_count;      /* skills[0..own) are self-declared, the rest the
+                                      directory's */
+    uint64_t row_rev, profile_rev; /* 0 when absent */
+    struct wc_person row, profile; /* each side alone */
+    /* what the slices point into */
+    struct wc_buf row_bytes, profile_bytes;
+    struct wc_doc *row_doc, *profile_doc;
+};
+
+/* Read one person (about 20 KB: keep it off small stacks). -WC_ENOTFOUND when there is
+ * neither row nor profile. Call wc_people_view_fini() after 0. Any thread. */
+int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                   const char *subject, struct wc_people_view *out);
+void wc_people_view_fini(struct wc_people_view *v);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The durable store of records: one LMDB environment in the state directory, the only
+ * thing to back up.
+ *
+ * Threads: one committer at a time (wc_records_commit), any number of readers. Every
+ * read checks the digest kept beside each record: flipped bytes on disk are an error,
+ * never data.
+ */
+#ifndef WHOCAN_DAEMON_RECORDS_H
+#define WHOCAN_DAEMON_RECORDS_H
+
+#include <stdint.h>
+
+#include <whocan/bytes.h>
+#include <whocan/limits.h>
+
+struct wc_records;
+
+/*
+ * Open, or create atomically, the store in state_dir (made with mode 0700 when its
+ * parent exists). *problem gets one line for the operator on failure (static size,
+ * never NULL-terminated short). -WC_EBUSY another daemon has it; -WC_EDENIED it belongs
+ * to another user or has a loose mode; -WC_EVERSION newer schema; -WC_ECORRUPT;
+ * -WC_EFULL; -WC_EIO.
+ */
+int wc_records_open(struct wc_records **out, const char *state_dir, char problem[256]);
+void wc_records_close(struct wc_records *r); /* NULL is fine */
+
+/* A change of one slot, as the node's PUT and DROP effects give it. */
+struct wc_change {
+    bool drop;
+    uint8_t slot[WC_DIGEST_BYTES];
+    uint8_t kind; /* of the slot: a retirement has the kind that it ends */
+    uint8_t office_key[WC_KEY_BYTES];
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    uint8_t *bytes; /* the record; owned by whoever holds the change; NULL for a drop */
+    size_t len;
+    uint64_t token; /* carried along, not looked at */
+};
+
+/* All changes in one durable transaction, or none. -WC_EFULL (recoverable), -WC_EIO
+ * (the process must exit and let the service manager restart it). */
+int wc_records_commit(struct wc_records *r, const struct wc_change *changes,
+                      size_t count);
+
+/* Append the record of a slot. -WC_ENOTFOUND, -WC_ECORRUPT. Any thread. */
+int wc_records_get(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
+                   struct wc_buf *out);
+
+/* Every record in turn, cards first. fn returning non-zero stops with that value.
+ * Damaged records are counted in *damaged (may be NULL) and left out. */
+typedef int (*wc_records_fn)(void *ctx, struct wc_slice record);
+int wc_records_each(struct wc_records *r, wc_records_fn fn, void *ctx,
+                    uint64_t *damaged);
+
+/*
+ * The people of an office (NULL: of all), in order of office key and subject, after the
+ * given person (NULL: from the start), at most `limit` of them, in one short read
+ * transaction. Returns how many, or a negative error. A person is somebody with a row
+ * or a profile.
+ */
+struct wc_person_ref {
+    uint8_t office_key[WC_KEY_BYTES];
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+};
+int wc_records_people(struct wc_records *r, const uint8_t *office_key,
+                      const struct wc_person_ref *after, struct wc_person_ref *out,
+                      int limit);
+
+/* How many people an office has (NULL: all offices). Kept up to date by commits: cheap.
+ */
+uint64_t wc_records_people_count(struct wc_records *r, const uint8_t *office_key);
+
+/* Small values that live with the records ("identity"). Durable; -WC_ENOTFOUND. */
+int wc_records_meta_get(struct wc_records *r, const char *key, struct wc_buf *out);
+int wc_records_meta_put(struct wc_records *r, const char *key, struct wc_slice value);
+
+/* Delete everything but meta, durably: an office that joins starts anew under another
+ * key. */
+int wc_records_clear(struct wc_records *r);
+
+struct wc_records_usage {
+    uint64_t used_bytes; /* pages in use */
+    uint64_t map_bytes;
+    uint64_t records_count;
+};
+void wc_records_usage(struct wc_records *r, struct wc_records_usage *out);
+
+/* Clear readers of dead processes; at start and each minute. */
+void wc_records_tidy(struct wc_records *r);
+
+#endif

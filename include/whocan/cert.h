@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who belongs to the organisation: the organisation's public side, office certificates,
+ * the invitation that an office joins with, and the organisation's offline key file.
+ */
+#ifndef WHOCAN_CERT_H
+#define WHOCAN_CERT_H
+
+#include <whocan/bytes.h>
+#include <whocan/crypto.h>
+#include <whocan/error.h>
+#include <whocan/limits.h>
+
+/* What every office of an organisation holds. `secret` keys the beacon, the first
+ * handshake message and the reconciliation digests: never log it. */
+struct wc_org {
+    uint8_t id[WC_ORG_ID_BYTES]; /* drawn at creation; stays when the key changes */
+    char name[WC_TITLE_MAX_BYTES + 1];
+    uint8_t key[WC_KEY_BYTES]; /* Ed25519: signs certificates and revocations, nothing
+                                  else */
+    uint8_t secret[WC_SECRET_BYTES];
+};
+
+/*
+ * certificate = [ body (bin), sig (bin 64) ], sig by the organisation key over the
+ * exact body bytes with the domain "whocan certificate". body = [ version = 1, org id
+ * (bin 16), office name (str), title (str), sign key (bin 32), link key (bin 32),
+ * not_before_ms, not_after_ms, serial, quota ]
+ */
+struct wc_cert {
+    uint8_t org_id[WC_ORG_ID_BYTES];
+    char name[WC_OFFICE_NAME_MAX_BYTES +
+              1];                       /* slug, unique in the organisation: "leeds" */
+    char title[WC_TITLE_MAX_BYTES + 1]; /* "Leeds Civic Hall" */
+    uint8_t sign_key[WC_KEY_BYTES];     /* Ed25519: the "office key" of records */
+    uint8_t link_key[WC_KEY_BYTES];     /* X25519: the static key of the Noise link */
+    uint64_t not_before_ms;
+    uint64_t not_after_ms;
+    uint64_t serial;
+    uint32_t quota; /* people this office may have */
+};
+
+/* An office name: 1..32 of [a-z0-9-], starting and ending with a letter or digit. */
+bool wc_office_name_valid(struct wc_slice name);
+
+/* Append the certificate of `cert`, signed by the organisation's key. -WC_EINVALID for
+ * a bad field, -WC_ENOMEM. */
+int wc_cert_issue(const struct wc_cert *cert, const struct wc_signer *org,
+                  struct wc_buf *out);
+
+/* Decode and check everything but dates and revocation: form, limits, organisation,
+ * signature. -WC_EORGANISATION for another organisation id, -WC_EBADSIG. *out is filled
+ * on 0 only. */
+int wc_cert_open(struct wc_slice bytes, const struct wc_org *org, struct wc_cert *out,
+                 struct wc_err *err);
+
+/* 0 while valid at now_ms, -WC_EFUTURE before (with WC_FUTURE_SLACK_MS), -WC_EEXPIRED
+ * after. */
+int wc_cert_dates(const struct wc_cert *cert, uint64_t now_ms);
+
+/* Everything an office is: its organisation, certificate and secret seeds. */
+struct wc_identity {
+    struct wc_org org;
+    struct wc_cert cert;
+    uint8_t cert_bytes[WC_CERT_MAX_BYTES];
+    size_t cert_len;
+    struct wc_signer signer;           /* from sign_seed */
+    uint8_t sign_seed[WC_KEY_BYTES];   /* secret */
+    uint8_t link_secret[WC_KEY_BYTES]; /* secret: X25519 private key */
+};
+void wc_identity_fini(struct wc_identity *identity); /* wipes */
+
+/*
+ * A one-office organisation of its own for a fresh daemon. `seeds` are 4 * 32 + 16
+ * random bytes: organisation seed, organisation secret, sign seed, link secret,
+ * organisation id. The organisation's seed is not kept: nobody else can ever be
+ * admitted to a standalone organisation.
+ */
+#define WC_STANDALONE_SEED_BYTES (4 * WC_KEY_BYTES + WC_ORG_ID_BYTES)
+int wc_identity_standalone(struct wc_identity *out, const char *office_name,
+                           uint64_t now_ms,
+                           const uint8_t seeds[WC_STANDALONE_SEED_BYTES]);
+
+/*
+ * identity file and invitation: the same MessagePack array
+ * [ version = 1, org id, org name, org key, org secret, certificate (bin), sign seed,
+ * link secret ]. As an invitation it is one line: "whocan-invite-1:" + base64url. It
+ * holds secrets: whoever reads it is that office.
+ */
+int wc_identity_encode(const struct wc_identity *identity, struct wc_buf *out);
+int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
+                       struct wc_err *err);
+int wc_invite_line(const struct wc_identity *identity,
+                   struct wc_buf *out); /* no newline */
+int wc_invite_parse(struct wc_slice line, struct wc_identity *out, struct wc_err *err);
+
+/*
+ * The organisation's key file, kept offline: text "whocan organisation key 1\n" +
+ * base64url lines of [ version = 1, org id, org name, org key, next serial, salt (bin
+ * 16), ops, mem_bytes, nonce (bin 24), box (bin) ], box = secretbox([ org seed (bin
+ * 32), org secret (bin 32) ]) under Argon2id of the passphrase.
+ */
+struct wc_orgkey {
+    struct wc_org org; /* org.secret is filled only after unlock */
+    uint64_t next_serial;
+    uint8_t salt[WC_SALT_BYTES];
+    uint32_t ops;
+    uint64_t mem_bytes;
+    uint8_t nonce[WC_BOX_NONCE_BYTES];
+    uint8_t box[128];
+    size_t box_len;
+};
+
+/* A new organisation. random: 32 seed, 32 secret, 16 id, 16 salt, 24 nonce, in this
+ * order. */
+#define WC_ORGKEY_RANDOM_BYTES (32 + 32 + 16 + WC_SALT_BYTES + WC_BOX_NONCE_BYTES)
+int wc_orgkey_create(struct wc_orgkey *out, const char *name,
+                     struct wc_slice passphrase,
+                     const uint8_t random[WC_ORGKEY_RANDOM_BYTES]);
+int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out);
+int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err *err);
+
+/* Fill k->org.secret and *signer. -WC_EBADSIG: wrong passphrase (or a damaged file). */
+int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
+                     struct wc_signer *signer);
+
+/* Make an office: draws from seeds (32 sign seed, 32 link secret). days: validity. Uses
+ * k->next_serial and advances it (the caller writes the file back before showing the
+ * invitation). */
+int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
+                     const char *office_name, const char *title, uint32_t quota,
+                     uint64_t now_ms, uint32_t days,
+                     const uint8_t seeds[2 * WC_KEY_BYTES], struct wc_identity *out);
+
+#endif

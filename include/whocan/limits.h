@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every limit, with its unit and its reason. Limits are checked before anything is
+ * allocated. */
+#ifndef WHOCAN_LIMITS_H
+#define WHOCAN_LIMITS_H
+
+/* --- keys and digests (bytes; fixed by the algorithms) --- */
+#define WC_KEY_BYTES 32 /* Ed25519 and X25519 public keys, X25519 secret keys, seeds   \
+                         */
+#define WC_SIGN_SK_BYTES  64 /* expanded Ed25519 secret key of libsodium */
+#define WC_SIG_BYTES      64
+#define WC_DIGEST_BYTES   32 /* BLAKE2b-256 */
+#define WC_HASH64_BYTES   64 /* BLAKE2b-512, the hash of the Noise suite */
+#define WC_AEAD_TAG_BYTES 16
+#define WC_ORG_ID_BYTES   16
+#define WC_ASK_ID_BYTES   16
+#define WC_SECRET_BYTES   32
+
+/* --- names and texts (bytes of UTF-8, without a terminator) --- */
+#define WC_OFFICE_NAME_MAX_BYTES                                                       \
+    32 /* slug: stands in every handle and on every line of output */
+#define WC_SUBJECT_MAX_BYTES    64 /* a login (32 on Linux) or an id in hexadecimal */
+#define WC_TITLE_MAX_BYTES      200 /* names of people, job titles, teams, office titles */
+#define WC_SKILL_NAME_MAX_BYTES 100
+#define WC_ABOUT_MAX_BYTES      1000
+#define WC_LANGUAGE_MAX_BYTES   32
+#define WC_EMAIL_MAX_BYTES      254 /* RFC 5321, 4.5.3.1.3 */
+#define WC_PHONE_MAX_BYTES      32
+#define WC_ASK_TEXT_MAX_BYTES   1000 /* a question of a few sentences */
+#define WC_QUERY_MAX_BYTES      1000
+#define WC_ADDRESS_MAX_BYTES    64 /* "[IPv6%zone]:port" */
+
+/* --- counts --- */
+#define WC_SKILLS_MAX_COUNT    64
+#define WC_INTERESTS_MAX_COUNT 32
+#define WC_LANGUAGES_MAX_COUNT 16
+#define WC_ADDRESSES_MAX_COUNT 8
+#define WC_ANSWER_PEOPLE_MAX   8 /* people in one office's answer to one ask */
+
+/* --- records and frames (bytes) --- */
+#define WC_RECORD_MAX_BYTES                                                            \
+    16384 /* a profile of 64 full skills fits; 3 fit one frame */
+#define WC_CERT_MAX_BYTES  1024
+#define WC_FRAME_MAX_BYTES 65519 /* Noise message of 65,535 less the 16-byte tag */
+#define WC_NOISE_MAX_BYTES 65535
+
+/* --- the pre-scan of MessagePack: what one document may hold --- */
+#define WC_SCAN_DEPTH_MAX 16
+#define WC_SCAN_NODES_MAX                                                              \
+    4096 /* objects in all; 16 MiB of nils took msgpack-c 411 MB */
+
+/* --- leases and clocks (milliseconds) --- */
+#define WC_DAY_MS (86400000ULL)
+#define WC_PROFILE_LEASE_MAX_MS                                                        \
+    (180 * WC_DAY_MS) /* an office gone for half a year is gone */
+#define WC_ASK_LEASE_MAX_MS (30 * WC_DAY_MS)
+#define WC_RETIRE_LEASE_MS                                                             \
+    (181 * WC_DAY_MS)                  /* longest lease and a day: no resurrection */
+#define WC_FUTURE_SLACK_MS (600000ULL) /* clocks agree within 10 minutes */
+#define WC_ASK_LIVE_MS     (60000ULL)  /* older asks are not answered live */
+#define WC_EXPIRED_KEEP_MS WC_DAY_MS   /* deleted a day after they are hidden */
+
+/* rev and seq stay below 2^53, so that every client language holds them exactly */
+#define WC_REV_MAX (9007199254740991ULL)
+
+/* --- links --- */
+#define WC_HANDSHAKE_MAX_MS     5000
+#define WC_HANDSHAKES_MAX_COUNT 64 /* that passed the MAC, at once */
+#define WC_HANDSHAKES_ADDR_COUNT                                                       \
+    4 /* per source address; loopback and configured peers exempt */
+#define WC_REKEY_AFTER_MS    (3600000ULL)
+#define WC_REKEY_AFTER_COUNT (1ULL << 20)
+#define WC_LINK_QUEUE_MAX_BYTES                                                        \
+    (8u << 20) /* output a peer may leave unread before we close */
+
+/* --- the socket --- */
+#define WC_RPC_MESSAGE_MAX_BYTES (1u << 20) /* one request or response */
+#define WC_RPC_NODES_MAX         65536 /* objects in one request: a batch of imported rows */
+#define WC_RPC_QUEUE_MAX_BYTES                                                         \
+    (4u << 20) /* output a client may leave unread before we close */
+#define WC_RPC_INFLIGHT_MAX_COUNT 64 /* requests of one connection at once */
+#define WC_RPC_CLIENTS_MAX_COUNT  256
+#define WC_RPC_CLIENTS_UID_COUNT  32  /* of one uid: one user cannot take every place */
+#define WC_IMPORT_BATCH_MAX_COUNT 200 /* rows in one people.import request */
+#define WC_FIND_LIMIT_DEFAULT     10
+#define WC_FIND_LIMIT_MAX         1000
+#define WC_ASK_WAIT_DEFAULT_MS    3000
+#define WC_ASK_WAIT_MAX_MS        60000
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node engine: everything that an office does with other offices, as one pure
+ * function.
+ *
+ *     wc_node_step(node, event, effects)
+ *
+ * Events carry the time and say what happened; effects say what the caller must do, in
+ * order. wc_node_deadline() says when to call next with WC_EVENT_TIMER. Nothing here
+ * does I/O, reads a clock or draws randomness: the daemon and the simulator drive the
+ * same object.
+ *
+ * Durability. What originates here (LOCAL_PUT) becomes a PUT effect with a token;
+ * nothing of it is sent and it is not acknowledged before the caller reports STORED for
+ * that token. What is relayed is forwarded as soon as it is verified; its PUT has token
+ * 0 and is stored in the caller's next group commit.
+ */
+#ifndef WHOCAN_NODE_H
+#define WHOCAN_NODE_H
+
+#include <whocan/bytes.h>
+#include <whocan/cert.h>
+#include <whocan/record.h>
+#include <whocan/store_port.h>
+#include <whocan/wire.h>
+
+struct wc_node;
+
+/* Checks one record's signatures: wc_record_verify in the daemon, a memo of it in the
+ * simulator. */
+typedef int (*wc_verify_fn)(void *ctx, const struct wc_record *r,
+                            const uint8_t org_key[WC_KEY_BYTES]);
+
+struct wc_node_config {
+    const struct wc_identity *identity; /* borrowed; outlives the node */
+    struct wc_store_port store;
+    wc_verify_fn verify; /* NULL: wc_record_verify */
+    void *verify_ctx;
+    uint64_t seed;     /* of the node's own generator */
+    bool replicate;    /* false: keep only cards, revocations and own records; relay and
+                          answer all asks */
+    uint64_t last_seq; /* the highest seq this office ever used */
+};
+
+/* ---------------------------------------------------------------- events */
+
+enum wc_event_type {
+    WC_EVENT_START,   /* once, after the stored records were given to wc_node_load() */
+    WC_EVENT_TIMER,   /* the deadline came */
+    WC_EVENT_LINK_UP, /* an authenticated link opened */
+    WC_EVENT_LINK_DOWN,   /* it is gone (also after our CLOSE) */
+    WC_EVENT_FRAME,       /* one plaintext frame came */
+    WC_EVENT_DIAL_FAILED, /* a DIAL effect led to no link */
+    WC_EVENT_LOCAL_PUT,   /* a body that originates here */
+    WC_EVENT_STORED,      /* the commit of a token'd PUT ended */
+    WC_EVENT_LOCAL_ASK,   /* somebody here asks */
+    WC_EVENT_ASK_CANCEL,  /* they no longer listen */
+    WC_EVENT_ASK_MATCHED, /* the own staff was matched for an ASK_MATCH effect */
+};
+
+struct wc_event {
+    enum wc_event_type type;
+    uint64_t now_ms;  /* wall clock, ms since 1970: stamps, leases */
+    uint64_t mono_ms; /* monotonic clock: deadlines */
+    union {
+        struct {
+            uint32_t link; /* caller's number, never 0, not reused while up */
+            const struct wc_cert *peer; /* verified by the link */
+            struct wc_slice peer_cert;  /* its bytes */
+            bool initiator;             /* we dialled */
+            uint32_t dial; /* number of the DIAL effect, or 0 when they dialled */
+        } link_up;
+        struct {
+            uint32_t link;
+        } link_down;
+        struct {
+            uint32_t link;
+            struct wc_slice bytes;
+        } frame;
+        struct {
+            uint32_t dial;
+        } dial_failed;
+        struct {
+            uint64_t token; /* caller's, not 0; comes back in PUT and ACK */
+            uint8_t kind;   /* card excepted: the engine writes its own */
+            struct wc_slice body;
+            const uint8_t *author_key; /* WC_KEY_BYTES */
+            const uint8_t *author_sig; /* WC_SIG_BYTES */
+        } local_put;
+        struct {
+            uint64_t token;
+            int rc; /* 0, or why the commit failed: nothing of it was stored */
+        } stored;
+        struct {
+            const uint8_t *id; /* WC_ASK_ID_BYTES, random */
+            struct wc_slice text;
+            struct wc_slice by; /* login of the asker */
+            uint64_t lease_ms;
+        } local_ask;
+        struct {
+            const uint8_t *id;
+        } ask_cancel;
+        struct {
+            const uint8_t *id;
+            uint32_t total;
+            uint32_t people_count; /* <= WC_ANSWER_PEOPLE_MAX */
+            const struct wc_answer_person *people;
+        } ask_matched;
+    } u;
+};
+
+/* ---------------------------------------------------------------- effects */
+
+enum wc_effect_type {
+    WC_EFFECT_SEND,       /* one frame to one link */
+    WC_EFFECT_DIAL,       /* open a link to an address */
+    WC_EFFECT_CLOSE,      /* close a link; LINK_DOWN follows */
+    WC_EFFECT_PUT,        /* store a record in its slot, replacing what is there */
+    WC_EFFECT_DROP,       /* delete a slot's record */
+    WC_EFFECT_ACK,        /* the outcome of a LOCAL_PUT */
+    WC_EFFECT_ASK_MATCH,  /* match the own staff, then ASK_MATCHED */
+    WC_EFFECT_ASK_ANSWER, /* an answer (verified) to an ask of ours */
+    WC_EFFECT_NOTE,       /* something for the log and for watchers */
+};
+
+enum wc_note {
+    WC_NOTE_OFFICE_NEW, /* a card of an office not known before */
+    WC_NOTE_OFFICE_REVOKED,
+    WC_NOTE_LINK_UP,
+    WC_NOTE_LINK_DOWN,
+    WC_NOTE_RECORD_REFUSED, /* rc says why; office is who signed it, if known */
+    WC_NOTE_FRAME_REFUSED,  /* the neighbour sent bytes that nobody signed; link is
+                               closed */
+    WC_NOTE_SYNC_DONE, /* one reconciliation with the link's office ended; count records
+                          came */
+    WC_NOTE_CLOCK_OFF, /* our clock is more than 10 minutes from most neighbours */
+    WC_NOTE_TWO_CONTENTS, /* two contents at one (rev, seq) of one slot */
+};
+
+struct wc_effect {
+    enum wc_effect_type type;
+    union {
+        struct {
+            uint32_t link;
+            uint8_t *
+                bytes; /* owned by the effects list; a caller that takes it sets NULL */
+            size_t len;
+        } send;
+        struct {
+            uint32_t dial; /* number to give back */
+            char address[WC_ADDRESS_MAX_BYTES + 1];
+        } dial;
+        struct {
+            uint32_t link;
+            int rc; /* why, 0 for "not needed" */
+        } close;
+        struct {
+            uint64_t token; /* 0: relayed */
+            uint8_t slot[WC_DIGEST_BYTES];
+            uint8_t kind;
+            uint8_t office_key[WC_KEY_BYTES];
+            char subject[WC_SUBJECT_MAX_BYTES + 1];
+            uint8_t ends_kind; /* of a retirement: the kind of the slot that it takes */
+            uint8_t *
+                bytes; /* owned by the effects list; a caller that takes it sets NULL */
+            size_t len;
+        } put;
+        struct {
+            uint8_t slot[WC_DIGEST_BYTES];
+            uint8_t kind;
+            uint8_t office_key[WC_KEY_BYTES];
+            char subject[WC_SUBJECT_MAX_BYTES + 1];
+        } drop;
+        struct {
+            uint64_t token;
+            int rc;
+        } ack;
+        struct {
+            uint8_t id[WC_ASK_ID_BYTES];
+            char text[WC_ASK_TEXT_MAX_BYTES + 1];
+        } ask_match;
+        struct {
+            struct wc_answer answer;
+            uint32_t heard_count; /* offices heard for this ask, this one included */
+        } ask_answer;
+        struct {
+            enum wc_note what;
+            int rc;
+            uint32_t link;
+            uint64_t count;
+            char office[WC_OFFICE_NAME_MAX_BYTES + 1]; /* or empty */
+        } note;
+    } u;
+};
+
+/* A growing list of effects. Zero-initialise. */
+struct wc_effects {
+    struct wc_effect *list;
+    size_t count;
+    size_t cap;
+    bool failed; /* memory ran out: the caller must stop (nothing acknowledged is lost
+                    by that) */
+};
+void wc_effects_reset(
+    struct wc_effects *e); /* frees what effects own, keeps the list */
+void wc_effects_fini(struct wc_effects *e);
+
+/* ---------------------------------------------------------------- the engine */
+
+int wc_node_new(struct wc_node **out, const struct wc_node_config *config);
+void wc_node_free(struct wc_node *node); /* NULL is fine */
+
+/*
+ * Before START: one record from the own store, trusted as to signatures (the store
+ * checks that its bytes are intact). Cards first, so that offices are known. now_ms
+ * hides what has expired.
+ */
+int wc_node_load(struct wc_node *node, struct wc_slice record, uint64_t now_ms);
+
+/* Addresses to dial whatever the cards say (configured peers), replacing those given
+ * before. */
+int wc_node_set_join(struct wc_node *node, const char *const *addresses,
+                     uint32_t count);
+
+/* Addresses that the own card shows, replacing those given before; a change writes a
+ * new card. */
+int wc_node_set_listen(struct wc_node *node, const char *const *addresses,
+                       uint32_t count);
+
+/* Append to *effects what must be done about one event. Never fails for what a peer
+ * sends. */
+void wc_node_step(struct wc_node *node, const struct wc_event *event,
+                  struct wc_effects *effects);
+
+/* When to call next with WC_EVENT_TIMER (monotonic ms); UINT64_MAX: not before another
+ * event. */
+uint64_t wc_node_deadline(const struct wc_node *node);
+
+/* ---------------------------------------------------------------- looking */
+
+/* The version of a slot that an edit must exceed: what is held or waits for its commit.
+ * -WC_ENOTFOUND: rev starts at 1. A retired slot is found, with *kind WC_KIND_RETIRE.
+ */
+int wc_node_slot(const struct wc_node *node, const uint8_t slot[WC_DIGEST_BYTES],
+                 struct wc_version *version, uint8_t *kind);
+
+struct wc_node_office {
+    struct wc_cert cert;
+    uint32_t address_count;
+    char addresses[WC_ADDRESSES_MAX_COUNT][WC_ADDRESS_MAX_BYTES + 1];
+    bool self;
+    bool linked;
+    bool revoked;
+    uint64_t last_heard_ms;  /* wall clock of the last frame on a link to it, 0 never */
+    int64_t clock_offset_ms; /* its clock less ours, at the last HELLO or PONG */
+};
+/* Offices in order of name; false past the end. */
+bool wc_node_office_at(const struct wc_node *node, uint32_t i,
+                       struct wc_node_office *out);
+/* By office key; false when unknown. */
+bool wc_node_office_by_key(const struct wc_node *node, const uint8_t key[WC_KEY_BYTES],
+                           struct wc_node_office *out);
+bool wc_node_office_by_name(const struct wc_node *node, struct wc_slice name,
+                            struct wc_node_office *out);
+
+struct wc_node_stats {
+    uint32_t offices_count; /* known and not revoked, own included */
+    uint32_t links_count;
+    uint64_t records_count[2];            /* of the two sets */
+    uint8_t fingerprint[WC_DIGEST_BYTES]; /* of both sets: equal on two nodes with equal
+                                             records */
+    uint64_t records_received, records_refused, asks_relayed, answers_relayed,
+        syncs_done;
+    bool clock_off;
+};
+void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out);
+
+#endif

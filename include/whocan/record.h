@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record: the signed, versioned unit that is gossiped.
+ *
+ *   record = [ version = 1, kind, body (bin), author_key (bin 32), author_sig (bin 64),
+ *              stamp (bin), stamp_sig (bin 64) ]
+ *   body   = { "office": office key (bin 32), "subject": str, "rev": uint, ...fields }
+ *   stamp  = [ office key (bin 32), subject (str), rev, seq, stamped_at_ms,
+ * expires_at_ms, digest (bin 32) ] digest = BLAKE2b-256( kind (1 byte) ‖ body ‖
+ * author_key ‖ author_sig )
+ *
+ * author_sig covers the exact body bytes, domain "whocan body"; stamp_sig the exact
+ * stamp bytes, domain "whocan stamp"; both with the kind. There is no canonical form. A
+ * revocation is signed by the organisation and unstamped: stamp and stamp_sig are
+ * empty.
+ */
+#ifndef WHOCAN_RECORD_H
+#define WHOCAN_RECORD_H
+
+#include <whocan/bytes.h>
+#include <whocan/crypto.h>
+#include <whocan/error.h>
+#include <whocan/limits.h>
+#include <whocan/pack.h>
+
+/* Kinds 1..127 are known or reserved here; unknown ones up to 127 verify and are
+ * relayed. */
+enum wc_kind {
+    WC_KIND_CARD = 1,   /* an office: certificate and addresses; subject "card" */
+    WC_KIND_REVOKE = 2, /* a key of the organisation is no longer believed; unstamped */
+    WC_KIND_ROW =
+        3, /* a person, as the office's directory has them; authored by the office */
+    WC_KIND_PROFILE = 4, /* a person, in their own words */
+    WC_KIND_ASK = 5,     /* "who can help with X"; subject: ask id in hexadecimal */
+    WC_KIND_OFFER = 6,   /* sealed to the ask's reply key; subject random */
+    WC_KIND_THANKS = 7,  /* the asker's word that somebody helped */
+    WC_KIND_RETIRE = 8,  /* ends a slot: subject of what it ends, field "kind" */
+};
+#define WC_KIND_MAX 127
+
+/* The order of two contents of one slot: (rev, seq, digest). Clocks never decide. */
+struct wc_version {
+    uint64_t rev;
+    uint64_t seq;
+    uint8_t digest[WC_DIGEST_BYTES];
+};
+int wc_version_cmp(const struct wc_version *a, const struct wc_version *b);
+
+/* A decoded envelope. Slices point into the encoded bytes. */
+struct wc_record {
+    struct wc_slice bytes; /* the whole record as received */
+    uint8_t kind;
+    struct wc_slice body;
+    uint8_t author_key[WC_KEY_BYTES];
+    uint8_t author_sig[WC_SIG_BYTES];
+    struct wc_slice stamp; /* empty for a revocation */
+    uint8_t stamp_sig[WC_SIG_BYTES];
+
+    /* from the stamp (from the body for a revocation) */
+    uint8_t office_key[WC_KEY_BYTES];
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    struct wc_version version;
+    uint64_t stamped_at_ms;
+    uint64_t expires_at_ms; /* UINT64_MAX for a revocation: it never ends */
+};
+
+/*
+ * Decode and check all that needs no key and no clock: form, limits, digest, and that
+ * body and stamp name the same office, subject and rev. Allocates only inside; *out
+ * borrows from `bytes`.
+ */
+int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err *err);
+
+/* Check both signatures (one for a revocation). The author of cards, rows and
+ * retirements must be the office itself, of a revocation org_key. 0, -WC_EBADSIG or
+ * -WC_EDENIED (wrong author). */
+int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYTES]);
+
+/* The longest lease of a kind in ms (UINT64_MAX: no end). */
+uint64_t wc_kind_lease_max_ms(uint8_t kind);
+
+/* Dates against now_ms: -WC_EFUTURE when stamped more than 10 minutes ahead, -WC_ELEASE
+ * when the lease is longer than the kind allows or ends before it starts, -WC_EEXPIRED
+ * when it is over. */
+int wc_record_dates(const struct wc_record *r, uint64_t now_ms);
+
+/* The slot: BLAKE2b-256("whocan slot" ‖ kind ‖ office key ‖ subject); what a newer
+ * record replaces. Rows and profiles of one person are two slots; a retirement has the
+ * slot of what it ends. */
+void wc_slot(uint8_t out[WC_DIGEST_BYTES], uint8_t kind,
+             const uint8_t office_key[WC_KEY_BYTES], const char *subject);
+void wc_record_slot(const struct wc_record *r, uint8_t out[WC_DIGEST_BYTES]);
+
+/* The item of reconciliation: keyed BLAKE2b-256 under the organisation secret over
+ * slot, rev, seq and digest. */
+void wc_record_item(const uint8_t slot[WC_DIGEST_BYTES],
+                    const struct wc_version *version,
+                    const uint8_t org_secret[WC_SECRET_BYTES],
+                    uint8_t out[WC_DIGEST_BYTES]);
+
+/* Begin a body: packs a map of 3 + extra pairs with office, subject and rev; the caller
+ * packs `extra` further pairs. */
+void wc_body_begin(struct wc_buf *b, const uint8_t office_key[WC_KEY_BYTES],
+                   const char *subject, uint64_t rev, uint32_t extra);
+
+/* Read office, subject and rev of a body; the decoded document stays the caller's. */
+int wc_body_header(const struct wc_obj *body, uint8_t office_key[WC_KEY_BYTES],
+                   char subject[WC_SUBJECT_MAX_BYTES + 1], uint64_t *rev,
+                   struct wc_err *err);
+
+/* Sign a body as its author. */
+int wc_body_sign(uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slice body,
+                 const struct wc_signer *author);
+
+/* What the home office adds. */
+struct wc_stamp_params {
+    uint64_t seq;
+    uint64_t stamped_at_ms;
+    uint64_t expires_at_ms;
+};
+
+/*
+ * Stamp a signed body and append the whole record to *out (a fresh buffer). office->key
+ * must be the body's office. -WC_EINVALID when the body is not one, -WC_ETOOBIG over
+ * WC_RECORD_MAX_BYTES.
+ */
+int wc_record_stamp(uint8_t kind, struct wc_slice body,
+                    const uint8_t author_key[WC_KEY_BYTES],
+                    const uint8_t author_sig[WC_SIG_BYTES],
+                    const struct wc_signer *office,
+                    const struct wc_stamp_params *params, struct wc_buf *out);
+
+/* A revocation of `key`: body { "office": org key, "subject": key in hex, "rev": 1,
+ * "at": ms }. */
+int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org,
+                    uint64_t now_ms, struct wc_buf *out);
+
+/* ---- office card: body adds { "cert": bin, "addresses": [ "host:port", ... ] } ----
+ */
+struct wc_card {
+    struct wc_slice cert; /* borrowed from the document */
+    uint32_t address_count;
+    char addresses[WC_ADDRESSES_MAX_COUNT][WC_ADDRESS_MAX_BYTES + 1];
+};
+int wc_card_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
+                 const struct wc_card *card, struct wc_buf *out);
+int wc_card_decode(const struct wc_obj *body, struct wc_card *out, struct wc_err *err);
+
+/* ---- ask: body adds { "text": str, "by": login of the asker, "id": bin 16 } ---- */
+struct wc_ask {
+    uint8_t id[WC_ASK_ID_BYTES];
+    struct wc_slice text; /* borrowed; 1..WC_ASK_TEXT_MAX_BYTES of UTF-8 */
+    struct wc_slice by;   /* borrowed; the asker's login */
+};
+int wc_ask_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
+                const struct wc_ask *ask, struct wc_buf *out);
+int wc_ask_decode(const struct wc_obj *body, struct wc_ask *out, struct wc_err *err);
+
+/* ---- retirement: body adds { "kind": the kind it ends } ---- */
+int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,
+                   uint64_t rev, uint8_t ends_kind, struct wc_buf *out);
+int wc_retire_decode(const struct wc_obj *body, uint8_t *ends_kind, struct wc_err *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between offices. A frame on an open link is one MessagePack array [ type,
+ * ... ]. Decoding is in two steps: wc_wire_type() looks at the type alone, so that a
+ * receiver refuses what a link may not send now before it decodes anything; then the
+ * decoder of that type.
+ *
+ *   1 HELLO   [ 1, now_ms ]                          first frame of each side: its
+ * clock 2 PING    [ 2, now_ms, token ] 3 PONG    [ 3, now_ms, token ] 4 RECORDS [ 4,
+ * reason, [ record (bin), ... ] ]   reason 0: broadcast, 1: reconciliation 5 SYNC    [
+ * 5, set, session, [ range, ... ] ]    reconciliation of one set, see below 6 WANT    [
+ * 6, set, [ item (bin 32), ... ] ]     please send these records 7 ASK     [ 7, hops,
+ * record (bin) ] 8 ANSWERS [ 8, [ [ body (bin), sig (bin 64) ], ... ] ]
+ *
+ * Sets: 0 holds cards and revocations and is reconciled first; 1 holds everything else.
+ * A range is the set of items that start with `prefix_bits` (a multiple of 4) bits of
+ * `prefix`: [ prefix (bin), prefix_bits, 0, count, fingerprint (bin 16) ]   "mine looks
+ * like this" [ prefix (bin), prefix_bits, 1, [ item (bin 32), ... ] ]        "these are
+ * all of mine" fingerprint = first 16 bytes of BLAKE2b-256(count ‖ sum of the items mod
+ * 2^256 ‖ session).
+ *
+ * answer body = [ ask id (bin 16), office key (bin 32), total, [ [ subject, score ],
+ * ... ] ], score an integer in thousandths; signed by the office, domain "whocan
+ * answer", kind WC_KIND_ASK.
+ */
+#ifndef WHOCAN_WIRE_H
+#define WHOCAN_WIRE_H
+
+#include <whocan/bytes.h>
+#include <whocan/error.h>
+#include <whocan/limits.h>
+
+#define WC_WIRE_VERSION_MIN 1
+#define WC_WIRE_VERSION_MAX 1
+
+enum wc_wire_type {
+    WC_WIRE_HELLO = 1,
+    WC_WIRE_PING = 2,
+    WC_WIRE_PONG = 3,
+    WC_WIRE_RECORDS = 4,
+    WC_WIRE_SYNC = 5,
+    WC_WIRE_WANT = 6,
+    WC_WIRE_ASK = 7,
+    WC_WIRE_ANSWERS = 8,
+};
+
+/* The type of a frame, or -WC_EPROTOCOL. Looks at no more than the first three bytes.
+ */
+int wc_wire_type(struct wc_slice frame);
+
+/* One person of an answer. */
+struct wc_answer_person {
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    uint32_t score_milli;
+};
+
+/* One office's answer to an ask. */
+struct wc_answer {
+    uint8_t ask_id[WC_ASK_ID_BYTES];
+    uint8_t office_key[32];
+    uint32_t total; /* matching people in that office, of which the best are listed */
+    uint32_t people_count;
+    struct wc_answer_person people[WC_ANSWER_PEOPLE_MAX];
+};
+
+#endif
