@@ -5,9 +5,7 @@
 #define WHOCAN_LIMITS_H
 
 /* --- keys and digests (bytes; fixed by the algorithms) --- */
-#define WC_KEY_BYTES                                                                   \
-    32 /* Ed25519 and X25519 public keys, X25519 secret keys, seeds   \
-                         */
+#define WC_KEY_BYTES      32 /* Ed25519 and X25519 public keys, X25519 secrets, seeds */
 #define WC_SIGN_SK_BYTES  64 /* expanded Ed25519 secret key of libsodium */
 #define WC_SIG_BYTES      64
 #define WC_DIGEST_BYTES   32 /* BLAKE2b-256 */
