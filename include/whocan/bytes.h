@@ -45,6 +45,8 @@ struct wc_buf {
     bool failed;
 };
 
+/* Init, and append bytes, a C string without its terminator, or one
+ * byte. What is appended is copied. */
 void wc_buf_init(struct wc_buf *b);
 void wc_buf_fini(struct wc_buf *b);  /* frees; the buffer is empty and usable again */
 void wc_buf_reset(struct wc_buf *b); /* empties, keeps the memory, clears `failed` */

@@ -39,6 +39,7 @@ struct wc_signer {
     uint8_t secret[WC_SIGN_SK_BYTES];
 };
 
+/* Init derives both keys from the seed; fini wipes them. */
 void wc_signer_init(struct wc_signer *signer, const uint8_t seed[WC_KEY_BYTES]);
 void wc_signer_fini(struct wc_signer *signer);
 

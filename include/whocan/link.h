@@ -51,6 +51,7 @@ int wc_link_receive(struct wc_link *link, struct wc_slice in, uint64_t now_ms,
 int wc_link_send(struct wc_link *link, struct wc_slice frame, uint64_t now_ms,
                  struct wc_buf *out);
 
+/* Where the link stands, and why it ended (0 while it has not, else -WC_E...). */
 enum wc_link_state wc_link_state(const struct wc_link *link);
 int wc_link_error(const struct wc_link *link);
 

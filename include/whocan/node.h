@@ -273,6 +273,8 @@ struct wc_node_stats {
         syncs_done;
     bool clock_off;
 };
+
+/* What the node is doing now, for people and for tests. */
 void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out);
 
 #endif

@@ -26,6 +26,7 @@ struct wc_noise { /* HandshakeState, section 5.3, for the XX pattern */
     uint8_t rs[WC_KEY_BYTES], re[WC_KEY_BYTES];
 };
 
+/* The secrets and the prologue are copied. */
 void wc_noise_init(struct wc_noise *n, bool initiator, struct wc_slice prologue,
                    const uint8_t static_secret[WC_KEY_BYTES],
                    const uint8_t ephemeral_secret[WC_KEY_BYTES]);

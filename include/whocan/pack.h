@@ -67,6 +67,7 @@ int wc_doc_new(struct wc_slice in, const struct wc_scan_limits *limits,
 void wc_doc_free(struct wc_doc *doc); /* NULL is fine */
 const struct wc_obj *wc_doc_root(const struct wc_doc *doc);
 
+/* The type of an object, which is not NULL. */
 enum wc_type wc_obj_type(const struct wc_obj *o);
 
 /* Each getter returns 0 or -WC_ETYPE (-WC_EINVALID for text that is not UTF-8). NULL
