@@ -7,8 +7,6 @@
 #include <whocan/limits.h>
 #include <whocan/pack.h>
 
-#define SCAN_STACK_MAX 32 /* msgpack-c 4 decodes no deeper (MSGPACK_EMBED_STACK_SIZE) */
-
 /* ---- writing ---- */
 
 static int write_bytes(void *data, const char *buf, size_t len)
@@ -138,74 +136,79 @@ static bool scan_head(uint8_t c, struct head *h)
     return true;
 }
 
-struct scan {
-    struct wc_slice in;
-    const struct wc_scan_limits *limits;
-    size_t pos;
-    uint64_t nodes; /* seen or promised by a count */
-};
-
-/* Whether n more bytes may be there, and are. */
-static int scan_need(const struct scan *s, uint64_t n)
+/* Whether n more bytes may be there after pos, and are. */
+static int scan_need(struct wc_slice in, const struct wc_scan_limits *limits,
+                     size_t pos, uint64_t n)
 {
-    if (n > s->limits->bytes_max - s->pos)
+    if (n > limits->bytes_max - pos)
         return -WC_ETOOBIG;
-    return n > s->in.len - s->pos ? -WC_ETRUNCATED : 0;
+    return n > in.len - pos ? -WC_ETRUNCATED : 0;
 }
 
-/* Step over one object's head and payload. *children gets how many objects it promises;
- * *container whether it is an array or map. */
-static int scan_one(struct scan *s, uint64_t *children, bool *container)
+/* Step over one object's head and payload; *s changes on 0 only. *children gets how many
+ * objects it promises; *container whether it is an array or map. */
+static int scan_one(struct wc_scan_state *s, struct wc_slice in,
+                    const struct wc_scan_limits *limits, uint64_t *children,
+                    bool *container)
 {
     struct head h;
-    int rc = scan_need(s, 1);
+    size_t pos = s->pos;
+    int rc = scan_need(in, limits, pos, 1);
     if (rc != 0)
         return rc;
-    if (!scan_head(s->in.data[s->pos], &h))
+    if (!scan_head(in.data[pos], &h))
         return -WC_ETYPE;
-    s->pos++;
-    if ((rc = scan_need(s, h.length_bytes)) != 0)
+    pos++;
+    if ((rc = scan_need(in, limits, pos, h.length_bytes)) != 0)
         return rc;
     uint64_t length = h.length;
     for (unsigned i = 0; i < h.length_bytes; i++)
-        length = length << 8 | s->in.data[s->pos++];
+        length = length << 8 | in.data[pos++];
 
     *container = h.counts != COUNTS_BYTES;
     *children = *container ? length * (h.counts == COUNTS_PAIRS ? 2 : 1) : 0;
-    s->nodes += *children;
-    if (s->nodes > s->limits->nodes_max)
+    if (s->nodes + *children > limits->nodes_max)
         return -WC_ETOOBIG;
     /* a child is at least one byte */
-    rc = scan_need(s, *container ? *children : length);
-    if (rc == 0 && !*container)
-        s->pos += length;
-    return rc;
+    rc = scan_need(in, limits, pos, *container ? *children : length);
+    if (rc != 0)
+        return rc;
+    s->nodes += *children;
+    s->pos = *container ? pos : pos + length;
+    return 0;
+}
+
+int wc_scan_on(struct wc_scan_state *s, struct wc_slice in,
+               const struct wc_scan_limits *limits, size_t *used)
+{
+    assert(limits->depth_max <= WC_SCAN_STACK_MAX && s->pos <= in.len);
+    if (s->nodes == 0) {
+        s->nodes = 1;
+        s->left[0] = 1;
+    }
+    while (s->left[s->depth] > 0) {
+        uint64_t children;
+        bool container;
+        int rc = scan_one(s, in, limits, &children, &container);
+        if (rc != 0)
+            return rc;
+        s->left[s->depth]--;
+        if (container) {
+            if (s->depth == limits->depth_max)
+                return -WC_EDEPTH;
+            s->left[++s->depth] = children;
+        }
+        while (s->depth > 0 && s->left[s->depth] == 0)
+            s->depth--;
+    }
+    *used = s->pos;
+    return 0;
 }
 
 int wc_scan(struct wc_slice in, const struct wc_scan_limits *limits, size_t *used)
 {
-    uint64_t left[SCAN_STACK_MAX + 1] = {1}; /* objects still to come at each depth */
-    uint32_t depth = 0;
-    struct scan s = {.in = in, .limits = limits, .nodes = 1};
-
-    assert(limits->depth_max <= SCAN_STACK_MAX);
-    while (left[depth] > 0) {
-        uint64_t children;
-        bool container;
-        int rc = scan_one(&s, &children, &container);
-        if (rc != 0)
-            return rc;
-        left[depth]--;
-        if (container) {
-            if (depth == limits->depth_max)
-                return -WC_EDEPTH;
-            left[++depth] = children;
-        }
-        while (depth > 0 && left[depth] == 0)
-            depth--;
-    }
-    *used = s.pos;
-    return 0;
+    struct wc_scan_state s = {0};
+    return wc_scan_on(&s, in, limits, used);
 }
 
 /* ---- documents ---- */

@@ -53,6 +53,20 @@ extern const struct wc_scan_limits wc_scan_default;
  */
 int wc_scan(struct wc_slice in, const struct wc_scan_limits *limits, size_t *used);
 
+/* A scan that goes on where it stopped: zero-initialise, then call with all the bytes so
+ * far, which may have grown but not changed. Results as wc_scan; each byte is looked at
+ * once, however small the pieces of a stream are. Zero it again after 0. */
+#define WC_SCAN_STACK_MAX                                                              \
+    32 /* msgpack-c 4 decodes no deeper (MSGPACK_EMBED_STACK_SIZE) */
+struct wc_scan_state {
+    size_t pos;     /* bytes walked over */
+    uint64_t nodes; /* objects seen or promised by a count */
+    uint32_t depth;
+    uint64_t left[WC_SCAN_STACK_MAX + 1]; /* objects still to come at each depth */
+};
+int wc_scan_on(struct wc_scan_state *state, struct wc_slice in,
+               const struct wc_scan_limits *limits, size_t *used);
+
 /* A decoded document and the objects in it. Objects live as long as their document. */
 struct wc_doc;
 struct wc_obj;
