@@ -424,16 +424,16 @@ static int slice_order(const void *a, const void *b)
     return wc_slice_cmp(*(const struct wc_slice *)a, *(const struct wc_slice *)b);
 }
 
-bool wc_obj_keys_unique(const struct wc_obj *map)
+bool wc_obj_keys_unique(const struct wc_obj *o)
 {
-    uint32_t count = wc_obj_count(map);
-    if (expect(map, WC_MAP) != 0 || count == 0)
-        return expect(map, WC_MAP) == 0;
+    uint32_t count = wc_obj_count(o);
+    if (expect(o, WC_MAP) != 0 || count == 0)
+        return expect(o, WC_MAP) == 0;
     /* sorted, because pairs against pairs take seconds on a large hostile map */
     struct wc_slice *keys = malloc(count * sizeof(*keys));
     bool unique = keys != NULL;
     for (uint32_t i = 0; unique && i < count; i++)
-        unique = wc_obj_str(wc_obj_key(map, i), &keys[i]) == 0;
+        unique = wc_obj_str(wc_obj_key(o, i), &keys[i]) == 0;
     if (unique)
         qsort(keys, count, sizeof(*keys), slice_order);
     for (uint32_t i = 1; unique && i < count; i++)

@@ -84,8 +84,9 @@ const struct wc_obj *wc_doc_root(const struct wc_doc *doc);
 /* The type of an object, which is not NULL. */
 enum wc_type wc_obj_type(const struct wc_obj *o);
 
-/* Each getter returns 0 or -WC_ETYPE (-WC_EINVALID for text that is not UTF-8). NULL
- * objects give -WC_EMISSING, so that lookups can be chained. */
+/* Each getter returns 0 or -WC_ETYPE (-WC_EINVALID for text that is not UTF-8 and for an
+ * integer past INT64_MAX). NULL objects give -WC_EMISSING, so that lookups can be
+ * chained. Slices borrow from the input of the document. */
 int wc_obj_bool(const struct wc_obj *o, bool *out);
 int wc_obj_u64(const struct wc_obj *o, uint64_t *out);
 int wc_obj_i64(const struct wc_obj *o, int64_t *out);
@@ -105,9 +106,12 @@ const struct wc_obj *wc_obj_value(const struct wc_obj *map,
                                   uint32_t i); /* NULL past the end */
 
 /* The value under a text key of a map, or NULL. The first of equal keys counts;
- * decoders of signed bodies refuse maps with duplicate keys (wc_obj_keys_unique). */
+ * decoders of signed bodies refuse maps with duplicate keys. */
 const struct wc_obj *wc_obj_get(const struct wc_obj *map, const char *key);
-bool wc_obj_keys_unique(const struct wc_obj *map);
+
+/* Whether o is a map whose keys are all UTF-8 text and all differ. Also false when
+ * memory is out. */
+bool wc_obj_keys_unique(const struct wc_obj *o);
 
 /* Pack a decoded object again (used to keep unknown keys when a body is edited). */
 void wc_pack_obj(struct wc_buf *b, const struct wc_obj *o);

@@ -6,8 +6,8 @@
  *              stamp (bin), stamp_sig (bin 64) ]
  *   body   = { "office": office key (bin 32), "subject": str, "rev": uint, ...fields }
  *   stamp  = [ office key (bin 32), subject (str), rev, seq, stamped_at_ms,
- * expires_at_ms, digest (bin 32) ] digest = BLAKE2b-256( kind (1 byte) ‖ body ‖
- * author_key ‖ author_sig )
+ *              expires_at_ms, digest (bin 32) ]
+ *   digest = BLAKE2b-256( kind (1 byte) ‖ body ‖ author_key ‖ author_sig )
  *
  * author_sig covers the exact body bytes, domain "whocan body"; stamp_sig the exact
  * stamp bytes, domain "whocan stamp"; both with the kind. There is no canonical form. A
@@ -28,8 +28,7 @@
 enum wc_kind {
     WC_KIND_CARD = 1,   /* an office: certificate and addresses; subject "card" */
     WC_KIND_REVOKE = 2, /* a key of the organisation is no longer believed; unstamped */
-    WC_KIND_ROW =
-        3, /* a person, as the office's directory has them; authored by the office */
+    WC_KIND_ROW = 3,    /* a person, as the directory of the office has them */
     WC_KIND_PROFILE = 4, /* a person, in their own words */
     WC_KIND_ASK = 5,     /* "who can help with X"; subject: ask id in hexadecimal */
     WC_KIND_OFFER = 6,   /* sealed to the ask's reply key; subject random */
@@ -50,24 +49,27 @@ int wc_version_cmp(const struct wc_version *a, const struct wc_version *b);
 struct wc_record {
     struct wc_slice bytes; /* the whole record as received */
     uint8_t kind;
+    uint8_t slot_kind; /* whose slot it takes: kind, but of a retirement what it ends */
     struct wc_slice body;
     uint8_t author_key[WC_KEY_BYTES];
     uint8_t author_sig[WC_SIG_BYTES];
     struct wc_slice stamp; /* empty for a revocation */
     uint8_t stamp_sig[WC_SIG_BYTES];
 
-    /* from the stamp (from the body for a revocation) */
+    /* from the stamp; for a revocation from the body, with seq 0 */
     uint8_t office_key[WC_KEY_BYTES];
     char subject[WC_SUBJECT_MAX_BYTES + 1];
     struct wc_version version;
-    uint64_t stamped_at_ms;
+    uint64_t stamped_at_ms; /* for a revocation its "at" */
     uint64_t expires_at_ms; /* UINT64_MAX for a revocation: it never ends */
 };
 
 /*
- * Decode and check all that needs no key and no clock: form, limits, digest, and that
- * body and stamp name the same office, subject and rev. Allocates only inside; *out
- * borrows from `bytes`.
+ * Decode and check all that needs no key and no clock: form, limits, digest, that body
+ * and stamp name the same office, subject and rev, and that the subject is one of its
+ * kind (see docs/records.md). Allocates only inside; *out borrows from `bytes` and is
+ * filled on 0 only. -WC_ETOOBIG, -WC_EVERSION, -WC_EMISSING, -WC_ETYPE, -WC_EINVALID,
+ * -WC_ETRUNCATED, -WC_ETRAILING, -WC_EDEPTH, -WC_ENOMEM; *err names the field.
  */
 int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err *err);
 
@@ -81,7 +83,7 @@ uint64_t wc_kind_lease_max_ms(uint8_t kind);
 
 /* Dates against now_ms: -WC_EFUTURE when stamped more than 10 minutes ahead, -WC_ELEASE
  * when the lease is longer than the kind allows or ends before it starts, -WC_EEXPIRED
- * when it is over. */
+ * when it is over. A revocation has no dates: always 0. */
 int wc_record_dates(const struct wc_record *r, uint64_t now_ms);
 
 /* The slot: BLAKE2b-256("whocan slot" ‖ kind ‖ office key ‖ subject); what a newer
@@ -98,17 +100,19 @@ void wc_record_item(const uint8_t slot[WC_DIGEST_BYTES],
                     const uint8_t org_secret[WC_SECRET_BYTES],
                     uint8_t out[WC_DIGEST_BYTES]);
 
-/* Begin a body: packs a map of 3 + extra pairs with office, subject and rev; the caller
- * packs `extra` further pairs. */
+/* Begin a body: packs a map of 3 + extra pairs with office, subject and rev (1 or more);
+ * the caller packs `extra` further pairs. */
 void wc_body_begin(struct wc_buf *b, const uint8_t office_key[WC_KEY_BYTES],
                    const char *subject, uint64_t rev, uint32_t extra);
 
-/* Read office, subject and rev of a body; the decoded document stays the caller's. */
+/* Read office, subject and rev of a body, which must be a map whose keys are text and
+ * differ; the decoded document stays the caller's. -WC_ETYPE, -WC_EMISSING,
+ * -WC_EINVALID, -WC_ETOOBIG. */
 int wc_body_header(const struct wc_obj *body, uint8_t office_key[WC_KEY_BYTES],
                    char subject[WC_SUBJECT_MAX_BYTES + 1], uint64_t *rev,
                    struct wc_err *err);
 
-/* Sign a body as its author. */
+/* Sign a body as its author. 0 or -WC_ETOOBIG. */
 int wc_body_sign(uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slice body,
                  const struct wc_signer *author);
 
@@ -121,8 +125,10 @@ struct wc_stamp_params {
 
 /*
  * Stamp a signed body and append the whole record to *out (a fresh buffer). office->key
- * must be the body's office. -WC_EINVALID when the body is not one, -WC_ETOOBIG over
- * WC_RECORD_MAX_BYTES.
+ * must be the body's office. What it writes is what wc_record_decode() accepts, else it
+ * writes nothing and returns what that would: -WC_EINVALID when the body is not one of
+ * its kind, -WC_ETOOBIG over WC_RECORD_MAX_BYTES, -WC_ENOMEM. The author's signature is
+ * the caller's to check.
  */
 int wc_record_stamp(uint8_t kind, struct wc_slice body,
                     const uint8_t author_key[WC_KEY_BYTES],
@@ -131,17 +137,20 @@ int wc_record_stamp(uint8_t kind, struct wc_slice body,
                     const struct wc_stamp_params *params, struct wc_buf *out);
 
 /* A revocation of `key`: body { "office": org key, "subject": key in hex, "rev": 1,
- * "at": ms }. */
+ * "at": ms }. 0 or -WC_ENOMEM. */
 int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org,
                     uint64_t now_ms, struct wc_buf *out);
 
-/* ---- office card: body adds { "cert": bin, "addresses": [ "host:port", ... ] } ----
- */
+/* ---- office card: body adds { "cert": bin, "addresses": [ "host:port", ... ] } ---- */
+
 struct wc_card {
     struct wc_slice cert; /* borrowed from the document */
     uint32_t address_count;
     char addresses[WC_ADDRESSES_MAX_COUNT][WC_ADDRESS_MAX_BYTES + 1];
 };
+
+/* Write and read such bodies. The writers return 0 or -WC_ENOMEM, or -WC_EINVALID and
+ * -WC_ETOOBIG for a field that their reader would refuse. */
 int wc_card_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
                  const struct wc_card *card, struct wc_buf *out);
 int wc_card_decode(const struct wc_obj *body, struct wc_card *out, struct wc_err *err);
