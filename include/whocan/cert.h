@@ -74,7 +74,9 @@ void wc_identity_fini(struct wc_identity *identity); /* wipes */
  * A one-office organisation of its own for a fresh daemon. `seeds` are 4 * 32 + 16
  * random bytes: organisation seed, organisation secret, sign seed, link secret,
  * organisation id. The organisation's seed is not kept: nobody else can ever be
- * admitted to a standalone organisation.
+ * admitted to a standalone organisation, and as nobody could renew its certificate, that
+ * never ends; now_ms becomes its serial. -WC_EINVALID for the name, -WC_ENOMEM; on
+ * failure *out is wiped.
  */
 #define WC_STANDALONE_SEED_BYTES (4 * WC_KEY_BYTES + WC_ORG_ID_BYTES)
 int wc_identity_standalone(struct wc_identity *out, const char *office_name,
@@ -84,8 +86,11 @@ int wc_identity_standalone(struct wc_identity *out, const char *office_name,
 /*
  * identity file and invitation: the same MessagePack array
  * [ version = 1, org id, org name, org key, org secret, certificate (bin), sign seed,
- * link secret ]. As an invitation it is one line: "whocan-invite-1:" + base64url. It
- * holds secrets: whoever reads it is that office.
+ * link secret ]. As an invitation it is one line: "whocan-invite-1:" + base64url; white
+ * space that mail put into it is skipped. It holds secrets: whoever reads it is that
+ * office; wipe what it is encoded into. Decoding also checks that the certificate is by
+ * that organisation and for those secrets: -WC_EINVALID, -WC_EBADSIG,
+ * -WC_EORGANISATION, -WC_EVERSION and what wc_doc_new() gives; on failure *out is wiped.
  */
 int wc_identity_encode(const struct wc_identity *identity, struct wc_buf *out);
 int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
@@ -112,7 +117,8 @@ struct wc_orgkey {
 };
 
 /* A new organisation. random: 32 seed, 32 secret, 16 id, 16 salt, 24 nonce, in this
- * order. */
+ * order. Takes the memory and time of one wc_pwhash(). -WC_EINVALID for the name,
+ * -WC_ENOMEM. */
 #define WC_ORGKEY_RANDOM_BYTES (32 + 32 + 16 + WC_SALT_BYTES + WC_BOX_NONCE_BYTES)
 int wc_orgkey_create(struct wc_orgkey *out, const char *name,
                      struct wc_slice passphrase,
@@ -120,13 +126,15 @@ int wc_orgkey_create(struct wc_orgkey *out, const char *name,
 int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out);
 int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err *err);
 
-/* Fill k->org.secret and *signer. -WC_EBADSIG: wrong passphrase (or a damaged file). */
+/* Fill k->org.secret and *signer. -WC_EBADSIG: wrong passphrase (or a damaged file);
+ * -WC_EINVALID: settings of the passphrase hash out of bounds; -WC_ENOMEM. */
 int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
                      struct wc_signer *signer);
 
 /* Make an office: draws from seeds (32 sign seed, 32 link secret). days: validity. Uses
  * k->next_serial and advances it (the caller writes the file back before showing the
- * invitation). */
+ * invitation). k must be unlocked. -WC_EINVALID for a bad name, title, days or another
+ * organisation's signer; -WC_ENOMEM. */
 int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                      const char *office_name, const char *title, uint32_t quota,
                      uint64_t now_ms, uint32_t days,

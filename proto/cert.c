@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <string.h>
+
+#include <whocan/cert.h>
+#include <whocan/pack.h>
+
+#include "proto/field.h"
+
+#define CERT_VERSION     1
+#define IDENTITY_VERSION 1
+#define ORGKEY_VERSION   1
+
+#define CERT_DOMAIN   "whocan certificate"
+#define CERT_KIND     0
+#define INVITE_PREFIX "whocan-invite-1:"
+#define ORGKEY_HEADER "whocan organisation key 1\n"
+#define ORGKEY_COLUMN 64
+
+#define TEXT_FILE_MAX_BYTES 8192 /* an invitation or key file is under 3 KiB */
+
+/* RFC 9106, section 4, second recommended option: 64 MiB, so that a small machine can
+ * hold the key too. */
+#define ORGKEY_OPS       3
+#define ORGKEY_MEM_BYTES (64ULL << 20)
+
+static const struct wc_text_rule org_name_rule = {
+    "organisation name", WC_TITLE_MAX_BYTES, "must be at most 200 bytes long", false,
+    false};
+static const struct wc_text_rule office_title_rule = {
+    "office title", WC_TITLE_MAX_BYTES, "must be at most 200 bytes long", false, true};
+static_assert(WC_TITLE_MAX_BYTES == 200, "the texts above name the limit");
+
+/* Release a buffer that held secrets. */
+static void buf_wipe(struct wc_buf *b)
+{
+    if (b->data != NULL)
+        wc_wipe(b->data, b->cap);
+    wc_buf_fini(b);
+}
+
+bool wc_office_name_valid(struct wc_slice name)
+{
+    if (name.len == 0 || name.len > WC_OFFICE_NAME_MAX_BYTES || name.data[0] == '-' ||
+        name.data[name.len - 1] == '-')
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+/* ---- certificates ---- */
+
+static int cert_check(const struct wc_cert *c, struct wc_err *err)
+{
+    if (!wc_office_name_valid(wc_slice_text(c->name)))
+        return wc_fail(err, WC_EINVALID, "office name",
+                       "must be 1 to 32 characters of a-z, 0-9 and '-'");
+    int rc = wc_text_check(wc_slice_text(c->title), &office_title_rule, err);
+    if (rc != 0)
+        return rc;
+    if (c->not_before_ms >= c->not_after_ms || c->not_after_ms > WC_REV_MAX)
+        return wc_fail(err, WC_EINVALID, "certificate dates",
+                       "must start before they end");
+    if (c->serial > WC_REV_MAX)
+        return wc_fail(err, WC_EINVALID, "serial", "is too large a number");
+    return 0;
+}
+
+static void pack_cert_body(struct wc_buf *b, const struct wc_cert *c)
+{
+    wc_pack_array(b, 10);
+    wc_pack_u64(b, CERT_VERSION);
+    wc_pack_bin(b, wc_slice(c->org_id, WC_ORG_ID_BYTES));
+    wc_pack_text(b, c->name);
+    wc_pack_text(b, c->title);
+    wc_pack_bin(b, wc_slice(c->sign_key, WC_KEY_BYTES));
+    wc_pack_bin(b, wc_slice(c->link_key, WC_KEY_BYTES));
+    wc_pack_u64(b, c->not_before_ms);
+    wc_pack_u64(b, c->not_after_ms);
+    wc_pack_u64(b, c->serial);
+    wc_pack_u64(b, c->quota);
+}
+
+int wc_cert_issue(const struct wc_cert *cert, const struct wc_signer *org,
+                  struct wc_buf *out)
+{
+    struct wc_buf body = {0};
+    uint8_t sig[WC_SIG_BYTES];
+    int rc = cert_check(cert, NULL);
+    if (rc != 0)
+        return -WC_EINVALID;
+    pack_cert_body(&body, cert);
+    rc = body.failed ? -WC_ENOMEM
+                     : wc_sign(sig, org, CERT_DOMAIN, CERT_KIND, wc_buf_slice(&body));
+    if (rc != 0)
+        goto out;
+    wc_pack_array(out, 2);
+    wc_pack_bin(out, wc_buf_slice(&body));
+    wc_pack_bin(out, wc_slice(sig, sizeof(sig)));
+    if (out->failed)
+        rc = -WC_ENOMEM;
+out:
+    wc_buf_fini(&body);
+    return rc;
+}
+
+static int open_doc(struct wc_slice bytes, const char *field, struct wc_doc **doc,
+                    struct wc_err *err)
+{
+    int rc = wc_doc_new(bytes, &wc_scan_default, doc);
+    return rc == 0 ? 0 : wc_fail(err, (enum wc_error)(-rc), field, NULL);
+}
+
+/* Whether root is an array of `count` elements whose first is `version`. */
+static int read_version(const struct wc_obj *root, uint32_t count, uint64_t version,
+                        const char *field, struct wc_err *err)
+{
+    uint64_t v;
+    if (wc_obj_type(root) != WC_ARRAY || wc_obj_u64(wc_obj_at(root, 0), &v) != 0)
+        return wc_fail(err, WC_ETYPE, field, "must be an array with a version");
+    if (v != version)
+        return wc_fail(err, WC_EVERSION, field, NULL);
+    if (wc_obj_count(root) != count)
+        return wc_fail(err, WC_EINVALID, field, "has the wrong number of elements");
+    return 0;
+}
+
+/* Read a text into a fixed array that has room for what the rule allows. */
+static int read_text(const struct wc_obj *o, const struct wc_text_rule *rule, char *out,
+                     struct wc_err *err)
+{
+    struct wc_slice text;
+    int rc = wc_field_text(o, rule, &text, err);
+    if (rc == 0)
+        wc_slice_copy(text, out, rule->max_bytes + 1);
+    return rc;
+}
+
+static const struct wc_text_rule office_name_rule = {
+    "office name", WC_OFFICE_NAME_MAX_BYTES,
+    "must be 1 to 32 characters of a-z, 0-9 and '-'", false, false};
+
+static int decode_cert_body(const struct wc_obj *root, struct wc_cert *c,
+                            struct wc_err *err)
+{
+    uint64_t quota = 0;
+    int rc = read_version(root, 10, CERT_VERSION, "certificate", err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", c->org_id,
+                          WC_ORG_ID_BYTES, err);
+    if (rc == 0)
+        rc = read_text(wc_obj_at(root, 2), &office_name_rule, c->name, err);
+    if (rc == 0)
+        rc = read_text(wc_obj_at(root, 3), &office_title_rule, c->title, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 4), "sign key", c->sign_key, WC_KEY_BYTES,
+                          err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 5), "link key", c->link_key, WC_KEY_BYTES,
+                          err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 6), "not_before", WC_REV_MAX,
+                          &c->not_before_ms, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 7), "not_after", WC_REV_MAX, &c->not_after_ms,
+                          err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 8), "serial", WC_REV_MAX, &c->serial, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 9), "quota", UINT32_MAX, &quota, err);
+    if (rc != 0)
+        return rc;
+    c->quota = (uint32_t)quota;
+    return cert_check(c, err);
+}
+
+int wc_cert_open(struct wc_slice bytes, const struct wc_org *org, struct wc_cert *out,
+                 struct wc_err *err)
+{
+    struct wc_doc *outer = NULL, *inner = NULL;
+    struct wc_slice body = {0};
+    uint8_t sig[WC_SIG_BYTES];
+    struct wc_cert cert = {0};
+    if (bytes.len > WC_CERT_MAX_BYTES)
+        return wc_fail(err, WC_ETOOBIG, "certificate",
+                       "must be at most 1024 bytes long");
+    int rc = open_doc(bytes, "certificate", &outer, err);
+    if (rc != 0)
+        return rc;
+    const struct wc_obj *root = wc_doc_root(outer);
+    if (wc_obj_type(root) != WC_ARRAY || wc_obj_count(root) != 2 ||
+        wc_obj_bin(wc_obj_at(root, 0), &body) != 0) {
+        rc = wc_fail(err, WC_ETYPE, "certificate", "must be a body and a signature");
+        goto out;
+    }
+    if ((rc = wc_field_bin(wc_obj_at(root, 1), "certificate signature", sig,
+                           sizeof(sig), err)) != 0 ||
+        (rc = open_doc(body, "certificate", &inner, err)) != 0 ||
+        (rc = decode_cert_body(wc_doc_root(inner), &cert, err)) != 0)
+        goto out;
+    if (memcmp(cert.org_id, org->id, WC_ORG_ID_BYTES) != 0)
+        rc = wc_fail(err, WC_EORGANISATION, "certificate", NULL);
+    else if (wc_verify(sig, org->key, CERT_DOMAIN, CERT_KIND, body) != 0)
+        rc = wc_fail(err, WC_EBADSIG, "certificate", NULL);
+    else
+        *out = cert;
+out:
+    wc_doc_free(inner);
+    wc_doc_free(outer);
+    return rc;
+}
+
+int wc_cert_dates(const struct wc_cert *cert, uint64_t now_ms)
+{
+    if (cert->not_before_ms > now_ms &&
+        cert->not_before_ms - now_ms > WC_FUTURE_SLACK_MS)
+        return -WC_EFUTURE;
+    return now_ms >= cert->not_after_ms ? -WC_EEXPIRED : 0;
+}
+
+/* ---- identities ---- */
+
+void wc_identity_fini(struct wc_identity *identity)
+{
+    wc_wipe(identity, sizeof(*identity));
+}
+
+/* Derive the public keys from the seeds and have the organisation certify them. */
+static int identity_certify(struct wc_identity *identity, const struct wc_signer *org)
+{
+    struct wc_buf bytes = {0};
+    wc_signer_init(&identity->signer, identity->sign_seed);
+    memcpy(identity->cert.org_id, identity->org.id, WC_ORG_ID_BYTES);
+    memcpy(identity->cert.sign_key, identity->signer.key, WC_KEY_BYTES);
+    wc_dh_public(identity->cert.link_key, identity->link_secret);
+    int rc = wc_cert_issue(&identity->cert, org, &bytes);
+    if (rc == 0) {
+        assert(bytes.len <= WC_CERT_MAX_BYTES);
+        memcpy(identity->cert_bytes, bytes.data, bytes.len);
+        identity->cert_len = bytes.len;
+    }
+    wc_buf_fini(&bytes);
+    return rc;
+}
+
+int wc_identity_standalone(struct wc_identity *out, const char *office_name,
+                           uint64_t now_ms,
+                           const uint8_t seeds[WC_STANDALONE_SEED_BYTES])
+{
+    struct wc_signer org;
+    *out = (struct wc_identity){0};
+    if (!wc_office_name_valid(wc_slice_text(office_name)) || now_ms > WC_REV_MAX)
+        return -WC_EINVALID;
+    wc_signer_init(&org, seeds);
+    memcpy(out->org.key, org.key, WC_KEY_BYTES);
+    memcpy(out->org.secret, seeds + WC_KEY_BYTES, WC_SECRET_BYTES);
+    memcpy(out->sign_seed, seeds + (size_t)2 * WC_KEY_BYTES, WC_KEY_BYTES);
+    memcpy(out->link_secret, seeds + (size_t)3 * WC_KEY_BYTES, WC_KEY_BYTES);
+    memcpy(out->org.id, seeds + (size_t)4 * WC_KEY_BYTES, WC_ORG_ID_BYTES);
+    wc_slice_copy(wc_slice_text(office_name), out->org.name, sizeof(out->org.name));
+    wc_slice_copy(wc_slice_text(office_name), out->cert.name, sizeof(out->cert.name));
+    wc_slice_copy(wc_slice_text(office_name), out->cert.title, sizeof(out->cert.title));
+    /* Nobody could renew it, so it never ends; and a machine whose clock was wrong when
+     * it started first must not have to wait for its own certificate. */
+    out->cert.not_before_ms = 0;
+    out->cert.not_after_ms = WC_REV_MAX;
+    out->cert.serial = now_ms;
+    out->cert.quota = UINT32_MAX;
+    int rc = identity_certify(out, &org);
+    wc_signer_fini(&org);
+    if (rc != 0)
+        wc_identity_fini(out);
+    return rc;
+}
+
+int wc_identity_encode(const struct wc_identity *identity, struct wc_buf *out)
+{
+    wc_pack_array(out, 8);
+    wc_pack_u64(out, IDENTITY_VERSION);
+    wc_pack_bin(out, wc_slice(identity->org.id, WC_ORG_ID_BYTES));
+    wc_pack_text(out, identity->org.name);
+    wc_pack_bin(out, wc_slice(identity->org.key, WC_KEY_BYTES));
+    wc_pack_bin(out, wc_slice(identity->org.secret, WC_SECRET_BYTES));
+    wc_pack_bin(out, wc_slice(identity->cert_bytes, identity->cert_len));
+    wc_pack_bin(out, wc_slice(identity->sign_seed, WC_KEY_BYTES));
+    wc_pack_bin(out, wc_slice(identity->link_secret, WC_KEY_BYTES));
+    return out->failed ? -WC_ENOMEM : 0;
+}
+
+/* Whether the secrets are those of the certificate. */
+static int identity_check(struct wc_identity *identity, struct wc_err *err)
+{
+    uint8_t link_key[WC_KEY_BYTES];
+    wc_signer_init(&identity->signer, identity->sign_seed);
+    wc_dh_public(link_key, identity->link_secret);
+    if (memcmp(identity->signer.key, identity->cert.sign_key, WC_KEY_BYTES) != 0 ||
+        memcmp(link_key, identity->cert.link_key, WC_KEY_BYTES) != 0)
+        return wc_fail(err, WC_EINVALID, "identity",
+                       "has keys that are not those of its certificate");
+    return 0;
+}
+
+static int decode_identity(const struct wc_obj *root, struct wc_identity *id,
+                           struct wc_err *err)
+{
+    struct wc_slice cert = {0};
+    int rc = read_version(root, 8, IDENTITY_VERSION, "identity", err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", id->org.id,
+                          WC_ORG_ID_BYTES, err);
+    if (rc == 0)
+        rc = read_text(wc_obj_at(root, 2), &org_name_rule, id->org.name, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 3), "organisation key", id->org.key,
+                          WC_KEY_BYTES, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 4), "organisation secret", id->org.secret,
+                          WC_SECRET_BYTES, err);
+    if (rc == 0 && wc_obj_bin(wc_obj_at(root, 5), &cert) != 0)
+        rc = wc_fail(err, WC_ETYPE, "certificate", "must be bytes");
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 6), "sign seed", id->sign_seed, WC_KEY_BYTES,
+                          err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 7), "link secret", id->link_secret,
+                          WC_KEY_BYTES, err);
+    if (rc == 0)
+        rc = wc_cert_open(cert, &id->org, &id->cert, err);
+    if (rc != 0)
+        return rc;
+    memcpy(id->cert_bytes, cert.data, cert.len);
+    id->cert_len = cert.len;
+    return identity_check(id, err);
+}
+
+int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
+                       struct wc_err *err)
+{
+    struct wc_doc *doc;
+    *out = (struct wc_identity){0};
+    int rc = open_doc(bytes, "identity", &doc, err);
+    if (rc != 0)
+        return rc;
+    rc = decode_identity(wc_doc_root(doc), out, err);
+    wc_doc_free(doc);
+    if (rc != 0)
+        wc_identity_fini(out);
+    return rc;
+}
+
+/* ---- texts that people copy ---- */
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Decode base64url that mail or a terminal may have wrapped: white space is skipped. */
+static int decode_wrapped(struct wc_slice text, struct wc_buf *raw)
+{
+    struct wc_buf packed = {0};
+    uint8_t *room = wc_buf_reserve(&packed, text.len);
+    if (room == NULL)
+        return -WC_ENOMEM;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_space(text.data[i]))
+            room[packed.len++] = text.data[i];
+    }
+    int rc = wc_base64url_decode(wc_buf_slice(&packed), raw);
+    buf_wipe(&packed);
+    return rc;
+}
+
+static struct wc_slice skip_space(struct wc_slice s)
+{
+    while (s.len > 0 && is_space(s.data[0]))
+        s = wc_slice(s.data + 1, s.len - 1);
+    return s;
+}
+
+/* Remove `prefix` from the front of *s. */
+static bool take_prefix(struct wc_slice *s, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    if (s->len < len || !wc_slice_is(wc_slice(s->data, len), prefix))
+        return false;
+    *s = wc_slice(s->data + len, s->len - len);
+    return true;
+}
+
+int wc_invite_line(const struct wc_identity *identity, struct wc_buf *out)
+{
+    struct wc_buf raw = {0};
+    wc_buf_reserve(&raw, (size_t)2 * WC_CERT_MAX_BYTES); /* growth leaves no copies */
+    int rc = wc_identity_encode(identity, &raw);
+    if (rc == 0) {
+        wc_buf_text(out, INVITE_PREFIX);
+        wc_buf_base64url(out, wc_buf_slice(&raw));
+        rc = out->failed ? -WC_ENOMEM : 0;
+    }
+    buf_wipe(&raw);
+    return rc;
+}
+
+int wc_invite_parse(struct wc_slice line, struct wc_identity *out, struct wc_err *err)
+{
+    struct wc_buf raw = {0};
+    *out = (struct wc_identity){0};
+    if (line.len > TEXT_FILE_MAX_BYTES)
+        return wc_fail(err, WC_ETOOBIG, "invitation", "is too long to be one");
+    line = skip_space(line);
+    if (!take_prefix(&line, INVITE_PREFIX))
+        return wc_fail(err, WC_EINVALID, "invitation",
+                       "must start with whocan-invite-1:");
+    int rc = decode_wrapped(line, &raw);
+    if (rc == -WC_EINVALID)
+        wc_fail(err, WC_EINVALID, "invitation",
+                "is damaged: copy the whole line and nothing else");
+    else if (rc != 0)
+        wc_fail(err, (enum wc_error)(-rc), "invitation", NULL);
+    else
+        rc = wc_identity_decode(wc_buf_slice(&raw), out, err);
+    buf_wipe(&raw);
+    return rc;
+}
+
+/* ---- the organisation's key file ---- */
+
+int wc_orgkey_create(struct wc_orgkey *out, const char *name,
+                     struct wc_slice passphrase,
+                     const uint8_t random[WC_ORGKEY_RANDOM_BYTES])
+{
+    const uint8_t *seed = random, *secret = seed + WC_KEY_BYTES,
+                  *id = secret + WC_SECRET_BYTES, *salt = id + WC_ORG_ID_BYTES,
+                  *nonce = salt + WC_SALT_BYTES;
+    struct wc_buf plain = {0};
+    struct wc_signer signer;
+    uint8_t key[WC_SECRET_BYTES];
+
+    *out = (struct wc_orgkey){
+        .next_serial = 1, .ops = ORGKEY_OPS, .mem_bytes = ORGKEY_MEM_BYTES};
+    if (wc_text_check(wc_slice_text(name), &org_name_rule, NULL) != 0)
+        return -WC_EINVALID;
+    wc_slice_copy(wc_slice_text(name), out->org.name, sizeof(out->org.name));
+    memcpy(out->org.id, id, WC_ORG_ID_BYTES);
+    memcpy(out->salt, salt, WC_SALT_BYTES);
+    memcpy(out->nonce, nonce, WC_BOX_NONCE_BYTES);
+    wc_signer_init(&signer, seed);
+    memcpy(out->org.key, signer.key, WC_KEY_BYTES);
+    wc_signer_fini(&signer);
+
+    wc_buf_reserve(&plain, sizeof(out->box)); /* growth leaves no copies */
+    wc_pack_array(&plain, 2);
+    wc_pack_bin(&plain, wc_slice(seed, WC_KEY_BYTES));
+    wc_pack_bin(&plain, wc_slice(secret, WC_SECRET_BYTES));
+    int rc = plain.failed
+                 ? -WC_ENOMEM
+                 : wc_pwhash(key, passphrase, out->salt, out->ops, out->mem_bytes);
+    if (rc == 0) {
+        out->box_len = plain.len + WC_AEAD_TAG_BYTES;
+        assert(out->box_len <= sizeof(out->box));
+        wc_box_seal(out->box, key, out->nonce, wc_buf_slice(&plain));
+    }
+    wc_wipe(key, sizeof(key));
+    buf_wipe(&plain);
+    return rc;
+}
+
+int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out)
+{
+    struct wc_buf raw = {0}, text = {0};
+    wc_pack_array(&raw, 10);
+    wc_pack_u64(&raw, ORGKEY_VERSION);
+    wc_pack_bin(&raw, wc_slice(k->org.id, WC_ORG_ID_BYTES));
+    wc_pack_text(&raw, k->org.name);
+    wc_pack_bin(&raw, wc_slice(k->org.key, WC_KEY_BYTES));
+    wc_pack_u64(&raw, k->next_serial);
+    wc_pack_bin(&raw, wc_slice(k->salt, WC_SALT_BYTES));
+    wc_pack_u64(&raw, k->ops);
+    wc_pack_u64(&raw, k->mem_bytes);
+    wc_pack_bin(&raw, wc_slice(k->nonce, WC_BOX_NONCE_BYTES));
+    wc_pack_bin(&raw, wc_slice(k->box, k->box_len));
+    wc_buf_base64url(&text, wc_buf_slice(&raw));
+    wc_buf_text(out, ORGKEY_HEADER);
+    for (size_t i = 0; i < text.len; i += ORGKEY_COLUMN) {
+        size_t left = text.len - i;
+        wc_buf_append(out, text.data + i, left < ORGKEY_COLUMN ? left : ORGKEY_COLUMN);
+        wc_buf_byte(out, '\n');
+    }
+    int rc = raw.failed || text.failed || out->failed ? -WC_ENOMEM : 0;
+    wc_buf_fini(&text);
+    wc_buf_fini(&raw);
+    return rc;
+}
+
+static int decode_box(const struct wc_obj *o, struct wc_orgkey *k, struct wc_err *err)
+{
+    struct wc_slice box;
+    if (wc_obj_bin(o, &box) != 0)
+        return wc_fail(err, WC_ETYPE, "organisation key file", "must have a box");
+    if (box.len > sizeof(k->box))
+        return wc_fail(err, WC_ETOOBIG, "organisation key file", "has too large a box");
+    if (box.len > 0)
+        memcpy(k->box, box.data, box.len);
+    k->box_len = box.len;
+    return 0;
+}
+
+static int decode_orgkey(const struct wc_obj *root, struct wc_orgkey *k,
+                         struct wc_err *err)
+{
+    uint64_t ops = 0;
+    int rc = read_version(root, 10, ORGKEY_VERSION, "organisation key file", err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", k->org.id,
+                          WC_ORG_ID_BYTES, err);
+    if (rc == 0)
+        rc = read_text(wc_obj_at(root, 2), &org_name_rule, k->org.name, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 3), "organisation key", k->org.key,
+                          WC_KEY_BYTES, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 4), "next serial", WC_REV_MAX,
+                          &k->next_serial, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 5), "salt", k->salt, WC_SALT_BYTES, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 6), "ops", UINT32_MAX, &ops, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 7), "memory", UINT64_MAX, &k->mem_bytes, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 8), "nonce", k->nonce, WC_BOX_NONCE_BYTES,
+                          err);
+    k->ops = (uint32_t)ops;
+    return rc == 0 ? decode_box(wc_obj_at(root, 9), k, err) : rc;
+}
+
+int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err *err)
+{
+    struct wc_buf raw = {0};
+    struct wc_doc *doc = NULL;
+    struct wc_orgkey k = {0};
+    if (text.len > TEXT_FILE_MAX_BYTES)
+        return wc_fail(err, WC_ETOOBIG, "organisation key file",
+                       "is too long to be one");
+    if (!take_prefix(&text, ORGKEY_HEADER))
+        return wc_fail(err, WC_EINVALID, "organisation key file",
+                       "must start with the line 'whocan organisation key 1'");
+    int rc = decode_wrapped(text, &raw);
+    if (rc != 0)
+        wc_fail(err, (enum wc_error)(-rc), "organisation key file",
+                rc == -WC_EINVALID ? "is damaged" : NULL);
+    else if ((rc = open_doc(wc_buf_slice(&raw), "organisation key file", &doc, err)) ==
+             0)
+        rc = decode_orgkey(wc_doc_root(doc), &k, err);
+    if (rc == 0)
+        *out = k;
+    wc_doc_free(doc);
+    wc_buf_fini(&raw);
+    return rc;
+}
+
+/* Take the seed and the secret from the opened box; false when they are not this
+ * organisation's. */
+static bool open_secrets(struct wc_slice plain, struct wc_orgkey *k,
+                         struct wc_signer *signer)
+{
+    struct wc_doc *doc;
+    uint8_t seed[WC_KEY_BYTES], secret[WC_SECRET_BYTES];
+    if (wc_doc_new(plain, &wc_scan_default, &doc) != 0)
+        return false;
+    const struct wc_obj *root = wc_doc_root(doc);
+    bool ok = wc_obj_count(root) == 2 &&
+              wc_obj_bin_exact(wc_obj_at(root, 0), seed, sizeof(seed)) == 0 &&
+              wc_obj_bin_exact(wc_obj_at(root, 1), secret, sizeof(secret)) == 0;
+    wc_doc_free(doc);
+    if (ok) {
+        wc_signer_init(signer, seed);
+        ok = memcmp(signer->key, k->org.key, WC_KEY_BYTES) == 0;
+    }
+    if (ok)
+        memcpy(k->org.secret, secret, sizeof(secret));
+    wc_wipe(seed, sizeof(seed));
+    wc_wipe(secret, sizeof(secret));
+    return ok;
+}
+
+int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
+                     struct wc_signer *signer)
+{
+    uint8_t key[WC_SECRET_BYTES], plain[sizeof(k->box)];
+    if (k->box_len < WC_AEAD_TAG_BYTES)
+        return -WC_EBADSIG;
+    int rc = wc_pwhash(key, passphrase, k->salt, k->ops, k->mem_bytes);
+    if (rc == 0)
+        rc = wc_box_open(plain, key, k->nonce, wc_slice(k->box, k->box_len));
+    wc_wipe(key, sizeof(key));
+    if (rc != 0)
+        return rc;
+    if (!open_secrets(wc_slice(plain, k->box_len - WC_AEAD_TAG_BYTES), k, signer)) {
+        wc_signer_fini(signer);
+        rc = -WC_EBADSIG;
+    }
+    wc_wipe(plain, sizeof(plain));
+    return rc;
+}
+
+int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
+                     const char *office_name, const char *title, uint32_t quota,
+                     uint64_t now_ms, uint32_t days,
+                     const uint8_t seeds[2 * WC_KEY_BYTES], struct wc_identity *out)
+{
+    *out = (struct wc_identity){.org = k->org};
+    if (days == 0 || now_ms > WC_REV_MAX || k->next_serial >= WC_REV_MAX ||
+        memcmp(org->key, k->org.key, WC_KEY_BYTES) != 0)
+        return -WC_EINVALID;
+    if (!wc_slice_copy(wc_slice_text(office_name), out->cert.name,
+                       sizeof(out->cert.name)) ||
+        !wc_slice_copy(wc_slice_text(title), out->cert.title, sizeof(out->cert.title)))
+        return -WC_EINVALID;
+    memcpy(out->sign_seed, seeds, WC_KEY_BYTES);
+    memcpy(out->link_secret, seeds + WC_KEY_BYTES, WC_KEY_BYTES);
+    out->cert.not_before_ms = now_ms;
+    out->cert.not_after_ms = now_ms + days * WC_DAY_MS;
+    out->cert.serial = k->next_serial;
+    out->cert.quota = quota;
+    int rc = identity_certify(out, org);
+    if (rc == 0)
+        k->next_serial++;
+    else
+        wc_identity_fini(out);
+    return rc;
+}
