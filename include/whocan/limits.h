@@ -67,6 +67,8 @@
 #define WC_HANDSHAKES_MAX_COUNT 64 /* that passed the MAC, at once */
 #define WC_HANDSHAKES_ADDR_COUNT                                                       \
     4 /* per source address; loopback and configured peers exempt */
+#define WC_HANDSHAKE_PAYLOAD_MAX_BYTES                                                 \
+    1280 /* of messages 2 and 3: a certificate, versions, and room to say more */
 #define WC_REKEY_AFTER_MS    (3600000ULL)
 #define WC_REKEY_AFTER_COUNT (1ULL << 20)
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
