@@ -338,7 +338,7 @@ static int decode_stamp(struct wc_record *r, struct wc_slice stamp_sig,
 int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err *err)
 {
     struct wc_record r = {.bytes = bytes};
-    struct wc_slice stamp_sig;
+    struct wc_slice stamp_sig = {0};
     struct wc_doc *doc;
     if (bytes.len > WC_RECORD_MAX_BYTES)
         return wc_fail(err, WC_ETOOBIG, "record", "must be at most 16384 bytes long");
