@@ -23,7 +23,6 @@
 #include "daemon/transport.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1000,7 +999,6 @@ int wc_transport_new(struct wc_transport **out, struct uv_loop_s *loop,
     struct wc_transport *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return -WC_ENOMEM;
-    signal(SIGPIPE, SIG_IGN);
     t->loop = loop;
     t->events = *events;
     TAILQ_INIT(&t->listeners);

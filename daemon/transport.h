@@ -4,9 +4,8 @@
  * shown to the owner. One per event loop; everything happens on the loop thread.
  *
  * Events come from the loop, never from within a call to a function of this file (one
- * exception stands at dial_failed). So a
- * caller may send, dial and close while it handles an event, and need not fear what a
- * call does to the structures that it is walking over.
+ * exception stands at dial_failed). So a caller may send, dial and close while it handles
+ * an event, and need not fear what a call does to the structures that it walks over.
  */
 #ifndef WHOCAN_DAEMON_TRANSPORT_H
 #define WHOCAN_DAEMON_TRANSPORT_H
@@ -46,8 +45,8 @@ struct wc_transport_events {
     void (*refused)(void *ctx, const char *remote_address, int rc);
 };
 
-/* Copies *events. Ignores SIGPIPE in this process, for libuv writes to sockets that the
- * peer has closed. -WC_ENOMEM. */
+/* Copies *events. SIGPIPE must be ignored in this process (daemon/loop.h does that):
+ * libuv writes to sockets that the peer has closed. -WC_ENOMEM. */
 int wc_transport_new(struct wc_transport **out, struct uv_loop_s *loop,
                      const struct wc_transport_events *events);
 
