@@ -40,7 +40,7 @@
 #define READ_BYTES         65536        /* one Noise message fits */
 #define FLUSH_BYTES        (256u << 10) /* pending above this does not wait for the loop */
 #define KEEP_BYTES         (16u << 10) /* output memory that an idle link keeps */
-#define LISTEN_BACKLOG     128
+#define LISTEN_BACKLOG     1024 /* a burst of strangers must not cost an office a second */
 #define KEEPALIVE_S        60
 #define RELISTEN_MS        1000
 #define DIALS_QUEUED_MAX   4096 /* the address book of a large organisation */
