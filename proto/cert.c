@@ -178,13 +178,12 @@ static int decode_cert_body(const struct wc_obj *root, struct wc_cert *c,
     return cert_check(c, err);
 }
 
-int wc_cert_open(struct wc_slice bytes, const struct wc_org *org, struct wc_cert *out,
-                 struct wc_err *err)
+/* Decode both layers. *body points into `bytes`. */
+static int decode_cert(struct wc_slice bytes, struct wc_cert *out,
+                       struct wc_slice *body, uint8_t sig[WC_SIG_BYTES],
+                       struct wc_err *err)
 {
     struct wc_doc *outer = NULL, *inner = NULL;
-    struct wc_slice body = {0};
-    uint8_t sig[WC_SIG_BYTES];
-    struct wc_cert cert = {0};
     if (bytes.len > WC_CERT_MAX_BYTES)
         return wc_fail(err, WC_ETOOBIG, "certificate",
                        "must be at most 1024 bytes long");
@@ -193,25 +192,46 @@ int wc_cert_open(struct wc_slice bytes, const struct wc_org *org, struct wc_cert
         return rc;
     const struct wc_obj *root = wc_doc_root(outer);
     if (wc_obj_type(root) != WC_ARRAY || wc_obj_count(root) != 2 ||
-        wc_obj_bin(wc_obj_at(root, 0), &body) != 0) {
+        wc_obj_bin(wc_obj_at(root, 0), body) != 0)
         rc = wc_fail(err, WC_ETYPE, "certificate", "must be a body and a signature");
-        goto out;
-    }
-    if ((rc = wc_field_bin(wc_obj_at(root, 1), "certificate signature", sig,
-                           sizeof(sig), err)) != 0 ||
-        (rc = open_doc(body, "certificate", &inner, err)) != 0 ||
-        (rc = decode_cert_body(wc_doc_root(inner), &cert, err)) != 0)
-        goto out;
-    if (memcmp(cert.org_id, org->id, WC_ORG_ID_BYTES) != 0)
-        rc = wc_fail(err, WC_EORGANISATION, "certificate", NULL);
-    else if (wc_verify(sig, org->key, CERT_DOMAIN, CERT_KIND, body) != 0)
-        rc = wc_fail(err, WC_EBADSIG, "certificate", NULL);
-    else
-        *out = cert;
-out:
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 1), "certificate signature", sig,
+                          WC_SIG_BYTES, err);
+    if (rc == 0)
+        rc = open_doc(*body, "certificate", &inner, err);
+    if (rc == 0)
+        rc = decode_cert_body(wc_doc_root(inner), out, err);
     wc_doc_free(inner);
     wc_doc_free(outer);
     return rc;
+}
+
+int wc_cert_read(struct wc_slice bytes, struct wc_cert *out, struct wc_err *err)
+{
+    struct wc_slice body = {0};
+    uint8_t sig[WC_SIG_BYTES];
+    struct wc_cert cert = {0};
+    int rc = decode_cert(bytes, &cert, &body, sig, err);
+    if (rc == 0)
+        *out = cert;
+    return rc;
+}
+
+int wc_cert_open(struct wc_slice bytes, const struct wc_org *org, struct wc_cert *out,
+                 struct wc_err *err)
+{
+    struct wc_slice body = {0};
+    uint8_t sig[WC_SIG_BYTES];
+    struct wc_cert cert = {0};
+    int rc = decode_cert(bytes, &cert, &body, sig, err);
+    if (rc != 0)
+        return rc;
+    if (memcmp(cert.org_id, org->id, WC_ORG_ID_BYTES) != 0)
+        return wc_fail(err, WC_EORGANISATION, "certificate", NULL);
+    if (wc_verify(sig, org->key, CERT_DOMAIN, CERT_KIND, body) != 0)
+        return wc_fail(err, WC_EBADSIG, "certificate", NULL);
+    *out = cert;
+    return 0;
 }
 
 int wc_cert_dates(const struct wc_cert *cert, uint64_t now_ms)
@@ -614,7 +634,7 @@ int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                      uint64_t now_ms, uint32_t days,
                      const uint8_t seeds[2 * WC_KEY_BYTES], struct wc_identity *out)
 {
-    *out = (struct wc_identity){0};
+    *out = (struct wc_identity){.org = k->org};
     if (days == 0 || now_ms > WC_REV_MAX || k->next_serial >= WC_REV_MAX ||
         memcmp(org->key, k->org.key, WC_KEY_BYTES) != 0)
         return -WC_EINVALID;
@@ -622,7 +642,6 @@ int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                        sizeof(out->cert.name)) ||
         !wc_slice_copy(wc_slice_text(title), out->cert.title, sizeof(out->cert.title)))
         return -WC_EINVALID;
-    out->org = k->org;
     memcpy(out->sign_seed, seeds, WC_KEY_BYTES);
     memcpy(out->link_secret, seeds + WC_KEY_BYTES, WC_KEY_BYTES);
     out->cert.not_before_ms = now_ms;

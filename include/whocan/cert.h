@@ -54,6 +54,10 @@ int wc_cert_issue(const struct wc_cert *cert, const struct wc_signer *org,
 int wc_cert_open(struct wc_slice bytes, const struct wc_org *org, struct wc_cert *out,
                  struct wc_err *err);
 
+/* As wc_cert_open without organisation and signature: for a certificate that was checked
+ * before it was stored. Never for one that came from outside. */
+int wc_cert_read(struct wc_slice bytes, struct wc_cert *out, struct wc_err *err);
+
 /* 0 while valid at now_ms, -WC_EFUTURE before (with WC_FUTURE_SLACK_MS), -WC_EEXPIRED
  * after. */
 int wc_cert_dates(const struct wc_cert *cert, uint64_t now_ms);
