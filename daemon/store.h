@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A durable, ordered key-value store: one LMDB environment in one directory. This and
+ * store.c are the only files that know LMDB; docs/store.md says which of its rules are
+ * kept here and why.
+ *
+ * All work happens inside a function that is handed a transaction, so that nobody can
+ * leave one open: reads are short by construction, a write is committed or has never
+ * happened, and the map can grow while no transaction of ours is open.
+ *
+ * Threads: any number of readers, one writer at a time (others wait). A thread must not
+ * write, nor read again, inside wc_store_read() of the same store: growth waits for all
+ * readers.
+ */
+#ifndef WHOCAN_DAEMON_STORE_H
+#define WHOCAN_DAEMON_STORE_H
+
+#include <whocan/bytes.h>
+#include <whocan/error.h>
+
+struct wc_store;
+struct wc_txn;
+
+/* Room for one line to the operator. */
+#define WC_PROBLEM_BYTES 256
+
+/* Keys are 1..WC_STORE_KEY_MAX_BYTES long: LMDB's compiled-in limit. */
+#define WC_STORE_KEY_MAX_BYTES 511
+/* A value up to this size shares a page with others; a longer one takes whole pages. */
+#define WC_STORE_VALUE_SMALL_BYTES 2024
+
+struct wc_store_options {
+    const char *format;        /* what the file is, kept inside: "whocan records" */
+    uint32_t version;          /* of the format */
+    const char *const *tables; /* names; table i is number i; NULL ends */
+    uint64_t map_bytes;        /* the first size of the map; grows as needed */
+    bool rebuildable;          /* no flush at commit: a power cut may damage it */
+};
+
+/*
+ * Open the store in directory `path`, or create it atomically: it is made under another
+ * name, flushed, and renamed. *created (may be NULL) says which. The parent must exist
+ * and be locked by the caller against other processes. problem gets one line on
+ * failure: -WC_EVERSION not ours or of another version, -WC_ECORRUPT, -WC_EFULL,
+ * -WC_EIO, -WC_EDENIED, -WC_ENOMEM.
+ */
+int wc_store_open(struct wc_store **out, const char *path,
+                  const struct wc_store_options *options, bool *created,
+                  char problem[WC_PROBLEM_BYTES]);
+void wc_store_close(struct wc_store *s); /* NULL is fine; no transaction may be open */
+
+/* Delete a store that is not open, and what an interrupted creation left. Touches only
+ * the files that a store has. 0 (also when there is none), -WC_EIO, -WC_EDENIED. */
+int wc_store_remove(const char *path);
+
+/*
+ * Run fn in a transaction. fn returns 0 or an error; whatever it returns is passed on.
+ * A write is committed when fn returns 0 and is flushed to disk on return (unless the
+ * store is rebuildable); otherwise nothing has changed.
+ *
+ * A write whose map is full is started again after growth: fn may run several times and
+ * must begin afresh each time. Beside what fn returns: -WC_EFULL no space on the disk
+ * (everything is as before; may be tried again), -WC_EIO the disk failed (every later
+ * write fails too: the process must exit), -WC_ENOMEM, -WC_ECORRUPT, -WC_EBUSY too many
+ * readers.
+ */
+typedef int (*wc_store_fn)(struct wc_txn *t, void *ctx);
+int wc_store_read(struct wc_store *s, wc_store_fn fn, void *ctx);
+int wc_store_write(struct wc_store *s, wc_store_fn fn, void *ctx);
+
+/* ---- inside a transaction ----
+ * Values are borrowed from the store until the transaction ends or, in a write, until
+ * the next change. They are not aligned. */
+
+/* -WC_ENOTFOUND. */
+int wc_txn_get(struct wc_txn *t, uint32_t table, struct wc_slice key,
+               struct wc_slice *value);
+/* Set, replacing. -WC_ETOOBIG for a key that is empty or too long. */
+int wc_txn_put(struct wc_txn *t, uint32_t table, struct wc_slice key,
+               struct wc_slice value);
+/* As put, cheaper, for a key after all others of the table; -WC_EINVALID when it is
+ * not. */
+int wc_txn_append(struct wc_txn *t, uint32_t table, struct wc_slice key,
+                  struct wc_slice value);
+/* -WC_ENOTFOUND. */
+int wc_txn_del(struct wc_txn *t, uint32_t table, struct wc_slice key);
+/* Delete every entry of a table. */
+int wc_txn_clear(struct wc_txn *t, uint32_t table);
+/* How many entries a table has. */
+int wc_txn_count(struct wc_txn *t, uint32_t table, uint64_t *out);
+
+/* A walk over a table in the order of its keys. Close it before the transaction ends.
+ */
+struct wc_cursor {
+    void *handle;
+    struct wc_slice key, value; /* where it stands */
+};
+int wc_cursor_open(struct wc_cursor *c, struct wc_txn *t, uint32_t table);
+void wc_cursor_close(struct wc_cursor *c); /* twice is fine */
+/* Each moves and fills key and value, or returns -WC_ENOTFOUND. seek goes to the first
+ * key that is not before the given one. */
+int wc_cursor_seek(struct wc_cursor *c, struct wc_slice key);
+int wc_cursor_first(struct wc_cursor *c);
+int wc_cursor_last(struct wc_cursor *c);
+int wc_cursor_next(struct wc_cursor *c);
+
+/* ---- keeping house ---- */
+
+struct wc_store_usage {
+    uint64_t used_bytes; /* pages in use; free pages inside the file do not count */
+    uint64_t file_bytes; /* pages ever used: what the file occupies */
+    uint64_t map_bytes;  /* what it may grow to before the map grows */
+};
+void wc_store_usage(struct wc_store *s, struct wc_store_usage *out);
+
+/* Forget readers of processes that died: they would keep every page that they might
+ * still read. Call at start and each minute. Returns how many there were. */
+int wc_store_tidy(struct wc_store *s);
+
+/* Flush a rebuildable store to disk. May take as long as the disk does. */
+int wc_store_sync(struct wc_store *s);
+
+#endif
