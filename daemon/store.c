@@ -398,6 +398,7 @@ static int open_existing(struct wc_store *s, const struct wc_store_options *o,
 
 static struct wc_store *store_new(const char *path, uint32_t table_count)
 {
+    assert(table_count > 0);
     struct wc_store *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;

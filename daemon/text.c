@@ -25,7 +25,7 @@
 /* One word as it grows: its main form, its second spelling, and the main form without
  * dots. */
 struct form {
-    char bytes[WC_WORD_MAX_BYTES];
+    uint8_t bytes[WC_WORD_MAX_BYTES];
     size_t len;
 };
 
@@ -267,7 +267,7 @@ static void word_add(struct wc_text *t, uint32_t raw)
 {
     uint32_t p = raw & POINT;
     struct form *s = &t->spelling;
-    char last = s->len > 0 ? s->bytes[s->len - 1] : '\0';
+    uint8_t last = s->len > 0 ? s->bytes[s->len - 1] : 0;
     if (p == MARK_RING) {
         if (last == 'a')
             form_add(s, 'a');
