@@ -634,7 +634,7 @@ int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                      uint64_t now_ms, uint32_t days,
                      const uint8_t seeds[2 * WC_KEY_BYTES], struct wc_identity *out)
 {
-    *out = (struct wc_identity){.org = k->org};
+    *out = (struct wc_identity){0};
     if (days == 0 || now_ms > WC_REV_MAX || k->next_serial >= WC_REV_MAX ||
         memcmp(org->key, k->org.key, WC_KEY_BYTES) != 0)
         return -WC_EINVALID;
@@ -642,6 +642,7 @@ int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                        sizeof(out->cert.name)) ||
         !wc_slice_copy(wc_slice_text(title), out->cert.title, sizeof(out->cert.title)))
         return -WC_EINVALID;
+    out->org = k->org;
     memcpy(out->sign_seed, seeds, WC_KEY_BYTES);
     memcpy(out->link_secret, seeds + WC_KEY_BYTES, WC_KEY_BYTES);
     out->cert.not_before_ms = now_ms;

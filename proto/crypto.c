@@ -235,5 +235,8 @@ uint64_t wc_siphash(const uint8_t key[16], struct wc_slice in)
 {
     uint8_t out[crypto_shorthash_BYTES];
     crypto_shorthash(out, in.data, in.len, key);
-    return wc_get_u64(out);
+    uint64_t v = 0;
+    for (unsigned i = sizeof(out); i-- > 0;) /* its text is little-endian */
+        v = v << 8 | out[i];
+    return v;
 }

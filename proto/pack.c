@@ -243,7 +243,8 @@ int wc_doc_new(struct wc_slice in, const struct wc_scan_limits *limits,
     msgpack_unpacked_init(&doc->unpacked);
     /* after the scan only memory can be wanting */
     if (msgpack_unpack_next(&doc->unpacked, (const char *)in.data, in.len, &offset) !=
-        MSGPACK_UNPACK_SUCCESS) {
+            MSGPACK_UNPACK_SUCCESS ||
+        offset != in.len) {
         wc_doc_free(doc);
         return -WC_ENOMEM;
     }

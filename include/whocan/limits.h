@@ -71,6 +71,14 @@
     1280 /* of messages 2 and 3: a certificate, versions, and room to say more */
 #define WC_REKEY_AFTER_MS    (3600000ULL)
 #define WC_REKEY_AFTER_COUNT (1ULL << 20)
+#define WC_STRANGERS_MAX_COUNT                                                         \
+    128 /* accepted and not past the MAC, at once; the oldest gives way */
+#define WC_LINKS_MAX_COUNT                                                             \
+    1024 /* open at once: a few for each office of a large organisation */
+#define WC_DIALS_MAX_COUNT          64 /* under way at once: one descriptor each */
+#define WC_DIAL_ADDRESSES_MAX_COUNT 8  /* of one name, tried in turn */
+#define WC_RESOLVES_MAX_COUNT                                                          \
+    2 /* name look-ups at once: they share 4 threads with commits and searches */
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
     (8u << 20) /* output a peer may leave unread before we close */
 

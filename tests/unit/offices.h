@@ -8,8 +8,8 @@
 
 #include <whocan/cert.h>
 
-#define OFFICES_FROM_MS  1700000000000ULL
-#define OFFICES_UNTIL_MS 1800000000000ULL
+#define OFFICES_FROM_MS  1700000000000ULL /* 2023 */
+#define OFFICES_UNTIL_MS 4102444800000ULL /* 2100: some tests run by the real clock */
 #define OFFICES_NOW_MS   1750000000000ULL
 
 /* An organisation whose id, key and secret follow from one letter. */
