@@ -640,8 +640,11 @@ int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
         return -WC_EINVALID;
     if (!wc_slice_copy(wc_slice_text(office_name), out->cert.name,
                        sizeof(out->cert.name)) ||
-        !wc_slice_copy(wc_slice_text(title), out->cert.title, sizeof(out->cert.title)))
+        !wc_slice_copy(wc_slice_text(title), out->cert.title,
+                       sizeof(out->cert.title))) {
+        wc_identity_fini(out);
         return -WC_EINVALID;
+    }
     out->org = k->org;
     memcpy(out->sign_seed, seeds, WC_KEY_BYTES);
     memcpy(out->link_secret, seeds + WC_KEY_BYTES, WC_KEY_BYTES);

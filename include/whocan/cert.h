@@ -138,7 +138,7 @@ int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
 /* Make an office: draws from seeds (32 sign seed, 32 link secret). days: validity. Uses
  * k->next_serial and advances it (the caller writes the file back before showing the
  * invitation). k must be unlocked. -WC_EINVALID for a bad name, title, days or another
- * organisation's signer; -WC_ENOMEM. */
+ * organisation's signer; -WC_ENOMEM; on failure *out is wiped. */
 int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                      const char *office_name, const char *title, uint32_t quota,
                      uint64_t now_ms, uint32_t days,

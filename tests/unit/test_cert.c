@@ -98,6 +98,25 @@ static void a_certificate_serves_one_organisation(void **state)
     assert_string_equal(err.field, "certificate");
 }
 
+/* What was checked before it was stored is read without keys, by the same rules. */
+static void a_stored_certificate_is_read_without_its_organisation(void **state)
+{
+    (void)state;
+    struct wc_buf b = {0};
+    struct wc_cert cert;
+    struct wc_err err;
+    assert_int_equal(wc_cert_read(leeds_cert(), &cert, NULL), 0);
+    assert_memory_equal(&cert, &fix.leeds.cert, sizeof(cert));
+    wc_buf_append(&b, fix.leeds.cert_bytes, fix.leeds.cert_len);
+    b.data[b.len - 1] ^= 1; /* in the signature, which nobody checks here */
+    assert_int_equal(wc_cert_read(wc_buf_slice(&b), &cert, NULL), 0);
+    assert_int_equal(wc_cert_read(wc_slice(b.data, b.len - 1), &cert, &err),
+                     -WC_ETRUNCATED);
+    wc_buf_byte(&b, 0);
+    assert_int_equal(wc_cert_read(wc_buf_slice(&b), &cert, &err), -WC_ETRAILING);
+    wc_buf_fini(&b);
+}
+
 static void bad_certificates_are_not_issued(void **state)
 {
     (void)state;
@@ -569,6 +588,7 @@ static void bad_organisations_and_offices_are_refused(void **state)
                                           seeds, &id),
                          -WC_EINVALID);
         assert_int_equal(k.next_serial, fix.orgkey.next_serial);
+        assert_wiped(&id);
     }
     assert_int_equal(
         wc_orgkey_invite(&k, &fix.stranger, "leeds", "Title", 1, T0, 1, seeds, &id),
@@ -581,6 +601,7 @@ int main(void)
         cmocka_unit_test(the_golden_certificate_is_issued_and_opened),
         cmocka_unit_test(a_changed_certificate_does_not_open),
         cmocka_unit_test(a_certificate_serves_one_organisation),
+        cmocka_unit_test(a_stored_certificate_is_read_without_its_organisation),
         cmocka_unit_test(bad_certificates_are_not_issued),
         cmocka_unit_test(every_field_of_a_certificate_is_checked),
         cmocka_unit_test(certificates_hold_between_their_dates),

@@ -240,6 +240,40 @@ static void golden_records_decode_and_verify(void **state)
     }
 }
 
+/* The listing in docs/records.md is that record: "OFFSET | HEX | words" in the block
+ * after its mark. */
+static void the_documented_record_is_the_golden_one(void **state)
+{
+    (void)state;
+    char line[256];
+    struct wc_buf listed = {0}, golden = {0};
+    bool marked = false, inside = false;
+    FILE *f = fopen(WHOCAN_SOURCE_DIR "/docs/records.md", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        if (strstr(line, "<!-- golden: record-retire -->") != NULL)
+            marked = true;
+        else if (marked && strncmp(line, "```", 3) == 0 && inside)
+            break;
+        else if (marked && strncmp(line, "```", 3) == 0)
+            inside = true;
+        else if (inside) {
+            unsigned offset = 0, byte;
+            int at = 0, step = 0;
+            assert_int_equal(sscanf(line, "%u |%n", &offset, &at), 1);
+            assert_int_equal(offset, listed.len);
+            for (; sscanf(line + at, " %2x%n", &byte, &step) == 1; at += step)
+                wc_buf_byte(&listed, (uint8_t)byte);
+            assert_int_equal(strncmp(line + at + strspn(line + at, " "), "|", 1), 0);
+        }
+    }
+    fclose(f);
+    golden_read("record-retire", &golden);
+    assert_true(wc_slice_eq(wc_buf_slice(&listed), wc_buf_slice(&golden)));
+    wc_buf_fini(&listed);
+    wc_buf_fini(&golden);
+}
+
 static void no_flipped_bit_is_admitted(void **state)
 {
     (void)state;
@@ -1155,6 +1189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_records_are_built_byte_by_byte),
         cmocka_unit_test(golden_records_decode_and_verify),
+        cmocka_unit_test(the_documented_record_is_the_golden_one),
         cmocka_unit_test(no_flipped_bit_is_admitted),
         cmocka_unit_test(no_truncation_or_extension_is_admitted),
         cmocka_unit_test(golden_contents_read_as_they_were_written),
