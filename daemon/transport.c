@@ -1040,8 +1040,10 @@ static void close_dials(struct wc_transport *t)
         else
             dial_free(d);
     }
-    while ((d = TAILQ_FIRST(&t->failed)) != NULL)
+    for (d = TAILQ_FIRST(&t->failed); d != NULL; d = next) {
+        next = TAILQ_NEXT(d, entry);
         dial_free(d);
+    }
 }
 
 void wc_transport_close(struct wc_transport *t, void (*done)(void *ctx), void *ctx)
