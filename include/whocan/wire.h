@@ -3,21 +3,27 @@
  * Messages between offices. A frame on an open link is one MessagePack array [ type,
  * ... ]. Decoding is in two steps: wc_wire_type() looks at the type alone, so that a
  * receiver refuses what a link may not send now before it decodes anything; then the
- * decoder of that type.
+ * decoder of that type (proto/wire.h).
  *
- *   1 HELLO   [ 1, now_ms ]                          first frame of each side: its
- * clock 2 PING    [ 2, now_ms, token ] 3 PONG    [ 3, now_ms, token ] 4 RECORDS [ 4,
- * reason, [ record (bin), ... ] ]   reason 0: broadcast, 1: reconciliation 5 SYNC    [
- * 5, set, session, [ range, ... ] ]    reconciliation of one set, see below 6 WANT    [
- * 6, set, [ item (bin 32), ... ] ]     please send these records 7 ASK     [ 7, hops,
- * record (bin) ] 8 ANSWERS [ 8, [ [ body (bin), sig (bin 64) ], ... ] ]
+ *   1 HELLO   [ 1, now_ms ]                        first frame of each side: its clock
+ *   2 PING    [ 2, now_ms, token ]
+ *   3 PONG    [ 3, now_ms, token ]
+ *   4 RECORDS [ 4, reason, [ record (bin), ... ] ] reason: enum wc_wire_reason
+ *   5 SYNC    [ 5, set, session, [ range, ... ] ]  where do we differ?
+ *   6 WANT    [ 6, set, items (bin, 32 bytes each) ]  please send these records
+ *   7 ASK     [ 7, hops, record (bin) ]
+ *   8 ANSWERS [ 8, [ [ body (bin), sig (bin 64) ], ... ] ]
+ *   9 DIFF    [ 9, set, session, [ range, ... ] ]  the answer to a SYNC
  *
  * Sets: 0 holds cards and revocations and is reconciled first; 1 holds everything else.
  * A range is the set of items that start with `prefix_bits` (a multiple of 4) bits of
- * `prefix`: [ prefix (bin), prefix_bits, 0, count, fingerprint (bin 16) ]   "mine looks
- * like this" [ prefix (bin), prefix_bits, 1, [ item (bin 32), ... ] ]        "these are
- * all of mine" fingerprint = first 16 bytes of BLAKE2b-256(count ‖ sum of the items mod
- * 2^256 ‖ session).
+ * `prefix`, which has just the bytes for them, the bits to spare zero:
+ *   [ prefix (bin), prefix_bits, 0, count, fingerprint (bin 16) ]  "mine looks like
+ *                                                                   this"
+ *   [ prefix (bin), prefix_bits, 1, items (bin, 32 bytes each) ]   "these are all of
+ *                                                                   mine", in a DIFF
+ * fingerprint = first 16 bytes of BLAKE2b-256( count (u64) ‖ sum of the items mod 2^256
+ * ‖ session (u32) ), numbers big-endian. docs/protocol.md tells the whole exchange.
  *
  * answer body = [ ask id (bin 16), office key (bin 32), total, [ [ subject, score ],
  * ... ] ], score an integer in thousandths; signed by the office, domain "whocan
@@ -42,7 +48,17 @@ enum wc_wire_type {
     WC_WIRE_WANT = 6,
     WC_WIRE_ASK = 7,
     WC_WIRE_ANSWERS = 8,
+    WC_WIRE_DIFF = 9,
 };
+
+enum wc_wire_reason {
+    WC_REASON_BROADCAST = 0, /* new, for everybody */
+    WC_REASON_WANTED = 1,    /* asked for by a WANT; more of it follows */
+    WC_REASON_LAST = 2,      /* the end of the answer to one WANT; may be empty */
+};
+
+#define WC_SETS_COUNT        2
+#define WC_FINGERPRINT_BYTES 16
 
 /* The type of a frame, or -WC_EPROTOCOL. Looks at no more than the first three bytes.
  */
@@ -57,7 +73,7 @@ struct wc_answer_person {
 /* One office's answer to an ask. */
 struct wc_answer {
     uint8_t ask_id[WC_ASK_ID_BYTES];
-    uint8_t office_key[32];
+    uint8_t office_key[WC_KEY_BYTES];
     uint32_t total; /* matching people in that office, of which the best are listed */
     uint32_t people_count;
     struct wc_answer_person people[WC_ANSWER_PEOPLE_MAX];

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Encoders and decoders of the frames of <whocan/wire.h>. Encoders append one whole
+ * frame to a buffer, whose `failed` says when memory ran out. Decoders fill structs of
+ * fixed capacity whose slices borrow from the frame; they return 0, -WC_ENOMEM, or
+ * another negative error when the frame breaks the protocol, and *err (may be NULL)
+ * names the field.
+ */
+#ifndef WHOCAN_PROTO_WIRE_H
+#define WHOCAN_PROTO_WIRE_H
+
+#include <whocan/crypto.h>
+#include <whocan/wire.h>
+
+#include "proto/itemset.h"
+
+/* ---- HELLO, PING, PONG ---- */
+
+struct wc_wire_clock {
+    uint64_t now_ms;
+    uint64_t token; /* of a PING, given back in its PONG; 0 in a HELLO */
+};
+void wc_wire_hello(struct wc_buf *b, uint64_t now_ms);
+void wc_wire_ping(struct wc_buf *b, uint64_t now_ms, uint64_t token);
+void wc_wire_pong(struct wc_buf *b, uint64_t now_ms, uint64_t token);
+int wc_wire_decode_clock(struct wc_slice frame, struct wc_wire_clock *out,
+                         struct wc_err *err);
+
+/* ---- RECORDS ---- */
+
+/* packed: `count` records, each as wc_pack_bin() writes it. */
+void wc_wire_records(struct wc_buf *b, enum wc_wire_reason reason, uint32_t count,
+                     struct wc_slice packed);
+
+/* What a record of len bytes adds to a RECORDS frame, and what a frame has besides. */
+size_t wc_wire_record_bytes(size_t len);
+#define WC_WIRE_RECORDS_HEAD_BYTES 8
+
+struct wc_wire_records {
+    enum wc_wire_reason reason;
+    uint32_t count;
+    struct wc_slice records[WC_WIRE_RECORDS_MAX_COUNT];
+};
+int wc_wire_decode_records(struct wc_slice frame, struct wc_wire_records *out,
+                           struct wc_err *err);
+
+/* ---- SYNC, DIFF ---- */
+
+struct wc_wire_range {
+    uint8_t prefix[WC_ITEM_BYTES]; /* zero past its bits */
+    uint16_t bits;
+    bool list; /* items instead of count and fingerprint */
+    uint64_t count;
+    uint8_t fingerprint[WC_FINGERPRINT_BYTES];
+    struct wc_slice items; /* WC_ITEM_BYTES each, at most WC_ITEM_LEAF_MAX */
+};
+struct wc_wire_ranges {
+    uint8_t set;
+    uint32_t session;
+    uint32_t count;
+    struct wc_wire_range ranges[WC_DIFF_RANGES_MAX_COUNT];
+};
+void wc_wire_sync(struct wc_buf *b, const struct wc_wire_ranges *r);
+void wc_wire_diff(struct wc_buf *b, const struct wc_wire_ranges *r);
+
+/* A SYNC: at most WC_SYNC_RANGES_MAX_COUNT ranges, none a list. */
+int wc_wire_decode_sync(struct wc_slice frame, struct wc_wire_ranges *out,
+                        struct wc_err *err);
+int wc_wire_decode_diff(struct wc_slice frame, struct wc_wire_ranges *out,
+                        struct wc_err *err);
+
+/* The fingerprint of a range in one session. */
+void wc_wire_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES],
+                         const struct wc_item_sum *sum, uint32_t session);
+
+/* ---- WANT ---- */
+
+struct wc_wire_want {
+    uint8_t set;
+    uint32_t count;        /* 1..WC_WANT_ITEMS_MAX_COUNT */
+    struct wc_slice items; /* WC_ITEM_BYTES each */
+};
+void wc_wire_want(struct wc_buf *b, uint8_t set, struct wc_slice items);
+int wc_wire_decode_want(struct wc_slice frame, struct wc_wire_want *out,
+                        struct wc_err *err);
+
+/* ---- ASK ---- */
+
+struct wc_wire_ask {
+    uint32_t hops; /* links it has crossed, this one included: 1..WC_ASK_HOPS_MAX */
+    struct wc_slice record;
+};
+void wc_wire_ask(struct wc_buf *b, uint32_t hops, struct wc_slice record);
+int wc_wire_decode_ask(struct wc_slice frame, struct wc_wire_ask *out,
+                       struct wc_err *err);
+
+/* ---- ANSWERS ---- */
+
+struct wc_wire_answer {
+    struct wc_slice body;
+    uint8_t sig[WC_SIG_BYTES];
+};
+struct wc_wire_answers {
+    uint32_t count;
+    struct wc_wire_answer answers[WC_WIRE_ANSWERS_MAX_COUNT];
+};
+
+/* packed: `count` pairs, each as wc_wire_answer() writes it. */
+void wc_wire_answer(struct wc_buf *packed, struct wc_slice body,
+                    const uint8_t sig[WC_SIG_BYTES]);
+void wc_wire_answers(struct wc_buf *b, uint32_t count, struct wc_slice packed);
+int wc_wire_decode_answers(struct wc_slice frame, struct wc_wire_answers *out,
+                           struct wc_err *err);
+
+/* The signed body of an answer. */
+void wc_answer_encode(struct wc_buf *b, const struct wc_answer *answer);
+int wc_answer_decode(struct wc_slice body, struct wc_answer *out, struct wc_err *err);
+int wc_answer_sign(uint8_t sig[WC_SIG_BYTES], struct wc_slice body,
+                   const struct wc_signer *office);
+int wc_answer_verify(const uint8_t sig[WC_SIG_BYTES],
+                     const uint8_t office_key[WC_KEY_BYTES], struct wc_slice body);
+
+#endif
