@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/itemset.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <whocan/bytes.h>
 #include <whocan/error.h>
-
-#include "proto/itemset.h"
 
 #define LIMBS 4
 
@@ -16,7 +16,7 @@
 
 struct wc_item_node {
     uint64_t count;
-    uint64_t sum[LIMBS]; /* least significant first */
+    uint64_t sum[LIMBS];            /* least significant first */
     struct wc_item_node **children; /* 16, each NULL or not empty; NULL in a leaf */
     struct wc_item *items;          /* of a leaf, in order */
     uint32_t items_cap;
@@ -33,8 +33,8 @@ unsigned wc_item_branch(const uint8_t key[WC_ITEM_BYTES], uint32_t bits)
 void wc_item_set_branch(uint8_t key[WC_ITEM_BYTES], uint32_t bits, unsigned branch)
 {
     uint8_t *byte = &key[bits / 8];
-    *byte = (uint8_t)(bits % 8 == 0 ? (*byte & 15) | branch << 4
-                                    : (*byte & 0xf0) | branch);
+    *byte =
+        (uint8_t)(bits % 8 == 0 ? (*byte & 15) | branch << 4 : (*byte & 0xf0) | branch);
 }
 
 bool wc_item_within(const uint8_t key[WC_ITEM_BYTES],
@@ -149,12 +149,12 @@ static int leaf_append(struct wc_item_node *n, const struct wc_item *item)
  * is slower and still right. */
 static void leaf_split(struct wc_item_node *n, uint32_t bits)
 {
-    struct wc_item_node **children = calloc(WC_ITEM_BRANCHES, sizeof(struct wc_item_node *));
+    struct wc_item_node **children =
+        calloc(WC_ITEM_BRANCHES, sizeof(struct wc_item_node *));
     if (children == NULL)
         return;
     for (uint64_t i = 0; i < n->count; i++) {
-        struct wc_item_node **child =
-            &children[wc_item_branch(n->items[i].key, bits)];
+        struct wc_item_node **child = &children[wc_item_branch(n->items[i].key, bits)];
         if (*child == NULL)
             *child = calloc(1, sizeof(**child));
         if (*child == NULL || leaf_append(*child, &n->items[i]) != 0) {
@@ -248,8 +248,7 @@ static struct wc_item_node *find_leaf(const struct wc_itemset *s,
                                       const uint8_t key[WC_ITEM_BYTES])
 {
     struct wc_item_node *n = s->root;
-    for (uint32_t bits = 0; n != NULL && n->children != NULL;
-         bits += WC_ITEM_STEP_BITS)
+    for (uint32_t bits = 0; n != NULL && n->children != NULL; bits += WC_ITEM_STEP_BITS)
         n = n->children[wc_item_branch(key, bits)];
     return n;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/map.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <whocan/crypto.h>
 #include <whocan/error.h>
-
-#include "proto/map.h"
 
 #define FIRST_CELLS 16
 

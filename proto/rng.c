@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <assert.h>
-
 #include "proto/rng.h"
+
+#include <assert.h>
 
 static uint64_t splitmix64(uint64_t *x)
 {

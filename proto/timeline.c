@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/timeline.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <whocan/error.h>
-
-#include "proto/timeline.h"
 
 void wc_timeline_fini(struct wc_timeline *t)
 {

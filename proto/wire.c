@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/wire.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +9,6 @@
 #include <whocan/record.h>
 
 #include "proto/field.h"
-#include "proto/wire.h"
 
 #define ANSWER_DOMAIN "whocan answer"
 
@@ -219,8 +220,8 @@ static int read_prefix(const struct wc_obj *range, struct wc_wire_range *out,
 {
     struct wc_slice prefix = {0};
     uint64_t bits = 0;
-    int rc = wc_field_u64(wc_obj_at(range, 1), "prefix_bits", WC_ITEM_BITS_MAX, &bits,
-                          err);
+    int rc =
+        wc_field_u64(wc_obj_at(range, 1), "prefix_bits", WC_ITEM_BITS_MAX, &bits, err);
     if (rc == 0)
         rc = read_bin(wc_obj_at(range, 0), "prefix", WC_ITEM_BYTES, &prefix, err);
     if (rc != 0)
@@ -340,9 +341,9 @@ int wc_wire_decode_want(struct wc_slice frame, struct wc_wire_want *out,
         return rc;
     rc = read_set(wc_obj_at(wc_doc_root(doc), 1), &out->set, err);
     if (rc == 0)
-        rc = read_bin(wc_obj_at(wc_doc_root(doc), 2), "items",
-                      (size_t)WC_WANT_ITEMS_MAX_COUNT * WC_ITEM_BYTES, &out->items,
-                      err);
+        rc =
+            read_bin(wc_obj_at(wc_doc_root(doc), 2), "items",
+                     (size_t)WC_WANT_ITEMS_MAX_COUNT * WC_ITEM_BYTES, &out->items, err);
     if (rc == 0 && (out->items.len == 0 || out->items.len % WC_ITEM_BYTES != 0))
         rc = wc_fail(err, WC_EINVALID, "items", "must have 32 bytes each");
     if (rc == 0)

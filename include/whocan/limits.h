@@ -82,7 +82,7 @@
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
     (8u << 20) /* output a peer may leave unread before we close */
 
-#define WC_LINKS_MAX_COUNT                                                             \
+#define WC_NODE_LINKS_MAX_COUNT                                                             \
     256 /* open at once: each may hold a queue of WC_LINK_QUEUE_MAX_BYTES */
 
 /* --- messages between offices (counts in one frame; no honest frame has more) --- */
@@ -91,14 +91,15 @@
 #define WC_SYNC_RANGES_MAX_COUNT                                                       \
     32 /* asked about at once: 16 branches or 32 items of each fit one frame */
 #define WC_DIFF_RANGES_MAX_COUNT (16 * WC_SYNC_RANGES_MAX_COUNT)
+#define WC_DIFF_ITEMS_MAX_COUNT  (32 * WC_SYNC_RANGES_MAX_COUNT)
 #define WC_WANT_ITEMS_MAX_COUNT  128 /* 2 MiB of the largest records */
-#define WC_WANTS_OPEN_MAX_COUNT  2 /* one is answered while the next is on its way */
+#define WC_WANTS_OPEN_MAX_COUNT  2   /* one is answered while the next is on its way */
 
 /* --- asks on their way --- */
 #define WC_ASK_HOPS_MAX 16 /* the overlay of 10,000 offices is 6 across */
 #define WC_ASKS_MAX_COUNT                                                              \
     1024 /* remembered at once, own and relayed; the oldest goes */
-#define WC_ASK_PATH_MS    (120000ULL) /* answers find their way back for so long */
+#define WC_ASK_PATH_MS (120000ULL) /* answers find their way back for so long */
 #define WC_ASK_MATCHES_MAX_COUNT                                                       \
     64 /* searches for other offices' asks under way in ours at once */
 

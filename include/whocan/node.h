@@ -13,7 +13,18 @@
  * Durability. What originates here (LOCAL_PUT) becomes a PUT effect with a token;
  * nothing of it is sent and it is not acknowledged before the caller reports STORED for
  * that token. What is relayed is forwarded as soon as it is verified; its PUT has token
- * 0 and is stored in the caller's next group commit.
+ * 0 and is stored in the caller's next group commit. The engine's own records (the
+ * office card, stamps that are renewed) are PUTs with tokens whose top bit
+ * (WC_NODE_TOKEN) is set: the caller reports STORED for them too and gets no ACK. PUT
+ * and DROP effects are carried out in the order in which they come.
+ *
+ * Tokens of the caller have that bit clear, are not 0, and are not used again before
+ * their ACK: -WC_EINVALID, -WC_EEXISTS.
+ *
+ * Records of an office are believed while its certificate is known (from its card, or
+ * from a link to it), valid and not revoked. When two keys have certificates for one
+ * name, the higher serial is the current office of that name and the other is
+ * superseded.
  */
 #ifndef WHOCAN_NODE_H
 #define WHOCAN_NODE_H
@@ -25,6 +36,8 @@
 #include <whocan/wire.h>
 
 struct wc_node;
+
+#define WC_NODE_TOKEN (1ULL << 63)
 
 /* Checks one record's signatures: wc_record_verify in the daemon, a memo of it in the
  * simulator. */
@@ -82,7 +95,13 @@ struct wc_event {
         } dial_failed;
         struct {
             uint64_t token; /* caller's, not 0; comes back in PUT and ACK */
-            uint8_t kind;   /* card excepted: the engine writes its own */
+            uint8_t kind;   /* row, profile or retire: anything else is -WC_EDENIED */
+            /* Its office is the own one (-WC_EDENIED), its rev greater than that of
+             * wc_node_slot() (-WC_ESTALE), its signature right (-WC_EBADSIG; that of
+             * the own office itself is not checked). Also -WC_ELIMIT over the quota,
+             * -WC_ECLOCK, -WC_EREVOKED and -WC_EEXPIRED while this office may not
+             * stamp, -WC_EBUSY with WC_PENDING_MAX_COUNT waiting, what is wrong with
+             * the body, or what STORED said. */
             struct wc_slice body;
             const uint8_t *author_key; /* WC_KEY_BYTES */
             const uint8_t *author_sig; /* WC_SIG_BYTES */
@@ -95,7 +114,7 @@ struct wc_event {
             const uint8_t *id; /* WC_ASK_ID_BYTES, random */
             struct wc_slice text;
             struct wc_slice by; /* login of the asker */
-            uint64_t lease_ms;
+            uint64_t lease_ms;  /* 0: the longest */
         } local_ask;
         struct {
             const uint8_t *id;
@@ -167,7 +186,7 @@ struct wc_effect {
         } put;
         struct {
             uint8_t slot[WC_DIGEST_BYTES];
-            uint8_t kind;
+            uint8_t kind; /* of the slot: of a retirement the kind that it ended */
             uint8_t office_key[WC_KEY_BYTES];
             char subject[WC_SUBJECT_MAX_BYTES + 1];
         } drop;
@@ -213,22 +232,29 @@ void wc_node_free(struct wc_node *node); /* NULL is fine */
 /*
  * Before START: one record from the own store, trusted as to signatures (the store
  * checks that its bytes are intact). Cards first, so that offices are known. now_ms
- * hides what has expired.
+ * hides what has expired. What has no place here any more (its office is revoked or
+ * unknown) is accepted and comes back as a DROP at START. 0, -WC_ENOMEM, or what is
+ * wrong with a record that does not decode.
  */
 int wc_node_load(struct wc_node *node, struct wc_slice record, uint64_t now_ms);
 
 /* Addresses to dial whatever the cards say (configured peers), replacing those given
- * before. */
+ * before. Takes effect at the next TIMER, for which wc_node_deadline() asks at once.
+ * -WC_ETOOBIG (nothing changed): more than WC_JOIN_MAX_COUNT, or too long; -WC_ENOMEM.
+ */
 int wc_node_set_join(struct wc_node *node, const char *const *addresses,
                      uint32_t count);
 
 /* Addresses that the own card shows, replacing those given before; a change writes a
- * new card. */
+ * new card at the next TIMER. -WC_ETOOBIG: more than WC_ADDRESSES_MAX_COUNT, or too
+ * long; -WC_ENOMEM. */
 int wc_node_set_listen(struct wc_node *node, const char *const *addresses,
                        uint32_t count);
 
 /* Append to *effects what must be done about one event. Never fails for what a peer
- * sends. */
+ * sends. The first event is START, and only the first; events carry times that do not
+ * go back (a monotonic time that does is taken as the latest one seen; the wall clock
+ * may be set). */
 void wc_node_step(struct wc_node *node, const struct wc_event *event,
                   struct wc_effects *effects);
 
@@ -251,20 +277,22 @@ struct wc_node_office {
     bool self;
     bool linked;
     bool revoked;
+    bool superseded;         /* another office of this name has a higher serial */
     uint64_t last_heard_ms;  /* wall clock of the last frame on a link to it, 0 never */
     int64_t clock_offset_ms; /* its clock less ours, at the last HELLO or PONG */
 };
-/* Offices in order of name; false past the end. */
+/* Offices in order of name, of one name the current first; false past the end. */
 bool wc_node_office_at(const struct wc_node *node, uint32_t i,
                        struct wc_node_office *out);
 /* By office key; false when unknown. */
 bool wc_node_office_by_key(const struct wc_node *node, const uint8_t key[WC_KEY_BYTES],
                            struct wc_node_office *out);
+/* By name: the current office of that name, or a revoked one when there is no other. */
 bool wc_node_office_by_name(const struct wc_node *node, struct wc_slice name,
                             struct wc_node_office *out);
 
 struct wc_node_stats {
-    uint32_t offices_count; /* known and not revoked, own included */
+    uint32_t offices_count; /* known, neither revoked nor superseded, own included */
     uint32_t links_count;
     uint64_t records_count[2];            /* of the two sets */
     uint8_t fingerprint[WC_DIGEST_BYTES]; /* of both sets: equal on two nodes with equal

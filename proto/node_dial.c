@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which addresses to dial. Configured peers always, unless the office that was found
+ * there is linked. Then the addresses of known offices, drawn at random, until there
+ * are enough links; in a small organisation that is all of them. And now and then a
+ * random office more, which takes the place of another link: so that two halves that
+ * lost each other meet again, for nobody is ever forgotten. What fails is tried again
+ * later and later, with jitter.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/node_internal.h"
+
+static uint64_t backoff(struct wc_node *node, uint32_t failures)
+{
+    uint32_t doublings = failures <= 1 ? 0 : failures - 1;
+    uint64_t wait = doublings > 8 ? WC_DIAL_BACKOFF_MAX_MS
+                                  : (uint64_t)WC_DIAL_BACKOFF_MS << doublings;
+    if (wait > WC_DIAL_BACKOFF_MAX_MS)
+        wait = WC_DIAL_BACKOFF_MAX_MS;
+    return wait / 2 + wc_rng_below(&node->rng, wait / 2 + 1);
+}
+
+int wc_node_set_join(struct wc_node *node, const char *const *addresses, uint32_t count)
+{
+    if (count > WC_JOIN_MAX_COUNT)
+        return -WC_ETOOBIG;
+    struct wc_join *joins = calloc(count + 1, sizeof(*joins));
+    if (joins == NULL)
+        return -WC_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!wc_slice_copy(wc_slice_text(addresses[i]), joins[i].address,
+                           sizeof(joins[i].address))) {
+            free(joins);
+            return -WC_ETOOBIG;
+        }
+        for (uint32_t k = 0; k < node->join_count; k++) {
+            if (strcmp(node->joins[k].address, joins[i].address) == 0)
+                joins[i] = node->joins[k];
+        }
+    }
+    free(node->joins);
+    node->joins = joins;
+    node->join_count = count;
+    wc_node_due(node, WC_DUE_DIAL, 0);
+    return 0;
+}
+
+/* ---- what came of a dial ---- */
+
+static struct wc_dial *find_dial(struct wc_node *node, uint32_t number)
+{
+    for (int i = 0; number != 0 && i < WC_NODE_DIALS_COUNT; i++) {
+        if (node->dials[i].number == number)
+            return &node->dials[i];
+    }
+    return NULL;
+}
+
+static struct wc_join *find_join(struct wc_node *node, const char *address)
+{
+    for (uint32_t i = 0; i < node->join_count; i++) {
+        if (strcmp(node->joins[i].address, address) == 0)
+            return &node->joins[i];
+    }
+    return NULL;
+}
+
+static void join_failed(struct wc_node *node, struct wc_join *join)
+{
+    if (join->failures < UINT32_MAX)
+        join->failures++;
+    join->due_ms = node->mono_ms + backoff(node, join->failures);
+}
+
+static void office_failed(struct wc_node *node, struct wc_office *o)
+{
+    if (o->dial_failures < UINT32_MAX)
+        o->dial_failures++;
+    o->dial_due_ms = node->mono_ms + backoff(node, o->dial_failures);
+}
+
+/* A dial ended at an office, or (WC_NONE) nowhere. */
+static void dial_ended(struct wc_node *node, struct wc_dial *dial, uint32_t office)
+{
+    if (dial->join) {
+        struct wc_join *join = find_join(node, dial->address);
+        if (join != NULL && office == WC_NONE) {
+            join_failed(node, join);
+        } else if (join != NULL) {
+            join->self = office == node->self;
+            join->known = true;
+            memcpy(join->office_key, node->offices[office]->key, WC_KEY_BYTES);
+        }
+    } else {
+        uint32_t meant = wc_node_office_find(node, dial->office_key);
+        if (meant != WC_NONE) {
+            node->offices[meant]->dialled = false;
+            if (meant != office) {
+                office_failed(node, node->offices[meant]);
+                node->offices[meant]->dial_next++;
+            }
+        }
+    }
+    dial->number = 0;
+    wc_node_due(node, WC_DUE_DIAL, node->mono_ms);
+}
+
+void wc_node_dial_failed(struct wc_node *node, uint32_t number)
+{
+    struct wc_dial *dial = find_dial(node, number);
+    if (dial != NULL)
+        dial_ended(node, dial, WC_NONE);
+}
+
+void wc_node_dial_up(struct wc_node *node, uint32_t number, uint32_t office, bool *join,
+                     bool *explore)
+{
+    struct wc_dial *dial = find_dial(node, number);
+    if (dial == NULL)
+        return;
+    *join = dial->join;
+    *explore = dial->explore;
+    dial_ended(node, dial, office);
+}
+
+void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good)
+{
+    struct wc_office *o = node->offices[office];
+    wc_node_due(node, WC_DUE_DIAL, node->mono_ms);
+    if (o->link != 0)
+        return; /* one of two links to it */
+    if (good)
+        o->dial_failures = 0;
+    office_failed(node, o);
+    for (uint32_t i = 0; i < node->join_count; i++) {
+        struct wc_join *join = &node->joins[i];
+        if (!join->known || memcmp(join->office_key, o->key, WC_KEY_BYTES) != 0)
+            continue;
+        if (good)
+            join->failures = 0;
+        join_failed(node, join);
+    }
+}
+
+/* ---- dialling ---- */
+
+static bool in_flight(const struct wc_node *node, const char *address)
+{
+    for (int i = 0; i < WC_NODE_DIALS_COUNT; i++) {
+        if (node->dials[i].number != 0 && strcmp(node->dials[i].address, address) == 0)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t in_flight_count(const struct wc_node *node)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < WC_NODE_DIALS_COUNT; i++)
+        count += node->dials[i].number != 0;
+    return count;
+}
+
+/* Begin a dial; NULL when as many are under way as may be. */
+static struct wc_dial *dial(struct wc_node *node, const char *address)
+{
+    struct wc_dial *d = NULL;
+    for (int i = 0; i < WC_NODE_DIALS_COUNT && d == NULL; i++) {
+        if (node->dials[i].number == 0)
+            d = &node->dials[i];
+    }
+    struct wc_effect *e = d == NULL ? NULL : wc_node_effect(node, WC_EFFECT_DIAL);
+    if (e == NULL)
+        return NULL;
+    *d = (struct wc_dial){0};
+    if (++node->next_dial == 0)
+        node->next_dial = 1;
+    d->number = node->next_dial;
+    wc_slice_copy(wc_slice_text(address), d->address, sizeof(d->address));
+    e->u.dial.dial = d->number;
+    memcpy(e->u.dial.address, d->address, sizeof(d->address));
+    return d;
+}
+
+static void dial_joins(struct wc_node *node)
+{
+    for (uint32_t i = 0; i < node->join_count; i++) {
+        struct wc_join *join = &node->joins[i];
+        uint32_t office =
+            join->known ? wc_node_office_find(node, join->office_key) : WC_NONE;
+        if (join->self || in_flight(node, join->address) ||
+            (office != WC_NONE &&
+             (node->offices[office]->link != 0 || node->offices[office]->revoked)))
+            continue;
+        if (join->due_ms > node->mono_ms) {
+            wc_node_due(node, WC_DUE_DIAL, join->due_ms);
+            continue;
+        }
+        struct wc_dial *d = dial(node, join->address);
+        if (d == NULL)
+            return;
+        d->join = true;
+    }
+}
+
+/* The address to try next of an office that may be dialled at all, or NULL. */
+static const char *next_address(const struct wc_node *node, uint32_t office)
+{
+    const struct wc_office *o = node->offices[office];
+    if (o == NULL || office == node->self || !o->has_card || o->revoked ||
+        o->superseded || o->link != 0 || o->dialled || o->address_count == 0)
+        return NULL;
+    const char *address = o->addresses;
+    for (uint32_t i = 0; i < o->dial_next % o->address_count; i++)
+        address += strlen(address) + 1;
+    return in_flight(node, address) ? NULL : address;
+}
+
+/* One of the offices that may be dialled now, each alike, or WC_NONE. */
+static uint32_t draw_office(struct wc_node *node)
+{
+    uint32_t drawn = WC_NONE, count = 0;
+    for (uint32_t i = 0; i < node->offices_cap; i++) {
+        if (next_address(node, i) == NULL)
+            continue;
+        if (node->offices[i]->dial_due_ms > node->mono_ms)
+            wc_node_due(node, WC_DUE_DIAL, node->offices[i]->dial_due_ms);
+        else if (wc_rng_below(&node->rng, ++count) == 0)
+            drawn = i;
+    }
+    return drawn;
+}
+
+static bool dial_office(struct wc_node *node, bool explore)
+{
+    uint32_t office = draw_office(node);
+    struct wc_dial *d =
+        office == WC_NONE ? NULL : dial(node, next_address(node, office));
+    if (d == NULL)
+        return false;
+    d->explore = explore;
+    memcpy(d->office_key, node->offices[office]->key, WC_KEY_BYTES);
+    node->offices[office]->dialled = true;
+    return true;
+}
+
+/* A link that we dialled, to no configured peer and not the newest, ends in favour of
+ * one that was drawn at random. */
+static void make_way(struct wc_node *node)
+{
+    struct wc_peer *drawn = NULL;
+    uint64_t count = 0;
+    if (wc_node_links_count(node) <= WC_LINKS_SPARE_COUNT)
+        return;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        struct wc_peer *peer = node->peers[i];
+        if (peer->closing || peer->join || !peer->initiator || peer->explore ||
+            node->mono_ms - peer->up_ms < WC_DIAL_EXPLORE_MS / 2)
+            continue;
+        if (wc_rng_below(&node->rng, ++count) == 0)
+            drawn = peer;
+    }
+    if (drawn != NULL)
+        wc_node_close(node, drawn, 0);
+}
+
+static void explore(struct wc_node *node)
+{
+    if (node->mono_ms >= node->explore_ms) {
+        node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +
+                           wc_rng_below(&node->rng, WC_DIAL_EXPLORE_MS);
+        make_way(node);
+        for (uint32_t i = 0; i < node->peer_count; i++)
+            node->peers[i]->explore = false;
+        dial_office(node, true);
+    }
+    wc_node_due(node, WC_DUE_DIAL, node->explore_ms);
+}
+
+void wc_node_run_dial(struct wc_node *node)
+{
+    if (node->own_revoked)
+        return;
+    dial_joins(node);
+    while (wc_node_links_count(node) + in_flight_count(node) < WC_LINKS_WANTED_COUNT) {
+        if (!dial_office(node, false))
+            break;
+    }
+    explore(node);
+}

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of the node engine, shared by proto/node_*.c and nobody else.
+ *
+ *   node.c            the step: dispatch, what is due, looking
+ *   node_effects.c    the list of effects
+ *   node_offices.c    who is known: certificates, cards, revocations, quotas
+ *   node_held.c       the records that are held, their dates
+ *   node_records.c    records that come from others
+ *   node_local.c      records that originate here, the own card, stamping again
+ *   node_broadcast.c  passing records and answers on
+ *   node_links.c      links, clocks
+ *   node_sync.c       reconciliation
+ *   node_ask.c        asks and answers
+ *   node_dial.c       which addresses to dial, and when
+ */
+#ifndef WHOCAN_PROTO_NODE_INTERNAL_H
+#define WHOCAN_PROTO_NODE_INTERNAL_H
+
+#include <whocan/node.h>
+
+#include "proto/itemset.h"
+#include "proto/map.h"
+#include "proto/rng.h"
+#include "proto/timeline.h"
+#include "proto/wire.h"
+
+#define WC_NONE  UINT32_MAX
+#define WC_NEVER UINT64_MAX
+
+/* ---- the tunables, each with its reason ---- */
+
+/* A link that is silent is asked, and given up after three questions without an answer:
+ * the silent loss of a host is noticed within 20 s. */
+#define WC_PING_AFTER_MS  5000
+#define WC_LINK_SILENT_MS 20000
+
+/* A link that was heard within a ping and a half is alive: a second link to the same
+ * office is then judged by rule; an older one is dead and gives way to the new one. */
+#define WC_LINK_ALIVE_MS 7500
+
+/* Records that became new within one turn of the caller's loop travel in one frame. */
+#define WC_FLUSH_MS 1
+
+/* Reconciliation: with every new link (who was dialled waits a little, so that most
+ * links are found equal once and not twice) and now and then with one neighbour. */
+#define WC_SYNC_EVERY_MS    30000
+#define WC_SYNC_ANSWERER_MS 1000
+#define WC_SYNC_STALL_MS    10000 /* nothing came for so long: another neighbour */
+#define WC_SYNC_AGAIN_MS    200 /* a session that brought something is repeated soon, */
+#define WC_SYNC_AGAIN_MAX_MS                                                           \
+    30000 /* one that did not, later and later: differences that cannot be settled
+             (records that one side refuses) must not cost more than the usual rounds */
+#define WC_SYNC_STACK_MAX_COUNT                                                        \
+    16384 /* ranges still to ask about; depth first, an honest session holds hundreds */
+#define WC_SYNC_NEED_MAX_COUNT                                                         \
+    2048 /* items known to lack: below it one more DIFF (1,024 items) may be asked for */
+
+/* Catching up by few records is told to other neighbours at once; after more they are
+ * reconciled instead, because a new office would send everything to everybody. */
+#define WC_SYNC_FLOOD_MAX_COUNT 64
+
+/* What one link may be sent in one step in answer to WANT: then others get their turn.
+ */
+#define WC_SERVE_STEP_BYTES (1u << 20)
+#define WC_UNSTORED_MS                                                                 \
+    30000 /* a record held for so long and not in the store was lost by it: forget it,
+             so that reconciliation brings it again */
+
+/* Dialling: enough links that the overlay stays in one piece when half the offices
+ * vanish; all of them in a small organisation. */
+#define WC_LINKS_WANTED_COUNT 8
+#define WC_LINKS_SPARE_COUNT  12 /* above it a new random link replaces another */
+#define WC_NODE_DIALS_COUNT   8
+#define WC_DIAL_BACKOFF_MS    250
+#define WC_DIAL_BACKOFF_MAX_MS                                                         \
+    60000 /* an office that was away for a week is back within a minute */
+#define WC_DIAL_STEADY_MS                                                              \
+    5000 /* a link that lasted so long was good: dial again at once when it is lost */
+#define WC_DIAL_EXPLORE_MS                                                             \
+    120000 /* a random office now and then, so that separate halves find each other */
+
+/* Clocks and dates */
+#define WC_CLOCK_PEERS_MIN 3 /* fewer neighbours cannot say who is wrong */
+#define WC_EXPIRY_LOOK_MS                                                              \
+    60000 /* the wall clock may be set: look at it at least so often */
+#define WC_EXPIRED_AT_START_MS                                                         \
+    3600000 /* what had expired before the start waits so long for its deletion: the
+               clock may be wrong, and the neighbours say so within that time */
+#define WC_EXPIRY_STEP_COUNT  512 /* records looked at in one step */
+#define WC_RESTAMP_STEP_COUNT 64  /* stamped again in one step: a signature each */
+#define WC_RESTAMP_OPEN_COUNT 256 /* of them waiting for their commit */
+#define WC_RESTAMP_RETRY_MS   600000
+#define WC_RESTAMP_GAIN_MS                                                             \
+    WC_DAY_MS /* a stamp that lengthens the lease by less is not worth its traffic */
+#define WC_CARD_RETRY_MS    5000
+#define WC_PURGE_STEP_COUNT 512   /* records dropped in one step */
+#define WC_PURGE_LOOK_COUNT 8192  /* records looked at for that */
+#define WC_REFUSED_NOTE_MS  60000 /* one note about an office's bad records a minute */
+
+/* Asks: remembered until nobody answers them live any more, by any clock. */
+#define WC_ASK_REMEMBER_MS (WC_ASK_LIVE_MS + 2 * WC_FUTURE_SLACK_MS + 60000)
+
+/* Hashes of records seen of late: most of what a flood brings came already. */
+#define WC_SEEN_COUNT 1024
+
+/* ---- offices ---- */
+
+struct wc_office {
+    uint8_t key[WC_KEY_BYTES];
+    bool has_cert;
+    bool has_card; /* its card is held and not expired */
+    bool revoked;
+    bool superseded; /* another office of this name has a higher serial */
+    bool purge;      /* its records go */
+    struct wc_cert cert;
+    uint32_t address_count;
+    char *addresses;     /* one after the other, each with its terminator */
+    uint32_t link;       /* number of the link to it, 0 none */
+    uint32_t held_count; /* records of it, hidden ones included */
+    uint64_t last_heard_ms;
+    int64_t clock_offset_ms;
+    struct wc_itemset people[2]; /* slots of live rows and profiles, for the quota */
+    uint64_t noted_ms;           /* monotonic: last note about a refused record */
+
+    bool dialled; /* a dial to one of its addresses is under way */
+    uint32_t dial_failures;
+    uint32_t dial_next; /* which address */
+    uint64_t dial_due_ms;
+};
+
+/* ---- records ---- */
+
+struct wc_held {
+    uint8_t slot[WC_DIGEST_BYTES];
+    struct wc_version version;
+    uint64_t stamped_at_ms;
+    uint64_t expires_at_ms;
+    char *subject;
+    uint32_t office;  /* index; of a revocation the own office's */
+    uint32_t since_s; /* monotonic seconds */
+    uint8_t kind;
+    uint8_t slot_kind;
+    bool hidden; /* expired: no longer in its set */
+    bool used;   /* false: on the list of free ones, next in `office` */
+};
+
+/* A local edit whose commit is awaited. */
+struct wc_pending {
+    uint8_t token[8]; /* big-endian: a key of the map */
+    uint8_t slot[WC_DIGEST_BYTES];
+    struct wc_version version;
+    uint8_t kind;
+    bool adds_person; /* counts against the quota already */
+    uint8_t *bytes;
+    size_t len;
+    uint32_t earlier; /* pending edit of the same slot before this one, or WC_NONE */
+    uint32_t later;
+    bool used;
+    uint32_t next_free;
+};
+
+/* A stored record that must not stay: dropped at START. */
+struct wc_orphan {
+    uint8_t slot[WC_DIGEST_BYTES];
+    uint8_t slot_kind;
+    uint8_t office_key[WC_KEY_BYTES];
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+};
+
+/* ---- links ---- */
+
+struct wc_outbox {
+    struct wc_buf packed;
+    uint32_t count;
+};
+
+struct wc_want {
+    uint8_t set;
+    uint32_t count, at;
+    uint8_t items[WC_WANT_ITEMS_MAX_COUNT][WC_ITEM_BYTES];
+};
+
+/* An open link and the office at its other end. */
+struct wc_peer {
+    uint32_t link;
+    uint32_t office;
+    bool initiator; /* we dialled */
+    bool join;      /* to a configured peer */
+    bool explore;   /* by a random dial: others may go in its favour */
+    bool hello;     /* theirs came */
+    bool clock;     /* the office's offset was measured on this link */
+    bool closing;   /* freed at the end of the step */
+    uint64_t up_ms, heard_ms, pinged_ms;
+    uint64_t ping_token; /* of the ping that is not answered yet, or 0 */
+
+    struct wc_outbox records, answers;
+    struct wc_want *wants[WC_WANTS_OPEN_MAX_COUNT]; /* in order; NULL: none */
+
+    uint64_t sync_due_ms;        /* we want to reconcile, WC_NEVER: no need */
+    uint64_t sync_not_before_ms; /* and not before */
+    uint32_t sync_again_ms;      /* wait after a session that brought nothing */
+};
+
+/* ---- reconciliation: the one session that we lead ---- */
+
+struct wc_sync_range {
+    uint8_t prefix[WC_ITEM_BYTES];
+    uint16_t bits;
+};
+
+struct wc_session {
+    uint32_t link; /* 0: no session */
+    uint8_t set;
+    uint32_t number;
+    bool asked; /* a SYNC waits for its DIFF */
+    struct wc_sync_range asked_ranges[WC_SYNC_RANGES_MAX_COUNT];
+    uint32_t asked_count;
+    struct wc_sync_range *stack; /* ranges that differ, still to ask about */
+    uint32_t stack_count, stack_cap;
+    uint8_t (*need)[WC_ITEM_BYTES]; /* items to want */
+    uint32_t need_count, need_cap;
+    uint32_t wants_open;
+    uint64_t wanted, accepted; /* records, of both sets */
+    uint64_t active_ms;
+};
+
+/* ---- asks ---- */
+
+enum wc_match {
+    WC_MATCH_WAITS, /* for a place among the searches under way */
+    WC_MATCH_ASKED,
+    WC_MATCH_DONE,
+};
+
+struct wc_asked {
+    uint8_t id[WC_ASK_ID_BYTES];
+    bool local;
+    bool cancelled;
+    uint32_t link; /* where it came from */
+    uint64_t born_ms;
+    enum wc_match match;
+    char *text;     /* until it is matched */
+    uint8_t *heard; /* bitmap of offices by index */
+    uint32_t heard_bytes;
+    uint32_t heard_count;
+};
+
+/* ---- dialling ---- */
+
+struct wc_join {
+    char address[WC_ADDRESS_MAX_BYTES + 1];
+    bool self;  /* it led to ourselves */
+    bool known; /* office_key is who was there last */
+    uint8_t office_key[WC_KEY_BYTES];
+    uint32_t failures;
+    uint64_t due_ms;
+};
+
+struct wc_dial {
+    uint32_t number; /* 0: free */
+    bool join;
+    bool explore;
+    char address[WC_ADDRESS_MAX_BYTES + 1];
+    uint8_t office_key[WC_KEY_BYTES]; /* whose card has the address; not of a join */
+};
+
+/* ---- the node ---- */
+
+/* What can be due; worked off in this order. */
+enum wc_due {
+    WC_DUE_CARD,
+    WC_DUE_EXPIRY,
+    WC_DUE_PURGE,
+    WC_DUE_LINKS,
+    WC_DUE_ASKS,
+    WC_DUE_SYNC,
+    WC_DUE_SERVE,
+    WC_DUE_DIAL,
+    WC_DUE_FLUSH,
+    WC_DUE_COUNT,
+};
+
+struct wc_node {
+    const struct wc_identity *identity;
+    struct wc_store_port store;
+    wc_verify_fn verify;
+    void *verify_ctx;
+    bool replicate;
+    struct wc_rng rng;
+
+    /* of the step under way */
+    uint64_t now_ms, mono_ms;
+    struct wc_effects *fx; /* NULL outside a step */
+
+    bool started;
+    bool failed; /* memory ran out: everything stops */
+    bool clock_off;
+    bool own_revoked;
+    bool reconciled; /* a neighbour told us what it has since the start */
+    uint64_t due_ms[WC_DUE_COUNT];
+    uint64_t last_seq;
+    uint64_t next_own_token;
+    uint64_t wall_ms; /* the wall clock at the last step */
+
+    struct wc_office **offices; /* by index; NULL where one went away */
+    uint32_t offices_cap;
+    struct wc_map offices_by_key;
+    uint32_t *by_name; /* those with a certificate, in order of name */
+    uint32_t by_name_count;
+    uint32_t self;
+
+    struct wc_held *held;
+    uint32_t held_count; /* places in use or free */
+    uint32_t held_cap;
+    uint32_t held_free; /* first free place, or WC_NONE */
+    struct wc_map held_by_slot;
+    struct wc_itemset sets[WC_SETS_COUNT];
+    struct wc_timeline dates; /* wall clock: stamp again, hide, drop */
+    bool purging;
+    uint32_t purge_at;
+
+    struct wc_pending *pending;
+    uint32_t pending_count, pending_cap, pending_free;
+    struct wc_map pending_by_token;
+    struct wc_map pending_by_slot; /* the latest of each slot */
+    uint32_t pending_people[2];
+    uint32_t pending_own; /* of them the engine's own */
+
+    struct wc_orphan *orphans;
+    uint32_t orphan_count, orphan_cap;
+
+    char (*listen)[WC_ADDRESS_MAX_BYTES + 1];
+    uint32_t listen_count;
+    struct wc_buf card; /* the own card as last stored, or empty */
+    bool card_dirty;    /* it may differ from what it should say */
+    bool card_pending;
+
+    struct wc_peer **peers; /* in order of arrival */
+    uint32_t peer_count, peer_cap;
+    bool peers_closing;
+
+    struct wc_session session;
+    uint64_t sync_round_ms;
+
+    struct wc_asked **asks; /* by index */
+    struct wc_map asks_by_id;
+    uint32_t asks_first, asks_count; /* a ring of WC_ASKS_MAX_COUNT, oldest first */
+    uint32_t matches_open, matches_waiting;
+
+    struct wc_join *joins;
+    uint32_t join_count;
+    struct wc_dial dials[WC_NODE_DIALS_COUNT];
+    uint32_t next_dial;
+    uint64_t explore_ms;
+
+    uint64_t seen[WC_SEEN_COUNT];
+    uint8_t seen_key[16];
+
+    uint64_t records_received, records_refused, asks_relayed, answers_relayed;
+    uint64_t syncs_done;
+};
+
+/* Something becomes due at a monotonic time, if not sooner. */
+void wc_node_due(struct wc_node *node, enum wc_due what, uint64_t at_ms);
+
+/* Memory ran out: remembered, and said in the effects of this step. */
+void wc_node_fail(struct wc_node *node);
+
+/* ---- node_effects.c ---- */
+
+/* Send a frame and empty the buffer; a closing link gets nothing. */
+void wc_node_send(struct wc_node *node, const struct wc_peer *peer,
+                  struct wc_buf *frame);
+/* A new effect of a type, its fields for the caller to fill; NULL when memory is out. */
+struct wc_effect *wc_node_effect(struct wc_node *node, enum wc_effect_type type);
+void wc_node_note(struct wc_node *node, enum wc_note what, int rc, uint32_t link,
+                  uint64_t count, uint32_t office);
+void wc_node_ack(struct wc_node *node, uint64_t token, int rc);
+void wc_node_put(struct wc_node *node, uint64_t token, const struct wc_record *r,
+                 const uint8_t slot[WC_DIGEST_BYTES]);
+
+/* ---- node_offices.c ---- */
+
+int wc_node_offices_init(struct wc_node *node);
+void wc_node_offices_fini(struct wc_node *node);
+uint32_t wc_node_office_find(const struct wc_node *node,
+                             const uint8_t key[WC_KEY_BYTES]);
+/* Find or add; WC_NONE when memory is out. */
+uint32_t wc_node_office_add(struct wc_node *node, const uint8_t key[WC_KEY_BYTES]);
+/* The certificate with the highest serial counts. */
+void wc_node_office_certify(struct wc_node *node, uint32_t office,
+                            const struct wc_cert *cert);
+/* Its card came (true) or expired (false). */
+void wc_node_office_card(struct wc_node *node, uint32_t office,
+                         const struct wc_card *card);
+void wc_node_office_uncard(struct wc_node *node, uint32_t office);
+void wc_node_office_revoke(struct wc_node *node, const uint8_t key[WC_KEY_BYTES]);
+/* Forget an office of which nothing is left. */
+void wc_node_office_release(struct wc_node *node, uint32_t office);
+/* Its records go, some in each step. */
+void wc_node_office_purge(struct wc_node *node, uint32_t office);
+void wc_node_run_purge(struct wc_node *node);
+/* The key that a revocation names. */
+bool wc_node_revoked_key(const struct wc_record *r, uint8_t key[WC_KEY_BYTES]);
+/* Read the card and the certificate inside it, checked against the organisation. */
+int wc_node_card_open(const struct wc_node *node, const struct wc_record *r,
+                      struct wc_card *card, struct wc_cert *cert);
+uint32_t wc_node_offices_count(const struct wc_node *node);
+
+/* ---- node_held.c ---- */
+
+int wc_node_held_init(struct wc_node *node);
+void wc_node_held_fini(struct wc_node *node);
+uint32_t wc_node_held_find(const struct wc_node *node,
+                           const uint8_t slot[WC_DIGEST_BYTES]);
+/* Hold a record in its slot, in place of what is there. */
+void wc_node_hold(struct wc_node *node, const struct wc_record *r,
+                  const uint8_t slot[WC_DIGEST_BYTES], uint32_t office);
+/* Out of memory and set; with drop also out of the store. */
+void wc_node_unhold(struct wc_node *node, uint32_t id, bool drop);
+/* Bring back a record that was hidden and whose date has not come after all. */
+void wc_node_unhide(struct wc_node *node, uint32_t id);
+uint8_t wc_node_set_of(uint8_t slot_kind);
+/* The row (0) or profile (1) set that a record counts in, -1: neither. */
+int wc_node_person_set(uint8_t kind);
+void wc_node_run_expiry(struct wc_node *node);
+/* Look again at what is due by the wall clock. */
+void wc_node_expiry_soon(struct wc_node *node);
+/* The wall clock was set back: undo what the wrong time did. */
+void wc_node_clock_set_back(struct wc_node *node);
+
+/* ---- node_records.c ---- */
+
+/* The frame handlers return 0, or why the neighbour is to blame. */
+int wc_node_on_records(struct wc_node *node, struct wc_peer *peer,
+                       struct wc_slice frame);
+/* Whether an office's records are believed now: 0, -WC_EUNKNOWN_OFFICE, -WC_EREVOKED,
+ * -WC_EEXPIRED, -WC_EFUTURE. */
+int wc_node_office_believed(const struct wc_node *node, uint32_t office);
+/* Say, at most once a minute an office, that a record of it was refused. */
+void wc_node_refused(struct wc_node *node, uint32_t office, uint32_t link, int rc);
+
+/* ---- node_local.c ---- */
+
+int wc_node_local_init(struct wc_node *node);
+void wc_node_local_fini(struct wc_node *node);
+void wc_node_local_put(struct wc_node *node, const struct wc_event *event);
+void wc_node_stored(struct wc_node *node, uint64_t token, int rc);
+void wc_node_run_card(struct wc_node *node);
+/* 0, -WC_EREVOKED, -WC_ECLOCK, -WC_EEXPIRED: whether this office may stamp now. */
+int wc_node_may_stamp(const struct wc_node *node);
+/* Next sequence number. */
+uint64_t wc_node_next_seq(struct wc_node *node);
+/* Stamp an own record again: 0, or why not. */
+int wc_node_restamp(struct wc_node *node, uint32_t id);
+uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_record *r);
+/* The latest local edit of a slot that waits for its commit, or NULL. */
+const struct wc_pending *wc_node_pending_of(const struct wc_node *node,
+                                            const uint8_t slot[WC_DIGEST_BYTES]);
+void wc_node_card_changed(struct wc_node *node);
+
+/* ---- node_broadcast.c ---- */
+
+/* Tell every neighbour but one (0: none excepted) about a new record. */
+void wc_node_broadcast(struct wc_node *node, struct wc_slice record, uint32_t except);
+void wc_node_queue_answer(struct wc_node *node, struct wc_peer *peer,
+                          struct wc_slice body, const uint8_t sig[WC_SIG_BYTES]);
+void wc_node_run_flush(struct wc_node *node);
+
+/* ---- node_links.c ---- */
+
+void wc_node_links_fini(struct wc_node *node);
+/* The open link of that number, or NULL. */
+struct wc_peer *wc_node_peer(const struct wc_node *node, uint32_t link);
+uint32_t wc_node_links_count(const struct wc_node *node);
+void wc_node_link_up(struct wc_node *node, const struct wc_event *event);
+void wc_node_link_down(struct wc_node *node, uint32_t link);
+void wc_node_close(struct wc_node *node, struct wc_peer *peer, int rc);
+/* Free what was closed in this step. */
+void wc_node_reap(struct wc_node *node);
+void wc_node_on_frame(struct wc_node *node, uint32_t link, struct wc_slice frame);
+void wc_node_run_links(struct wc_node *node);
+
+/* ---- node_sync.c ---- */
+
+void wc_node_sync_fini(struct wc_node *node);
+/* Reconcile with this neighbour at a time, if not sooner. */
+void wc_node_sync_want(struct wc_node *node, struct wc_peer *peer, uint64_t at_ms);
+void wc_node_sync_lost(struct wc_node *node, const struct wc_peer *peer);
+int wc_node_on_sync(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_want(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+/* RECORDS came on the session's link. */
+void wc_node_sync_records(struct wc_node *node, const struct wc_peer *peer,
+                          enum wc_wire_reason reason, uint32_t accepted);
+void wc_node_run_sync(struct wc_node *node);
+void wc_node_run_serve(struct wc_node *node);
+
+/* ---- node_ask.c ---- */
+
+int wc_node_asks_init(struct wc_node *node);
+void wc_node_asks_fini(struct wc_node *node);
+void wc_node_local_ask(struct wc_node *node, const struct wc_event *event);
+void wc_node_ask_cancel(struct wc_node *node, const uint8_t id[WC_ASK_ID_BYTES]);
+void wc_node_ask_matched(struct wc_node *node, const struct wc_event *event);
+int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_answers(struct wc_node *node, struct wc_peer *peer,
+                       struct wc_slice frame);
+void wc_node_run_asks(struct wc_node *node);
+
+/* ---- node_dial.c ---- */
+
+void wc_node_dial_failed(struct wc_node *node, uint32_t dial);
+/* A dial led to an office (its index, WC_NONE: ourselves); says what kind it was. */
+void wc_node_dial_up(struct wc_node *node, uint32_t dial, uint32_t office, bool *join,
+                     bool *explore);
+/* A link is gone; good: it had lasted. */
+void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good);
+void wc_node_run_dial(struct wc_node *node);
+
+#endif
