@@ -112,7 +112,7 @@ static void restart(struct sim *s)
     settle(s);
 }
 
-/* Offices come late, vanish silently, and some never return. */
+/* Offices come late and vanish silently, all but the first, which everybody knows. */
 static void churn(struct sim *s)
 {
     for (uint32_t i = 0; i < s->count / 2; i++)
@@ -123,7 +123,7 @@ static void churn(struct sim *s)
         sim_edit(s, i, false);
         sim_run_until(s, s->now_ms + sim_below(&s->rng, 200));
         if (sim_chance(&s->rng, 300))
-            sim_kill(s, sim_below(&s->rng, i), true);
+            sim_kill(s, 1 + sim_below(&s->rng, i - 1), true);
     }
     settle(s);
     ask_all(s, s->count - 1);

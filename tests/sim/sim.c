@@ -706,6 +706,15 @@ static void apply_change(struct sim *s, uint32_t office,
         sim_disk_put(&o->disk, change->slot, wc_slice(change->bytes, change->len));
 }
 
+/* What others wrote and found no space waits and is tried again; what was put here is refused. */
+static void keep_relayed(struct sim *s, uint32_t office, struct sim_change *change)
+{
+    if (change->token == 0) {
+        do_store(s, office, change);
+        change->bytes = NULL;
+    }
+}
+
 static void on_commit(struct sim *s, uint32_t office)
 {
     struct sim_office *o = &s->offices[office];
@@ -715,8 +724,12 @@ static void on_commit(struct sim *s, uint32_t office)
     o->batch = NULL;
     o->batch_count = o->batch_cap = 0;
     o->commit_due = false;
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        apply_change(s, office, &batch[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0)
+            apply_change(s, office, &batch[i]);
+        else
+            keep_relayed(s, office, &batch[i]);
+    }
     for (size_t i = 0; i < count; i++) {
         struct wc_event event = {.type = WC_EVENT_STORED};
         event.u.stored.token = batch[i].token;
@@ -823,8 +836,9 @@ static void load_disk(struct sim_office *o, bool cards, uint64_t now_ms)
 void sim_start(struct sim *s, uint32_t office)
 {
     struct sim_office *o = &s->offices[office];
-    char own[WC_ADDRESS_MAX_BYTES], first[WC_ADDRESS_MAX_BYTES];
-    const char *listen = own, *join = first;
+    char own[WC_ADDRESS_MAX_BYTES], hub[WC_ADDRESS_MAX_BYTES],
+        first[WC_ADDRESS_MAX_BYTES];
+    const char *listen = own, *joins[2] = {hub, first};
     struct wc_node_config config = {.identity = &o->identity,
                                     .store = {.ctx = o, .read = read_disk},
                                     .verify = verify_once,
@@ -843,10 +857,11 @@ void sim_start(struct sim *s, uint32_t office)
     load_disk(o, false, now_ms);
     snprintf(own, sizeof(own), "office-%05u:7411", office);
     wc_node_set_listen(o->node, &listen, 1);
-    /* everybody knows an office of a lower number; the first knows the second */
-    uint32_t known = office == 0 ? (s->count > 1 ? 1 : 0) : sim_below(&s->rng, office);
+    /* everybody knows the first office and another; the first knows the second */
+    uint32_t known = office == 0 ? 1 : sim_below(&s->rng, office);
+    snprintf(hub, sizeof(hub), "office-%05u:7411", 0);
     snprintf(first, sizeof(first), "office-%05u:7411", known);
-    wc_node_set_join(o->node, &join, 1);
+    wc_node_set_join(o->node, joins, 2);
     step(s, office, &(struct wc_event){.type = WC_EVENT_START});
 }
 
