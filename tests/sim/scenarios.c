@@ -53,7 +53,9 @@ static void ask_all(struct sim *s, uint32_t office)
 {
     sim_ask(s, office);
     if (!sim_run_while_not(s, all_answered, 30000))
-        sim_fail(s, "an ask of office %u was answered by %u of %u offices", office,
+        sim_fail(s,
+                 "an ask of office %u reached %u and was answered by %u of %u offices",
+                 office, s->asks[s->asks_count - 1].reached_count,
                  s->asks[s->asks_count - 1].answered_count, up_count(s));
 }
 
