@@ -170,7 +170,16 @@ void wc_node_run_asks(struct wc_node *node)
 
 /* ---- answers ---- */
 
-/* Towards whoever asked: here, or back over the link the ask came from. */
+/* The link to an office, or NULL. */
+static struct wc_peer *peer_of(const struct wc_node *node,
+                               const uint8_t key[WC_KEY_BYTES])
+{
+    uint32_t office = wc_node_office_find(node, key);
+    return office == WC_NONE ? NULL : wc_node_peer(node, node->offices[office]->link);
+}
+
+/* Towards whoever asked: here, or back to the office the ask came from, or, when that
+ * is lost, to the office that asks if it happens to be a neighbour. */
 static void pass_answer(struct wc_node *node, const struct wc_asked *a,
                         const struct wc_answer *answer, struct wc_slice body,
                         const uint8_t sig[WC_SIG_BYTES])
@@ -183,7 +192,9 @@ static void pass_answer(struct wc_node *node, const struct wc_asked *a,
         e->u.ask_answer.heard_count = a->heard_count;
         return;
     }
-    struct wc_peer *peer = wc_node_peer(node, a->link);
+    struct wc_peer *peer = peer_of(node, a->from);
+    if (peer == NULL)
+        peer = peer_of(node, a->origin);
     if (peer != NULL)
         wc_node_queue_answer(node, peer, body, sig);
 }
@@ -378,7 +389,8 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
     }
     if (a == NULL)
         return 0;
-    a->link = peer->link;
+    memcpy(a->from, node->offices[peer->office]->key, sizeof(a->from));
+    memcpy(a->origin, r.office_key, sizeof(a->origin));
     node->asks_relayed++;
     match_next(node);
     if (in.hops < WC_ASK_HOPS_MAX)

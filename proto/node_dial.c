@@ -22,27 +22,41 @@ static uint64_t backoff(struct wc_node *node, uint32_t failures)
     return wait / 2 + wc_rng_below(&node->rng, wait / 2 + 1);
 }
 
+static struct wc_join *find_join(struct wc_join *joins, uint32_t count,
+                                 const char *address)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(joins[i].address, address) == 0)
+            return &joins[i];
+    }
+    return NULL;
+}
+
 int wc_node_set_join(struct wc_node *node, const char *const *addresses, uint32_t count)
 {
+    uint32_t kept = 0;
     if (count > WC_JOIN_MAX_COUNT)
         return -WC_ETOOBIG;
     struct wc_join *joins = calloc(count + 1, sizeof(*joins));
     if (joins == NULL)
         return -WC_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        if (!wc_slice_copy(wc_slice_text(addresses[i]), joins[i].address,
-                           sizeof(joins[i].address))) {
+        if (find_join(joins, kept, addresses[i]) != NULL)
+            continue; /* given twice: what one learned, the other would not know */
+        const struct wc_join *old =
+            find_join(node->joins, node->join_count, addresses[i]);
+        if (old != NULL)
+            joins[kept] = *old;
+        else if (!wc_slice_copy(wc_slice_text(addresses[i]), joins[kept].address,
+                                sizeof(joins[kept].address))) {
             free(joins);
             return -WC_ETOOBIG;
         }
-        for (uint32_t k = 0; k < node->join_count; k++) {
-            if (strcmp(node->joins[k].address, joins[i].address) == 0)
-                joins[i] = node->joins[k];
-        }
+        kept++;
     }
     free(node->joins);
     node->joins = joins;
-    node->join_count = count;
+    node->join_count = kept;
     wc_node_due(node, WC_DUE_DIAL, 0);
     return 0;
 }
@@ -54,15 +68,6 @@ static struct wc_dial *find_dial(struct wc_node *node, uint32_t number)
     for (int i = 0; number != 0 && i < WC_NODE_DIALS_COUNT; i++) {
         if (node->dials[i].number == number)
             return &node->dials[i];
-    }
-    return NULL;
-}
-
-static struct wc_join *find_join(struct wc_node *node, const char *address)
-{
-    for (uint32_t i = 0; i < node->join_count; i++) {
-        if (strcmp(node->joins[i].address, address) == 0)
-            return &node->joins[i];
     }
     return NULL;
 }
@@ -85,7 +90,7 @@ static void office_failed(struct wc_node *node, struct wc_office *o)
 static void dial_ended(struct wc_node *node, struct wc_dial *dial, uint32_t office)
 {
     if (dial->join) {
-        struct wc_join *join = find_join(node, dial->address);
+        struct wc_join *join = find_join(node->joins, node->join_count, dial->address);
         if (join != NULL && office == WC_NONE) {
             join_failed(node, join);
         } else if (join != NULL) {

@@ -237,7 +237,8 @@ struct wc_asked {
     uint8_t id[WC_ASK_ID_BYTES];
     bool local;
     bool cancelled;
-    uint32_t link; /* where it came from */
+    uint8_t from[WC_KEY_BYTES];   /* the office that it came from: links may change */
+    uint8_t origin[WC_KEY_BYTES]; /* the office that asks */
     uint64_t born_ms;
     enum wc_match match;
     char *text;     /* until it is matched */
