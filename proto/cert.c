@@ -584,15 +584,16 @@ int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err 
     return rc;
 }
 
-/* Take the seed and the secret from the opened box; false when they are not this
+/* Take the seed and the secret from the opened box; -WC_EBADSIG when they are not this
  * organisation's. */
-static bool open_secrets(struct wc_slice plain, struct wc_orgkey *k,
-                         struct wc_signer *signer)
+static int open_secrets(struct wc_slice plain, struct wc_orgkey *k,
+                        struct wc_signer *signer)
 {
     struct wc_doc *doc;
     uint8_t seed[WC_KEY_BYTES], secret[WC_SECRET_BYTES];
-    if (wc_doc_new(plain, &wc_scan_default, &doc) != 0)
-        return false;
+    int rc = wc_doc_new(plain, &wc_scan_default, &doc);
+    if (rc != 0)
+        return rc == -WC_ENOMEM ? rc : -WC_EBADSIG;
     const struct wc_obj *root = wc_doc_root(doc);
     bool ok = wc_obj_count(root) == 2 &&
               wc_obj_bin_exact(wc_obj_at(root, 0), seed, sizeof(seed)) == 0 &&
@@ -606,7 +607,7 @@ static bool open_secrets(struct wc_slice plain, struct wc_orgkey *k,
         memcpy(k->org.secret, secret, sizeof(secret));
     wc_wipe(seed, sizeof(seed));
     wc_wipe(secret, sizeof(secret));
-    return ok;
+    return ok ? 0 : -WC_EBADSIG;
 }
 
 int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
@@ -621,10 +622,9 @@ int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
     wc_wipe(key, sizeof(key));
     if (rc != 0)
         return rc;
-    if (!open_secrets(wc_slice(plain, k->box_len - WC_AEAD_TAG_BYTES), k, signer)) {
+    rc = open_secrets(wc_slice(plain, k->box_len - WC_AEAD_TAG_BYTES), k, signer);
+    if (rc != 0)
         wc_signer_fini(signer);
-        rc = -WC_EBADSIG;
-    }
     wc_wipe(plain, sizeof(plain));
     return rc;
 }

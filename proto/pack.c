@@ -7,6 +7,9 @@
 #include <whocan/limits.h>
 #include <whocan/pack.h>
 
+#define KEYS_ON_STACK_COUNT                                                            \
+    64 /* more than a body of ours has: no memory to run out of */
+
 /* ---- writing ---- */
 
 static int write_bytes(void *data, const char *buf, size_t len)
@@ -431,15 +434,18 @@ bool wc_obj_keys_unique(const struct wc_obj *o)
     if (expect(o, WC_MAP) != 0 || count == 0)
         return expect(o, WC_MAP) == 0;
     /* sorted, because pairs against pairs take seconds on a large hostile map */
-    struct wc_slice *keys = malloc(count * sizeof(*keys));
-    bool unique = keys != NULL;
+    struct wc_slice few[KEYS_ON_STACK_COUNT], *keys = few;
+    if (count > KEYS_ON_STACK_COUNT && (keys = malloc(count * sizeof(*keys))) == NULL)
+        return false;
+    bool unique = true;
     for (uint32_t i = 0; unique && i < count; i++)
         unique = wc_obj_str(wc_obj_key(o, i), &keys[i]) == 0;
     if (unique)
         qsort(keys, count, sizeof(*keys), slice_order);
     for (uint32_t i = 1; unique && i < count; i++)
         unique = !wc_slice_eq(keys[i - 1], keys[i]);
-    free(keys);
+    if (keys != few)
+        free(keys);
     return unique;
 }
 

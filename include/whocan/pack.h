@@ -109,8 +109,8 @@ const struct wc_obj *wc_obj_value(const struct wc_obj *map,
  * decoders of signed bodies refuse maps with duplicate keys. */
 const struct wc_obj *wc_obj_get(const struct wc_obj *map, const char *key);
 
-/* Whether o is a map whose keys are all UTF-8 text and all differ. Also false when
- * memory is out. */
+/* Whether o is a map whose keys are all UTF-8 text and all differ. Also false for one of
+ * more than 64 pairs when memory is out. */
 bool wc_obj_keys_unique(const struct wc_obj *o);
 
 /* Pack a decoded object again (used to keep unknown keys when a body is edited). */

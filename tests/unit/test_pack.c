@@ -461,6 +461,26 @@ static void keys_are_text_and_differ(void **state)
     assert_false(unique(BYTES("\xc0")));
 }
 
+static void many_keys_are_compared_too(void **state)
+{
+    (void)state;
+    for (uint32_t count = 60; count <= 70; count++) {
+        for (uint32_t twin = 0; twin <= count; twin += count / 2) {
+            struct wc_buf b = {0};
+            wc_pack_map(&b, count);
+            for (uint32_t i = 0; i < count; i++) {
+                char key[16];
+                /* the last is like another, or like none */
+                snprintf(key, sizeof(key), "%u", i == count - 1 ? twin : i);
+                wc_pack_text(&b, key);
+                wc_pack_nil(&b);
+            }
+            assert_int_equal(unique(wc_buf_slice(&b)), twin >= count - 1);
+            wc_buf_fini(&b);
+        }
+    }
+}
+
 static void writing_uses_the_shortest_form(void **state)
 {
     (void)state;
@@ -499,6 +519,7 @@ int main(void)
         cmocka_unit_test(getters_check_types),
         cmocka_unit_test(containers_are_walked_within_their_ends),
         cmocka_unit_test(keys_are_text_and_differ),
+        cmocka_unit_test(many_keys_are_compared_too),
         cmocka_unit_test(writing_uses_the_shortest_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
