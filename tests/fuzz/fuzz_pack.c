@@ -62,6 +62,20 @@ static void check_accepted(struct wc_slice in, const struct wc_scan_limits *limi
         HOLDS(wc_scan(wc_slice(in.data, len), limits, &used) == -WC_ETRUNCATED);
 }
 
+/* A scan that goes on as a stream arrives comes to what one over all of it says. */
+static void check_stream(struct wc_slice in, const struct wc_scan_limits *limits,
+                         int rc, size_t used)
+{
+    struct wc_scan_state state = {0};
+    size_t step = 1 + in.len / 32, got = 0, len = 0;
+    int on;
+    do {
+        len = in.len - len < step ? in.len : len + step;
+        on = wc_scan_on(&state, wc_slice(in.data, len), limits, &got);
+    } while (on == -WC_ETRUNCATED && len < in.len);
+    HOLDS(on == rc && (rc != 0 || got == used));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct wc_scan_limits few = {
@@ -70,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < 2; i++) {
         size_t used = 0;
         int rc = wc_scan(wc_slice(data, size), both[i], &used);
+        check_stream(wc_slice(data, size), both[i], rc, used);
         if (rc == 0) {
             HOLDS(used > 0 && used <= size && used <= both[i]->bytes_max);
             check_accepted(wc_slice(data, used), both[i]);

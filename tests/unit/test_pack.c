@@ -291,6 +291,21 @@ static void check_accepted(struct wc_slice in, bool ours)
     wc_buf_fini(&again);
 }
 
+/* Fed byte by byte, a scan says what it says of the whole. */
+static void assert_stream(struct wc_slice in)
+{
+    struct wc_scan_state scanning = {0};
+    size_t used = 0, whole = 0, len = 0;
+    int rc, expected = wc_scan(in, &wc_scan_default, &whole);
+    do
+        rc = wc_scan_on(&scanning, wc_slice(in.data, ++len), &wc_scan_default, &used);
+    while (rc == -WC_ETRUNCATED && len < in.len);
+    assert_int_equal(rc, expected);
+    assert_int_equal(used, whole);
+    if (rc == 0)
+        assert_int_equal(len, used); /* known as soon as the last byte is there */
+}
+
 static void random_documents_and_their_mutations(void **state)
 {
     (void)state;
@@ -304,11 +319,13 @@ static void random_documents_and_their_mutations(void **state)
         write_random(&b, 5);
         assert_int_equal(scan(wc_buf_slice(&b)), 0);
         check_accepted(wc_buf_slice(&b), true);
+        assert_stream(wc_buf_slice(&b));
         for (size_t len = 0; len < b.len; len++)
             assert_int_equal(wc_scan(wc_slice(b.data, len), &wc_scan_default, &used),
                              -WC_ETRUNCATED);
         for (unsigned i = 0; i < 20; i++) {
             b.data[(size_t)rand() % b.len] = (uint8_t)rand();
+            assert_stream(wc_buf_slice(&b));
             if (wc_scan(wc_buf_slice(&b), &wc_scan_default, &used) == 0) {
                 check_accepted(wc_slice(b.data, used), false);
                 accepted++;
