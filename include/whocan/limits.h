@@ -82,7 +82,7 @@
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
     (8u << 20) /* output a peer may leave unread before we close */
 
-#define WC_NODE_LINKS_MAX_COUNT                                                             \
+#define WC_NODE_LINKS_MAX_COUNT                                                        \
     256 /* open at once: each may hold a queue of WC_LINK_QUEUE_MAX_BYTES */
 
 /* --- messages between offices (counts in one frame; no honest frame has more) --- */
