@@ -1,0 +1,875 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/api.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <whocan/error.h>
+#include <whocan/limits.h>
+
+#include "daemon/log.h"
+#include "daemon/rpc.h"
+
+#define BACKLOG             128
+#define READ_BYTES          65536
+#define LOW_WATER_BYTES     (256u << 10) /* streams go on below this much unread output */
+#define CLOSE_PATIENCE_MS   1000 /* for clients to read their last answers at a stop */
+#define ERROR_MESSAGE_BYTES 512
+
+struct wc_request {
+    struct wc_request *next, *previous; /* of its client */
+    struct client *client;
+    uint64_t number;
+    uint8_t *bytes; /* what doc points into */
+    struct wc_doc *doc;
+    struct wc_rpc rpc;
+    struct wc_caller caller; /* as it was when the request came */
+    bool cancelled;
+    void (*cancel)(void *ctx);
+    void *cancel_ctx;
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+};
+
+struct client {
+    struct client *next, *previous;
+    struct wc_api *api;
+    uv_pipe_t pipe;
+    bool pipe_open; /* its close callback is still to come */
+    uid_t uid;
+    gid_t gid;
+    struct wc_caller caller;
+    uint64_t caller_rules; /* api->rules_number when it was looked up; 0: never */
+    bool looking_up;
+    struct wc_buf in;
+    struct wc_scan_state scan;
+    struct wc_request *requests;
+    uint32_t requests_count;
+    bool reading, handling;
+    bool ended;        /* the client sends no more */
+    bool last_written; /* close when all is written */
+};
+
+struct wc_api {
+    struct wc_loop *loop;
+    struct wc_daemon *daemon;
+    wc_api_dispatch_fn dispatch;
+    uv_pipe_t listener;
+    bool listening;
+    char path[WC_SOCKET_PATH_MAX_BYTES + 1]; /* empty: the service manager's */
+    dev_t device;
+    ino_t inode;
+    struct wc_access_rules rules;
+    uint64_t rules_number;
+    uint64_t requests_count;
+    struct client *clients;
+    uint32_t clients_count;
+    bool quiet, closing;
+    struct wc_timer *patience;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+    uint8_t read_buffer[READ_BYTES];
+};
+
+static void client_go_on(struct client *c);
+static void client_close(struct client *c);
+
+/* ---------------------------------------------------------------- output */
+
+struct output {
+    uv_write_t uv;
+    struct client *client;
+    uint8_t *bytes;
+};
+
+static size_t unread_bytes(const struct client *c)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->pipe);
+}
+
+static struct wc_request *find_drained(const struct client *c)
+{
+    struct wc_request *r = c->requests;
+    while (r != NULL && r->drained == NULL)
+        r = r->next;
+    return r;
+}
+
+/* Looks for the next one anew each time: what one does may end others. */
+static void tell_drained(struct client *c)
+{
+    struct wc_request *r;
+    while (!uv_is_closing((uv_handle_t *)&c->pipe) &&
+           unread_bytes(c) < LOW_WATER_BYTES && (r = find_drained(c)) != NULL) {
+        void (*drained)(void *ctx) = r->drained;
+        r->drained = NULL;
+        drained(r->drained_ctx);
+    }
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct output *o = req->data;
+    struct client *c = o->client;
+    free(o->bytes);
+    free(o);
+    if (status != 0) {
+        client_close(c);
+        return;
+    }
+    if (!c->pipe_open || uv_is_closing((uv_handle_t *)&c->pipe))
+        return;
+    if (c->last_written && unread_bytes(c) == 0)
+        client_close(c);
+    else
+        tell_drained(c);
+}
+
+/* Takes out's memory. A client that does not read loses its connection. */
+static void client_send(struct client *c, struct wc_buf *out)
+{
+    size_t len = 0;
+    bool failed = out->failed;
+    uint8_t *bytes = wc_buf_take(out, &len);
+    struct output *o = NULL;
+    if (failed || uv_is_closing((uv_handle_t *)&c->pipe))
+        goto out;
+    if (unread_bytes(c) + len > WC_RPC_QUEUE_MAX_BYTES) {
+        wc_log(WC_LOG_INFO,
+               "closing a connection of uid %lu: it leaves more than %u bytes unread",
+               (unsigned long)c->uid, WC_RPC_QUEUE_MAX_BYTES);
+        client_close(c);
+        goto out;
+    }
+    o = calloc(1, sizeof(*o));
+    if (o == NULL) {
+        client_close(c);
+        goto out;
+    }
+    o->client = c;
+    o->bytes = bytes;
+    o->uv.data = o;
+    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)len);
+    if (uv_write(&o->uv, (uv_stream_t *)&c->pipe, &buf, 1, on_written) == 0)
+        return;
+    client_close(c);
+out:
+    free(o);
+    free(bytes);
+    if (failed)
+        client_close(c);
+}
+
+static void client_send_error(struct client *c, const uint32_t *msgid, int rc,
+                              const char *field, const char *message)
+{
+    struct wc_buf out = {0};
+    wc_rpc_pack_error(&out, msgid, rc, message, field);
+    client_send(c, &out);
+}
+
+/* ---------------------------------------------------------------- requests */
+
+struct wc_daemon *wc_request_daemon(const struct wc_request *r)
+{
+    return r->client->api->daemon;
+}
+
+const struct wc_caller *wc_request_caller(const struct wc_request *r)
+{
+    return &r->caller;
+}
+
+struct wc_slice wc_request_method(const struct wc_request *r)
+{
+    return r->rpc.method;
+}
+
+const struct wc_obj *wc_request_params(const struct wc_request *r, int *rc)
+{
+    if (rc != NULL)
+        *rc = r->rpc.params_rc;
+    return r->rpc.params;
+}
+
+uint64_t wc_request_number(const struct wc_request *r)
+{
+    return r->number;
+}
+
+void wc_request_pack_id(const struct wc_request *r, struct wc_buf *out)
+{
+    if (r->rpc.notification)
+        wc_pack_nil(out);
+    else
+        wc_pack_u64(out, r->rpc.msgid);
+}
+
+void wc_request_on_cancel(struct wc_request *r, void (*cancel)(void *ctx), void *ctx)
+{
+    r->cancel = cancel;
+    r->cancel_ctx = ctx;
+}
+
+bool wc_request_may_stream(const struct wc_request *r)
+{
+    return r->cancelled || unread_bytes(r->client) < LOW_WATER_BYTES;
+}
+
+void wc_request_on_drain(struct wc_request *r, void (*drained)(void *ctx), void *ctx)
+{
+    r->drained = drained;
+    r->drained_ctx = ctx;
+}
+
+static void request_free(struct wc_request *r)
+{
+    wc_doc_free(r->doc);
+    free(r->bytes);
+    free(r);
+}
+
+static void api_check_closed(struct wc_api *api);
+
+static void client_free(struct client *c)
+{
+    struct wc_api *api = c->api;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        api->clients = c->next;
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    api->clients_count--;
+    wc_buf_fini(&c->in);
+    free(c);
+    api_check_closed(api);
+}
+
+/* The last to go frees: the pipe, a request, or a look-up on the pool. */
+static void client_check_free(struct client *c)
+{
+    if (!c->pipe_open && c->requests_count == 0 && !c->looking_up)
+        client_free(c);
+}
+
+/* Unlink and free a request whose last word was sent. */
+static void request_end(struct wc_request *r)
+{
+    struct client *c = r->client;
+    if (r->previous != NULL)
+        r->previous->next = r->next;
+    else
+        c->requests = r->next;
+    if (r->next != NULL)
+        r->next->previous = r->previous;
+    c->requests_count--;
+    request_free(r);
+    if (!c->pipe_open)
+        client_check_free(c);
+    else if (!c->handling)
+        client_go_on(c);
+}
+
+static bool wants_answer(const struct wc_request *r)
+{
+    return !r->rpc.notification && r->client->pipe_open &&
+           !uv_is_closing((const uv_handle_t *)&r->client->pipe);
+}
+
+void wc_request_reply(struct wc_request *r, struct wc_buf *result)
+{
+    struct wc_buf out = {0};
+    if (wants_answer(r) && result->failed) {
+        client_send_error(r->client, &r->rpc.msgid, -WC_ENOMEM, NULL, "out of memory");
+    } else if (wants_answer(r)) {
+        wc_rpc_pack_result(&out, r->rpc.msgid, wc_buf_slice(result));
+        if (out.len > WC_RPC_MESSAGE_MAX_BYTES)
+            client_send_error(r->client, &r->rpc.msgid, -WC_ETOOBIG, NULL,
+                              "the result does not fit one message: ask for less");
+        else
+            client_send(r->client, &out);
+    }
+    wc_buf_fini(&out);
+    wc_buf_fini(result);
+    request_end(r);
+}
+
+void wc_request_fail(struct wc_request *r, int rc, const char *field,
+                     const char *format, ...)
+{
+    char message[ERROR_MESSAGE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    if (wants_answer(r))
+        client_send_error(r->client, &r->rpc.msgid, rc, field, message);
+    request_end(r);
+}
+
+void wc_request_notify(struct wc_request *r, const char *method, struct wc_buf *params)
+{
+    struct wc_buf out = {0};
+    if (wants_answer(r) && !params->failed) {
+        wc_rpc_pack_notification(&out, method, wc_buf_slice(params));
+        if (out.len <= WC_RPC_MESSAGE_MAX_BYTES)
+            client_send(r->client, &out);
+    }
+    wc_buf_fini(&out);
+    wc_buf_fini(params);
+}
+
+static void request_cancel(struct wc_request *r)
+{
+    void (*cancel)(void *ctx) = r->cancel;
+    r->cancelled = true;
+    r->cancel = NULL;
+    r->drained = NULL;
+    if (cancel != NULL)
+        cancel(r->cancel_ctx);
+}
+
+static struct wc_request *find_not_cancelled(const struct client *c)
+{
+    struct wc_request *r = c->requests;
+    while (r != NULL && r->cancelled)
+        r = r->next;
+    return r;
+}
+
+/* Looks for the next one anew each time: what one does may end others. */
+static void client_cancel_all(struct client *c)
+{
+    struct wc_request *r;
+    while ((r = find_not_cancelled(c)) != NULL)
+        request_cancel(r);
+}
+
+/* ---------------------------------------------------------------- input */
+
+/* The bytes are not MessagePack-RPC: say so and close, for nobody knows where the next
+ * message would start. */
+static void client_refuse(struct client *c, int rc, const char *message)
+{
+    wc_log(WC_LOG_INFO, "closing a connection of uid %lu: %s", (unsigned long)c->uid,
+           message);
+    c->last_written = true;
+    client_send_error(c, NULL, rc, NULL, message);
+}
+
+static struct wc_request *request_new(struct client *c, struct wc_slice message)
+{
+    struct wc_request *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    r->bytes = malloc(message.len);
+    if (r->bytes == NULL) {
+        free(r);
+        return NULL;
+    }
+    memcpy(r->bytes, message.data, message.len);
+    r->client = c;
+    r->caller = c->caller;
+    r->number = ++c->api->requests_count;
+    return r;
+}
+
+static void client_message(struct client *c, struct wc_slice message)
+{
+    struct wc_err err = {0};
+    struct wc_request *r = request_new(c, message);
+    if (r == NULL) {
+        client_refuse(c, -WC_ENOMEM, "out of memory");
+        return;
+    }
+    int rc = wc_doc_new(wc_slice(r->bytes, message.len), &wc_rpc_limits, &r->doc);
+    if (rc == 0)
+        rc = wc_rpc_decode(wc_doc_root(r->doc), &r->rpc, &err);
+    if (rc != 0) {
+        request_free(r);
+        client_refuse(c, rc, err.why != NULL ? err.why : "this is not MessagePack-RPC");
+        return;
+    }
+    r->next = c->requests;
+    if (c->requests != NULL)
+        c->requests->previous = r;
+    c->requests = r;
+    c->requests_count++;
+    c->api->dispatch(c->api->daemon, r);
+}
+
+static bool client_takes_requests(const struct client *c)
+{
+    return c->pipe_open && !c->last_written && !c->api->quiet && !c->looking_up &&
+           c->requests_count < WC_RPC_INFLIGHT_MAX_COUNT &&
+           !uv_is_closing((const uv_handle_t *)&c->pipe);
+}
+
+static void look_up(struct client *c);
+
+/* Handle the messages that are there, as many as may be in flight. */
+static void client_handle(struct client *c)
+{
+    size_t done = 0;
+    while (client_takes_requests(c)) {
+        if (c->caller_rules != c->api->rules_number) {
+            look_up(c);
+            break;
+        }
+        size_t used;
+        struct wc_slice rest = wc_slice(c->in.data + done, c->in.len - done);
+        if (rest.len == 0)
+            break;
+        int rc = wc_scan_on(&c->scan, rest, &wc_rpc_limits, &used);
+        if (rc == -WC_ETRUNCATED)
+            break;
+        if (rc != 0) {
+            client_refuse(c, rc,
+                          rc == -WC_ETOOBIG ? "the message is larger than the limit"
+                                            : "this is not MessagePack-RPC");
+            break;
+        }
+        c->scan = (struct wc_scan_state){0};
+        client_message(c, wc_slice(rest.data, used));
+        done += used;
+    }
+    wc_buf_drop(&c->in, done);
+    if (c->in.len == 0 && c->in.cap > READ_BYTES)
+        wc_buf_fini(&c->in); /* one large message must not be held for ever */
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct client *c = handle->data;
+    *buf = uv_buf_init((char *)c->api->read_buffer, sizeof(c->api->read_buffer));
+}
+
+/* A client that shut down only its sending side still waits for answers; one that is
+ * gone altogether does not. */
+static bool client_is_gone(const struct client *c)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((const uv_handle_t *)&c->pipe, &fd) != 0)
+        return true;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    return poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
+{
+    struct client *c = stream->data;
+    if (len == UV_EOF && !client_is_gone(c)) {
+        c->ended = true;
+        client_go_on(c);
+        return;
+    }
+    if (len < 0) {
+        client_close(c);
+        return;
+    }
+    wc_buf_append(&c->in, buf->base, (size_t)len);
+    if (c->in.failed)
+        client_close(c);
+    else
+        client_go_on(c);
+}
+
+static void client_set_reading(struct client *c, bool reading)
+{
+    if (c->reading == reading)
+        return;
+    c->reading = reading;
+    if (!reading)
+        uv_read_stop((uv_stream_t *)&c->pipe);
+    else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0)
+        client_close(c);
+}
+
+/* After anything that may have made room: handle what came, then read on or not. */
+static void client_go_on(struct client *c)
+{
+    if (c->handling)
+        return;
+    c->handling = true;
+    client_handle(c);
+    c->handling = false;
+    if (!c->pipe_open || uv_is_closing((uv_handle_t *)&c->pipe)) {
+        client_check_free(c);
+        return;
+    }
+    bool idle = c->requests_count == 0 && !c->looking_up;
+    if ((c->ended && idle) || (c->last_written && idle)) {
+        c->last_written = true;
+        if (unread_bytes(c) == 0) {
+            client_close(c);
+            return;
+        }
+    }
+    client_set_reading(c, !c->ended && client_takes_requests(c));
+}
+
+/* ---------------------------------------------------------------- who it is */
+
+struct lookup {
+    struct client *client;
+    uint64_t rules_number;
+    struct wc_access_rules rules;
+    uid_t uid;
+    gid_t gid;
+    struct wc_caller caller;
+};
+
+static void lookup_work(void *ctx)
+{
+    struct lookup *l = ctx;
+    wc_access_resolve(&l->rules, l->uid, l->gid, &l->caller);
+}
+
+static void lookup_done(void *ctx)
+{
+    struct lookup *l = ctx;
+    struct client *c = l->client;
+    c->looking_up = false;
+    c->caller = l->caller;
+    c->caller_rules = l->rules_number;
+    free(l);
+    client_go_on(c);
+}
+
+/* Requests wait until it is known who asks. */
+static void look_up(struct client *c)
+{
+    struct lookup *l = calloc(1, sizeof(*l));
+    if (l == NULL) {
+        client_close(c);
+        return;
+    }
+    l->client = c;
+    l->rules = c->api->rules;
+    l->rules_number = c->api->rules_number;
+    l->uid = c->uid;
+    l->gid = c->gid;
+    c->looking_up = true;
+    if (wc_loop_work(c->api->loop, lookup_work, lookup_done, l) != 0) {
+        c->looking_up = false;
+        free(l);
+        client_close(c);
+    }
+}
+
+/* ---------------------------------------------------------------- connections */
+
+static void on_client_closed(uv_handle_t *handle)
+{
+    struct client *c = handle->data;
+    c->pipe_open = false;
+    client_check_free(c);
+}
+
+static void client_close(struct client *c)
+{
+    if (!c->pipe_open || uv_is_closing((uv_handle_t *)&c->pipe))
+        return;
+    uv_close((uv_handle_t *)&c->pipe, on_client_closed);
+    client_cancel_all(c);
+}
+
+static uint32_t clients_of(const struct wc_api *api, uid_t uid)
+{
+    uint32_t count = 0;
+    for (const struct client *c = api->clients; c != NULL; c = c->next)
+        count += c->uid == uid;
+    return count;
+}
+
+/* Fill uid and gid with what the kernel says of the other end. */
+static int read_peer(struct client *c)
+{
+    uv_os_fd_t fd;
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    if (uv_fileno((uv_handle_t *)&c->pipe, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        return -WC_EIO;
+    c->uid = peer.uid;
+    c->gid = peer.gid;
+    return 0;
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct wc_api *api = listener->data;
+    struct client *c = status == 0 ? calloc(1, sizeof(*c)) : NULL;
+    if (c == NULL)
+        return; /* libuv sheds connections itself while descriptors are short */
+    c->api = api;
+    uv_pipe_init(wc_loop_uv(api->loop), &c->pipe, 0);
+    c->pipe.data = c;
+    c->pipe_open = true;
+    int rc = uv_accept(listener, (uv_stream_t *)&c->pipe);
+    if (rc == 0)
+        rc = read_peer(c);
+    uint32_t same_uid = clients_of(api, c->uid);
+    c->next = api->clients;
+    if (api->clients != NULL)
+        api->clients->previous = c;
+    api->clients = c;
+    api->clients_count++;
+    if (rc != 0)
+        client_close(c);
+    else if (api->clients_count > WC_RPC_CLIENTS_MAX_COUNT)
+        client_refuse(c, -WC_ELIMIT, "too many connections: try again in a moment");
+    else if (same_uid >= WC_RPC_CLIENTS_UID_COUNT)
+        client_refuse(c, -WC_ELIMIT, "too many connections of your account: close one");
+    else
+        client_go_on(c);
+}
+
+/* ---------------------------------------------------------------- the socket */
+
+/* Whether somebody answers on the socket at addr. */
+static bool is_live(const struct sockaddr_un *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    int rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
+    bool refused = rc != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return !refused;
+}
+
+/* A socket with mode 0666 from the first moment: who may use it is decided by uid. */
+static int bind_open(int fd, const struct sockaddr_un *addr)
+{
+    mode_t before = umask(0111);
+    int rc = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
+    int error = errno;
+    umask(before);
+    errno = error;
+    return rc;
+}
+
+/* The directory of the socket; made when its parent is there. */
+static void make_directory(const char *path)
+{
+    char directory[WC_SOCKET_PATH_MAX_BYTES + 1];
+    snprintf(directory, sizeof(directory), "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash != NULL && slash != directory) {
+        *slash = '\0';
+        mode_t before = umask(022);
+        mkdir(directory, 0755); /* bind() tells if this was in vain */
+        umask(before);
+    }
+}
+
+static int bind_problem(const char *path, char problem[WC_PROBLEM_BYTES])
+{
+    int error = errno;
+    snprintf(problem, WC_PROBLEM_BYTES, "the socket %s cannot be made: %s", path,
+             strerror(error));
+    return error == EACCES || error == EPERM || error == EROFS ? -WC_EDENIED : -WC_EIO;
+}
+
+static int bind_path(int fd, const char *path, char problem[WC_PROBLEM_BYTES])
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct stat st;
+    if (strlen(path) > WC_SOCKET_PATH_MAX_BYTES) {
+        snprintf(
+            problem, WC_PROBLEM_BYTES,
+            "the path of the socket has %zu bytes, and a Unix socket takes at most %d",
+            strlen(path), WC_SOCKET_PATH_MAX_BYTES);
+        return -WC_ETOOBIG;
+    }
+    memcpy(addr.sun_path, path, strlen(path));
+    make_directory(path);
+    if (bind_open(fd, &addr) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return bind_problem(path, problem);
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+        snprintf(problem, WC_PROBLEM_BYTES,
+                 "%s is in the way of the socket and is not a socket: move it", path);
+        return -WC_EBUSY;
+    }
+    if (is_live(&addr)) {
+        snprintf(problem, WC_PROBLEM_BYTES,
+                 "another daemon answers on %s: stop it, or choose another --socket",
+                 path);
+        return -WC_EBUSY;
+    }
+    if (unlink(path) != 0 || bind_open(fd, &addr) != 0)
+        return bind_problem(path, problem);
+    return 0;
+}
+
+/* The descriptor to listen on, made here or handed over; negative: an error. */
+static int make_socket(struct wc_api *api, const char *path,
+                       char problem[WC_PROBLEM_BYTES])
+{
+    struct stat st;
+    int handed = sd_listen_fds(1);
+    if (handed > 0) {
+        if (handed == 1 &&
+            sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, -1, NULL, 0) > 0)
+            return SD_LISTEN_FDS_START;
+        snprintf(
+            problem, WC_PROBLEM_BYTES,
+            "the service manager handed over %d sockets, not one Unix stream socket",
+            handed);
+        return -WC_ECONFIG;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return bind_problem(path, problem);
+    int rc = bind_path(fd, path, problem);
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    snprintf(api->path, sizeof(api->path), "%s", path);
+    if (stat(path, &st) == 0) {
+        api->device = st.st_dev;
+        api->inode = st.st_ino;
+    }
+    return fd;
+}
+
+/* Remove the socket, unless another daemon has put its own there. */
+static void remove_socket(struct wc_api *api)
+{
+    struct stat st;
+    if (api->path[0] != '\0' && stat(api->path, &st) == 0 && st.st_dev == api->device &&
+        st.st_ino == api->inode)
+        unlink(api->path);
+    api->path[0] = '\0';
+}
+
+static void on_patience_over(void *ctx);
+
+int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daemon,
+               wc_api_dispatch_fn dispatch, const char *path,
+               char problem[WC_PROBLEM_BYTES])
+{
+    struct wc_api *api = calloc(1, sizeof(*api));
+    if (api == NULL) {
+        snprintf(problem, WC_PROBLEM_BYTES, "out of memory");
+        return -WC_ENOMEM;
+    }
+    api->loop = loop;
+    api->daemon = daemon;
+    api->dispatch = dispatch;
+    int fd = make_socket(api, path, problem);
+    if (fd < 0) {
+        free(api);
+        return fd;
+    }
+    uv_pipe_init(wc_loop_uv(loop), &api->listener, 0);
+    api->listener.data = api;
+    api->listening = true;
+    api->patience = wc_timer_new(loop, on_patience_over, api);
+    int rc = uv_pipe_open(&api->listener, fd);
+    if (rc == 0)
+        rc = uv_listen((uv_stream_t *)&api->listener, BACKLOG, on_connection);
+    if (rc != 0 || api->patience == NULL) {
+        snprintf(problem, WC_PROBLEM_BYTES, "the socket %s cannot be listened on: %s",
+                 path, uv_strerror(rc));
+        remove_socket(api);
+        return -WC_EIO;
+    }
+    *out = api;
+    return 0;
+}
+
+void wc_api_set_rules(struct wc_api *api, const struct wc_access_rules *rules)
+{
+    api->rules = *rules;
+    api->rules_number++;
+}
+
+const struct wc_access_rules *wc_api_rules(const struct wc_api *api)
+{
+    return &api->rules;
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static void api_check_closed(struct wc_api *api)
+{
+    if (!api->closing || api->listening || api->clients != NULL || api->closed == NULL)
+        return;
+    void (*closed)(void *ctx) = api->closed;
+    api->closed = NULL;
+    wc_timer_free(api->patience);
+    closed(api->closed_ctx);
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct wc_api *api = handle->data;
+    api->listening = false;
+    api_check_closed(api);
+}
+
+void wc_api_quiesce(struct wc_api *api)
+{
+    if (api->quiet)
+        return;
+    api->quiet = true;
+    remove_socket(api);
+    uv_close((uv_handle_t *)&api->listener, on_listener_closed);
+    for (struct client *c = api->clients; c != NULL; c = c->next)
+        if (!uv_is_closing((uv_handle_t *)&c->pipe))
+            client_set_reading(c, false);
+}
+
+static void on_patience_over(void *ctx)
+{
+    struct wc_api *api = ctx;
+    struct client *c = api->clients;
+    while (c != NULL) {
+        struct client *next = c->next;
+        client_close(c);
+        c = next;
+    }
+}
+
+void wc_api_close(struct wc_api *api, void (*closed)(void *ctx), void *ctx)
+{
+    wc_api_quiesce(api);
+    api->closing = true;
+    api->closed = closed;
+    api->closed_ctx = ctx;
+    wc_timer_set(api->patience, CLOSE_PATIENCE_MS, 0);
+    struct client *c = api->clients;
+    while (c != NULL) {
+        struct client *next = c->next;
+        c->ended = true;
+        c->handling = true; /* it ends below, not from within a request's end */
+        client_cancel_all(c);
+        c->handling = false;
+        client_go_on(c);
+        c = next;
+    }
+    api_check_closed(api);
+}
+
+void wc_api_free(struct wc_api *api)
+{
+    free(api);
+}

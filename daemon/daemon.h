@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one running daemon consists of. Owned by main.c; methods look at it. */
+#ifndef WHOCAN_DAEMON_DAEMON_H
+#define WHOCAN_DAEMON_DAEMON_H
+
+#include <whocan/cert.h>
+
+#include "daemon/api.h"
+#include "daemon/config.h"
+#include "daemon/engine.h"
+#include "daemon/index.h"
+#include "daemon/loop.h"
+#include "daemon/records.h"
+
+struct wc_edit;   /* methods_me.c */
+struct wc_asking; /* methods_ask.c */
+
+struct wc_daemon {
+    struct wc_config config;
+    struct wc_loop *loop;
+    struct wc_records *records;
+    struct wc_index *index;
+    struct wc_engine *engine;
+    struct wc_api *api;
+    struct wc_identity *identity; /* another one after office.join */
+    struct wc_strings addresses;  /* of the own card */
+    uint64_t started_mono_ms;
+    struct wc_asking *asks; /* open asks of people here */
+    struct wc_edit *edits;  /* profiles being changed */
+    bool edits_going_on;    /* methods_me.c: those that waited are being started */
+    uint32_t writers_count; /* requests that sign as the office now */
+    bool joining;           /* office.join is at work: the engine is stopped */
+    bool stopping;
+    void (*joined)(struct wc_daemon *d); /* office.join ended while stopping */
+};
+
+#endif

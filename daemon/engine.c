@@ -1,0 +1,929 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/engine.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <whocan/error.h>
+
+#include "daemon/log.h"
+#include "daemon/random.h"
+
+#define COMMIT_MAX_COUNT 4096 /* changes in one commit: some 10 ms of writing */
+#define COMMIT_MAX_BYTES (16u << 20)
+#define OWED_MAX_BYTES                                                                 \
+    (32u << 20) /* records of others that wait for space; more come again by sync */
+#define OWED_RETRY_MS     5000
+#define MATCHES_MAX_COUNT 64 /* asks being matched at once; one more is not answered */
+
+/* Changes in the order of their effects. */
+struct batch {
+    struct wc_change *list;
+    size_t count, cap;
+    size_t bytes;
+};
+
+/* A put whose outcome is not known yet. Its token is its index and a number that tells
+ * it from earlier ones of that index; node tokens have the highest bit. */
+struct pending {
+    void (*done)(void *ctx, int rc);
+    void *ctx;
+    uint64_t token;
+    size_t next_free; /* index + 1; 0 ends the list */
+};
+
+struct asking {
+    struct asking *next;
+    uint8_t id[WC_ASK_ID_BYTES];
+    wc_engine_answer_fn answered;
+    void *ctx;
+};
+
+struct open_link {
+    uint32_t link;
+    char office[WC_OFFICE_NAME_MAX_BYTES + 1];
+};
+
+struct wc_engine {
+    struct wc_engine_config config;
+    struct wc_transport *transport;
+    struct wc_node *node;
+    const struct wc_identity *identity;
+    uint64_t starts; /* how often it was started: a match of an earlier life is void */
+    struct wc_effects effects;
+    bool carrying_out; /* effects are being carried out further up the stack */
+    struct wc_timer *deadline;
+    uint64_t deadline_mono_ms;
+
+    struct batch gathering, committing, owed;
+    bool commit_runs;
+    bool committing_owed;
+    int commit_rc, index_rc;
+    uint64_t owed_retry_mono_ms;
+    struct wc_timer *owed_timer;
+    struct wc_engine_health health;
+
+    struct pending *pending;
+    size_t pending_count;
+    size_t pending_free; /* index + 1 of the first free one; 0: none */
+    uint64_t puts;
+
+    struct asking *asking;
+    uint32_t matches_count;
+    struct open_link *links;
+    uint32_t links_count, links_cap;
+
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+    struct wc_log_valve refused_valve, link_valve, match_valve;
+};
+
+static void carry_out(struct wc_engine *e);
+
+/* The process cannot go on: all that was acknowledged is on disk. */
+static _Noreturn void die(const char *why)
+{
+    wc_log(WC_LOG_ERROR, "%s: stopping, so that a restart begins from what is on disk",
+           why);
+    exit(1);
+}
+
+static void step(struct wc_engine *e, struct wc_event *event)
+{
+    event->now_ms = wc_wall_ms();
+    event->mono_ms = wc_mono_ms();
+    wc_node_step(e->node, event, &e->effects);
+    if (e->effects.failed)
+        die("out of memory");
+    if (!e->carrying_out)
+        carry_out(e);
+}
+
+/* ---------------------------------------------------------------- batches */
+
+static void change_fini(struct wc_change *c)
+{
+    free(c->bytes);
+    c->bytes = NULL;
+}
+
+static void batch_fini(struct batch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        change_fini(&b->list[i]);
+    free(b->list);
+    memset(b, 0, sizeof(*b));
+}
+
+/* Takes change->bytes. */
+static void batch_add(struct batch *b, const struct wc_change *change)
+{
+    if (b->count == b->cap) {
+        size_t cap = b->cap == 0 ? 64 : 2 * b->cap;
+        struct wc_change *list = realloc(b->list, cap * sizeof(*list));
+        if (list == NULL)
+            die("out of memory");
+        b->list = list;
+        b->cap = cap;
+    }
+    b->list[b->count++] = *change;
+    b->bytes += change->len;
+}
+
+/* Move the first changes of `from`, as many as one commit takes, to the empty `to`. */
+static void batch_take(struct batch *to, struct batch *from)
+{
+    size_t count = 0, bytes = 0;
+    while (count < from->count && count < COMMIT_MAX_COUNT && bytes < COMMIT_MAX_BYTES)
+        bytes += from->list[count++].len;
+    if (count == from->count) {
+        *to = *from;
+        memset(from, 0, sizeof(*from));
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        batch_add(to, &from->list[i]);
+    memmove(from->list, from->list + count,
+            (from->count - count) * sizeof(*from->list));
+    from->count -= count;
+    from->bytes -= bytes;
+}
+
+/* Forget the changes of one slot: a later one takes their place. */
+static void batch_forget(struct batch *b, const uint8_t slot[WC_DIGEST_BYTES])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        if (memcmp(b->list[i].slot, slot, WC_DIGEST_BYTES) == 0) {
+            b->bytes -= b->list[i].len;
+            change_fini(&b->list[i]);
+        } else {
+            b->list[kept++] = b->list[i];
+        }
+    }
+    b->count = kept;
+}
+
+static bool batch_has(const struct batch *b, const uint8_t slot[WC_DIGEST_BYTES])
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (memcmp(b->list[i].slot, slot, WC_DIGEST_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static void gather(struct wc_engine *e, const struct wc_change *change)
+{
+    if (e->owed.count > 0)
+        batch_forget(&e->owed, change->slot);
+    batch_add(&e->gathering, change);
+}
+
+/* ---------------------------------------------------------------- commits */
+
+static void commit_work(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    e->index_rc = 0;
+    e->commit_rc =
+        wc_records_commit(e->config.records, e->committing.list, e->committing.count);
+    if (e->commit_rc == 0)
+        e->index_rc =
+            wc_index_apply(e->config.index, e->committing.list, e->committing.count);
+}
+
+/* What others wrote and found no space waits; what was put here was refused. */
+static void keep_owed(struct wc_engine *e)
+{
+    uint64_t lost = 0;
+    for (size_t i = 0; i < e->committing.count; i++) {
+        struct wc_change *c = &e->committing.list[i];
+        bool newer = batch_has(&e->gathering, c->slot);
+        if (c->token != 0 || newer)
+            continue;
+        if (e->owed.bytes + c->len > OWED_MAX_BYTES) {
+            lost++;
+            continue;
+        }
+        if (!e->committing_owed)
+            batch_forget(&e->owed, c->slot);
+        batch_add(&e->owed, c);
+        c->bytes = NULL;
+    }
+    if (lost > 0)
+        wc_log(WC_LOG_WARNING,
+               "%" PRIu64 " records of other offices found no space; they are fetched "
+               "again after the next start",
+               lost);
+    e->owed_retry_mono_ms = wc_mono_ms() + OWED_RETRY_MS;
+    wc_timer_set(e->owed_timer, OWED_RETRY_MS, 0);
+}
+
+/* Say a change of health once, not with each commit. */
+static void judge_commit(struct wc_engine *e)
+{
+    if (e->commit_rc != 0 && e->commit_rc != -WC_EFULL) {
+        char why[128];
+        snprintf(why, sizeof(why), "the records %s", wc_strerror(e->commit_rc));
+        die(why);
+    }
+    bool full = e->commit_rc == -WC_EFULL;
+    if (full && !e->health.disk_full)
+        wc_log(WC_LOG_ERROR, "the disk of the state directory is full: nothing new is "
+                             "stored until there is space");
+    if (!full && e->health.disk_full)
+        wc_log(WC_LOG_NOTICE, "there is space again: changes are stored");
+    bool behind = !full && e->index_rc != 0;
+    if (behind && !e->health.index_behind)
+        wc_log(WC_LOG_WARNING,
+               "the search index %s: it is behind the records until it "
+               "can be written",
+               wc_strerror(e->index_rc));
+    e->health.disk_full = full;
+    if (!full)
+        e->health.index_behind = behind;
+}
+
+static void commit_done(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    judge_commit(e);
+    if (e->commit_rc == -WC_EFULL)
+        keep_owed(e);
+    e->commit_runs = false;
+    struct batch stored = e->committing;
+    memset(&e->committing, 0, sizeof(e->committing));
+    for (size_t i = 0; i < stored.count; i++) {
+        struct wc_event event = {.type = WC_EVENT_STORED};
+        event.u.stored.token = stored.list[i].token;
+        event.u.stored.rc = e->commit_rc;
+        if (stored.list[i].token != 0)
+            step(e, &event);
+    }
+    batch_fini(&stored);
+    e->health.owed_count = e->owed.count;
+}
+
+static void start_commit(struct wc_engine *e)
+{
+    e->committing_owed = e->gathering.count == 0;
+    batch_take(&e->committing, e->committing_owed ? &e->owed : &e->gathering);
+    e->commit_runs = true;
+    if (wc_loop_work(e->config.loop, commit_work, commit_done, e) != 0)
+        die("out of memory");
+}
+
+static void check_stopped(struct wc_engine *e)
+{
+    if (e->stopped == NULL || e->node == NULL)
+        return;
+    void (*stopped)(void *ctx) = e->stopped;
+    e->stopped = NULL;
+    if (e->owed.count > 0)
+        wc_log(WC_LOG_WARNING, "%zu records of other offices found no space",
+               e->owed.count);
+    batch_fini(&e->owed);
+    wc_timer_stop(e->deadline);
+    wc_timer_stop(e->owed_timer);
+    wc_effects_reset(&e->effects);
+    wc_node_free(e->node);
+    e->node = NULL;
+    stopped(e->stopped_ctx);
+}
+
+/* A turn of the loop is over: what it gathered becomes one commit. */
+static void before_wait(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    if (e->commit_runs)
+        return;
+    if (e->gathering.count > 0 || (e->owed.count > 0 && e->stopped == NULL &&
+                                   wc_mono_ms() >= e->owed_retry_mono_ms))
+        start_commit(e);
+    else
+        check_stopped(e);
+}
+
+/* The timer only wakes the loop; before_wait() does the rest. */
+static void on_owed_timer(void *ctx)
+{
+    (void)ctx;
+}
+
+/* ---------------------------------------------------------------- puts */
+
+static struct pending *pending_new(struct wc_engine *e)
+{
+    if (e->pending_free == 0) {
+        size_t count = e->pending_count == 0 ? 64 : 2 * e->pending_count;
+        struct pending *list = realloc(e->pending, count * sizeof(*list));
+        if (list == NULL)
+            die("out of memory");
+        for (size_t i = e->pending_count; i < count; i++)
+            list[i] = (struct pending){.next_free = i + 2 > count ? 0 : i + 2};
+        e->pending = list;
+        e->pending_free = e->pending_count + 1;
+        e->pending_count = count;
+    }
+    size_t index = e->pending_free - 1;
+    struct pending *p = &e->pending[index];
+    e->pending_free = p->next_free;
+    e->puts = (e->puts + 1) & 0x7fffffff;
+    p->token = e->puts << 32 | (index + 1);
+    return p;
+}
+
+static void pending_end(struct wc_engine *e, uint64_t token, int rc)
+{
+    size_t index = (size_t)(token & UINT32_MAX);
+    assert(index >= 1 && index <= e->pending_count);
+    struct pending *p = &e->pending[index - 1];
+    assert(p->token == token);
+    void (*done)(void *ctx, int rc) = p->done;
+    void *ctx = p->ctx;
+    *p = (struct pending){.next_free = e->pending_free};
+    e->pending_free = index;
+    done(ctx, rc);
+}
+
+void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
+                   const uint8_t author_key[WC_KEY_BYTES],
+                   const uint8_t author_sig[WC_SIG_BYTES],
+                   void (*done)(void *ctx, int rc), void *ctx)
+{
+    if (e->node == NULL || e->stopped != NULL) {
+        done(ctx, -WC_EBUSY);
+        return;
+    }
+    struct pending *p = pending_new(e);
+    p->done = done;
+    p->ctx = ctx;
+    struct wc_event event = {.type = WC_EVENT_LOCAL_PUT};
+    event.u.local_put.token = p->token;
+    event.u.local_put.kind = kind;
+    event.u.local_put.body = body;
+    event.u.local_put.author_key = author_key;
+    event.u.local_put.author_sig = author_sig;
+    step(e, &event);
+}
+
+/* ---------------------------------------------------------------- asks */
+
+static struct asking *find_asking(struct wc_engine *e,
+                                  const uint8_t id[WC_ASK_ID_BYTES])
+{
+    struct asking *a = e->asking;
+    while (a != NULL && memcmp(a->id, id, WC_ASK_ID_BYTES) != 0)
+        a = a->next;
+    return a;
+}
+
+int wc_engine_ask(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
+                  struct wc_slice text, struct wc_slice by, uint64_t lease_ms,
+                  wc_engine_answer_fn answered, void *ctx)
+{
+    if (e->node == NULL || e->stopped != NULL)
+        return -WC_EBUSY;
+    struct asking *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return -WC_ENOMEM;
+    memcpy(a->id, id, WC_ASK_ID_BYTES);
+    a->answered = answered;
+    a->ctx = ctx;
+    a->next = e->asking;
+    e->asking = a;
+    struct wc_event event = {.type = WC_EVENT_LOCAL_ASK};
+    event.u.local_ask.id = id;
+    event.u.local_ask.text = text;
+    event.u.local_ask.by = by;
+    event.u.local_ask.lease_ms = lease_ms;
+    step(e, &event);
+    return 0;
+}
+
+void wc_engine_ask_end(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES])
+{
+    struct asking **at = &e->asking;
+    while (*at != NULL && memcmp((*at)->id, id, WC_ASK_ID_BYTES) != 0)
+        at = &(*at)->next;
+    struct asking *a = *at;
+    if (a == NULL)
+        return;
+    *at = a->next;
+    if (e->node != NULL) {
+        struct wc_event event = {.type = WC_EVENT_ASK_CANCEL};
+        event.u.ask_cancel.id = a->id;
+        step(e, &event);
+    }
+    free(a);
+}
+
+/* One ask being matched against the own staff. */
+struct match {
+    struct wc_engine *e;
+    uint64_t start;
+    uint8_t id[WC_ASK_ID_BYTES];
+    uint8_t office_key[WC_KEY_BYTES];
+    char text[WC_ASK_TEXT_MAX_BYTES + 1];
+    struct wc_hit hits[WC_ANSWER_PEOPLE_MAX];
+    int count;
+    uint64_t total;
+};
+
+static void match_work(void *ctx)
+{
+    struct match *m = ctx;
+    struct wc_index_query query = {.text = wc_slice_text(m->text),
+                                   .limit = WC_ANSWER_PEOPLE_MAX,
+                                   .office_key = m->office_key};
+    m->count = wc_index_find(m->e->config.index, &query, m->hits, &m->total);
+}
+
+static uint32_t score_milli(double score)
+{
+    return score <= 0 ? 0 : score >= 1000 ? 1000000 : (uint32_t)(score * 1000 + 0.5);
+}
+
+static void match_done(void *ctx)
+{
+    struct match *m = ctx;
+    struct wc_engine *e = m->e;
+    struct wc_answer_person people[WC_ANSWER_PEOPLE_MAX];
+    e->matches_count--;
+    if (m->count < 0 && m->count != -WC_EINVALID)
+        wc_log(WC_LOG_WARNING, "an ask could not be matched: the search index %s",
+               wc_strerror(m->count));
+    for (int i = 0; i < m->count; i++) {
+        memcpy(people[i].subject, m->hits[i].who.subject, sizeof(people[i].subject));
+        people[i].score_milli = score_milli(m->hits[i].score);
+    }
+    if (e->node != NULL && m->start == e->starts) {
+        struct wc_event event = {.type = WC_EVENT_ASK_MATCHED};
+        event.u.ask_matched.id = m->id;
+        event.u.ask_matched.total =
+            m->count < 0 ? 0
+                         : (m->total > UINT32_MAX ? UINT32_MAX : (uint32_t)m->total);
+        event.u.ask_matched.people_count = m->count < 0 ? 0 : (uint32_t)m->count;
+        event.u.ask_matched.people = people;
+        step(e, &event);
+    }
+    free(m);
+}
+
+static void match(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
+                  const char *text)
+{
+    struct match *m = NULL;
+    if (e->matches_count < MATCHES_MAX_COUNT)
+        m = calloc(1, sizeof(*m));
+    if (m == NULL) {
+        if (wc_log_allow(&e->match_valve, wc_mono_ms()))
+            wc_log(WC_LOG_WARNING, "too many asks at once: one was not answered");
+        return;
+    }
+    m->e = e;
+    m->start = e->starts;
+    memcpy(m->id, id, WC_ASK_ID_BYTES);
+    memcpy(m->office_key, e->identity->signer.key, WC_KEY_BYTES);
+    snprintf(m->text, sizeof(m->text), "%s", text);
+    if (wc_loop_work(e->config.loop, match_work, match_done, m) != 0)
+        die("out of memory");
+    e->matches_count++;
+}
+
+/* ---------------------------------------------------------------- notes */
+
+static void changed(struct wc_engine *e)
+{
+    if (e->config.changed != NULL)
+        e->config.changed(e->config.ctx);
+}
+
+static void note(struct wc_engine *e, const struct wc_effect *effect)
+{
+    const char *office = effect->u.note.office;
+    const char *who = office[0] == '\0' ? "an unknown office" : office;
+    const char *why = wc_strerror(effect->u.note.rc);
+    uint64_t mono_ms = wc_mono_ms();
+    switch (effect->u.note.what) {
+    case WC_NOTE_OFFICE_NEW:
+        wc_log(WC_LOG_INFO, "office %s is known now", who);
+        changed(e);
+        break;
+    case WC_NOTE_OFFICE_REVOKED:
+        wc_log(WC_LOG_NOTICE, "office %s was revoked by the organisation", who);
+        changed(e);
+        break;
+    case WC_NOTE_LINK_UP:
+        if (wc_log_allow(&e->link_valve, mono_ms))
+            wc_log(WC_LOG_INFO, "link to %s is up", who);
+        changed(e);
+        break;
+    case WC_NOTE_LINK_DOWN:
+        if (wc_log_allow(&e->link_valve, mono_ms))
+            wc_log(WC_LOG_INFO, "link to %s is down", who);
+        changed(e);
+        break;
+    case WC_NOTE_RECORD_REFUSED:
+        if (wc_log_allow(&e->refused_valve, mono_ms))
+            wc_log(WC_LOG_WARNING, "refused a record of %s: it %s", who, why);
+        break;
+    case WC_NOTE_FRAME_REFUSED:
+        if (wc_log_allow(&e->refused_valve, mono_ms))
+            wc_log(WC_LOG_WARNING, "refused a frame of %s and closed the link: it %s",
+                   who, why);
+        break;
+    case WC_NOTE_SYNC_DONE:
+        wc_log(WC_LOG_DEBUG, "reconciled with %s: %" PRIu64 " records came", who,
+               effect->u.note.count);
+        break;
+    case WC_NOTE_CLOCK_OFF:
+        wc_log(WC_LOG_ERROR,
+               "this machine's clock is more than 10 minutes from most other offices: "
+               "nothing is signed until it is set right");
+        break;
+    case WC_NOTE_TWO_CONTENTS:
+        if (wc_log_allow(&e->refused_valve, mono_ms))
+            wc_log(
+                WC_LOG_WARNING,
+                "%s signed two contents with one number (a restored backup does that); "
+                "the newer edit will win",
+                who);
+        break;
+    }
+}
+
+/* ---------------------------------------------------------------- effects */
+
+static void put(struct wc_engine *e, struct wc_effect *effect)
+{
+    struct wc_change change = {
+        .kind = effect->u.put.kind == WC_KIND_RETIRE ? effect->u.put.ends_kind
+                                                     : effect->u.put.kind,
+        .bytes = effect->u.put.bytes,
+        .len = effect->u.put.len,
+        .token = effect->u.put.token,
+    };
+    memcpy(change.slot, effect->u.put.slot, sizeof(change.slot));
+    memcpy(change.office_key, effect->u.put.office_key, sizeof(change.office_key));
+    memcpy(change.subject, effect->u.put.subject, sizeof(change.subject));
+    gather(e, &change);
+}
+
+static void drop(struct wc_engine *e, const struct wc_effect *effect)
+{
+    struct wc_change change = {.drop = true, .kind = effect->u.drop.kind};
+    memcpy(change.slot, effect->u.drop.slot, sizeof(change.slot));
+    memcpy(change.office_key, effect->u.drop.office_key, sizeof(change.office_key));
+    memcpy(change.subject, effect->u.drop.subject, sizeof(change.subject));
+    gather(e, &change);
+}
+
+static void answer(struct wc_engine *e, const struct wc_effect *effect)
+{
+    struct asking *a = find_asking(e, effect->u.ask_answer.answer.ask_id);
+    if (a != NULL)
+        a->answered(a->ctx, &effect->u.ask_answer.answer,
+                    effect->u.ask_answer.heard_count);
+}
+
+static void carry_out_one(struct wc_engine *e, struct wc_effect *effect)
+{
+    switch (effect->type) {
+    case WC_EFFECT_SEND:
+        wc_transport_send(e->transport, effect->u.send.link,
+                          wc_slice(effect->u.send.bytes, effect->u.send.len));
+        free(effect->u.send.bytes);
+        break;
+    case WC_EFFECT_DIAL:
+        wc_transport_dial(e->transport, effect->u.dial.dial, effect->u.dial.address);
+        break;
+    case WC_EFFECT_CLOSE:
+        if (effect->u.close.rc != 0)
+            wc_log(WC_LOG_DEBUG, "a link is closed: %s",
+                   wc_strerror(effect->u.close.rc));
+        wc_transport_close_link(e->transport, effect->u.close.link);
+        break;
+    case WC_EFFECT_PUT:
+        put(e, effect);
+        break;
+    case WC_EFFECT_DROP:
+        drop(e, effect);
+        break;
+    case WC_EFFECT_ACK:
+        pending_end(e, effect->u.ack.token, effect->u.ack.rc);
+        break;
+    case WC_EFFECT_ASK_MATCH:
+        match(e, effect->u.ask_match.id, effect->u.ask_match.text);
+        break;
+    case WC_EFFECT_ASK_ANSWER:
+        answer(e, effect);
+        break;
+    case WC_EFFECT_NOTE:
+        note(e, effect);
+        break;
+    }
+}
+
+static void set_deadline(struct wc_engine *e)
+{
+    uint64_t deadline = wc_node_deadline(e->node);
+    if (deadline == e->deadline_mono_ms)
+        return;
+    e->deadline_mono_ms = deadline;
+    if (deadline == UINT64_MAX) {
+        wc_timer_stop(e->deadline);
+        return;
+    }
+    uint64_t now = wc_mono_ms();
+    wc_timer_set(e->deadline, deadline > now ? deadline - now : 0, 0);
+}
+
+/* In order, and with those that carrying out adds: a step further down the stack only
+ * appends to the list. */
+static void carry_out(struct wc_engine *e)
+{
+    e->carrying_out = true;
+    for (size_t i = 0; i < e->effects.count; i++) {
+        struct wc_effect effect = e->effects.list[i]; /* the list may move */
+        if (effect.type == WC_EFFECT_SEND)
+            e->effects.list[i].u.send.bytes = NULL;
+        if (effect.type == WC_EFFECT_PUT)
+            e->effects.list[i].u.put.bytes = NULL;
+        carry_out_one(e, &effect);
+    }
+    wc_effects_reset(&e->effects);
+    e->carrying_out = false;
+    if (e->node != NULL)
+        set_deadline(e);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    e->deadline_mono_ms = UINT64_MAX;
+    struct wc_event event = {.type = WC_EVENT_TIMER};
+    if (e->node != NULL)
+        step(e, &event);
+}
+
+/* ---------------------------------------------------------------- links */
+
+static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
+                  struct wc_slice peer_cert, bool initiator, uint32_t dial,
+                  const char *remote_address)
+{
+    struct wc_engine *e = ctx;
+    if (e->node == NULL || e->stopped != NULL) {
+        wc_transport_close_link(e->transport, link);
+        return;
+    }
+    if (e->links_count == e->links_cap) {
+        uint32_t cap = e->links_cap == 0 ? 16 : 2 * e->links_cap;
+        struct open_link *links = realloc(e->links, cap * sizeof(*links));
+        if (links == NULL)
+            die("out of memory");
+        e->links = links;
+        e->links_cap = cap;
+    }
+    struct open_link *l = &e->links[e->links_count++];
+    l->link = link;
+    memcpy(l->office, peer->name, sizeof(l->office));
+    wc_log(WC_LOG_DEBUG, "handshake with %s at %s is done", peer->name, remote_address);
+    struct wc_event event = {.type = WC_EVENT_LINK_UP};
+    event.u.link_up.link = link;
+    event.u.link_up.peer = peer;
+    event.u.link_up.peer_cert = peer_cert;
+    event.u.link_up.initiator = initiator;
+    event.u.link_up.dial = dial;
+    step(e, &event);
+}
+
+/* Whether the engine was told that the link is up. */
+static bool forget_link(struct wc_engine *e, uint32_t link)
+{
+    for (uint32_t i = 0; i < e->links_count; i++) {
+        if (e->links[i].link == link) {
+            e->links[i] = e->links[--e->links_count];
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_frame(void *ctx, uint32_t link, struct wc_slice frame)
+{
+    struct wc_engine *e = ctx;
+    struct wc_event event = {.type = WC_EVENT_FRAME};
+    event.u.frame.link = link;
+    event.u.frame.bytes = frame;
+    if (e->node != NULL && e->stopped == NULL)
+        step(e, &event);
+}
+
+static void on_down(void *ctx, uint32_t link, int rc)
+{
+    struct wc_engine *e = ctx;
+    struct wc_event event = {.type = WC_EVENT_LINK_DOWN};
+    event.u.link_down.link = link;
+    if (rc != 0)
+        wc_log(WC_LOG_DEBUG, "a link ended: %s", wc_strerror(rc));
+    if (forget_link(e, link) && e->node != NULL)
+        step(e, &event);
+}
+
+static void on_dial_failed(void *ctx, uint32_t dial, int rc)
+{
+    struct wc_engine *e = ctx;
+    struct wc_event event = {.type = WC_EVENT_DIAL_FAILED};
+    event.u.dial_failed.dial = dial;
+    wc_log(WC_LOG_DEBUG, "an address did not answer as an office: %s", wc_strerror(rc));
+    if (e->node != NULL && e->stopped == NULL)
+        step(e, &event);
+}
+
+bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
+                       struct wc_engine_link *out)
+{
+    if (i >= e->links_count)
+        return false;
+    memset(out, 0, sizeof(*out));
+    memcpy(out->office, e->links[i].office, sizeof(out->office));
+    wc_transport_link(e->transport, e->links[i].link, &out->traffic);
+    return true;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static int read_record(void *ctx, const uint8_t slot[WC_DIGEST_BYTES],
+                       struct wc_buf *out)
+{
+    struct wc_engine *e = ctx;
+    return wc_records_get(e->config.records, slot, out);
+}
+
+struct loading {
+    struct wc_engine *e;
+    uint64_t now_ms;
+    uint64_t refused_count;
+};
+
+static int load_one(void *ctx, struct wc_slice bytes)
+{
+    struct loading *l = ctx;
+    int rc = wc_node_load(l->e->node, bytes, l->now_ms);
+    if (rc == -WC_ENOMEM)
+        return rc;
+    l->refused_count += rc != 0;
+    return 0;
+}
+
+static int load(struct wc_engine *e, struct loading *l, char problem[WC_PROBLEM_BYTES])
+{
+    uint64_t damaged = 0;
+    int rc = wc_records_each(e->config.records, load_one, l, &damaged);
+    if (rc != 0) {
+        snprintf(problem, WC_PROBLEM_BYTES, "the records %s", wc_strerror(rc));
+        return rc;
+    }
+    if (damaged > 0)
+        wc_log(WC_LOG_ERROR,
+               "%" PRIu64
+               " damaged records were left out; other offices' come again by "
+               "themselves, this office's own are in your backup",
+               damaged);
+    if (l->refused_count > 0)
+        wc_log(WC_LOG_WARNING, "%" PRIu64 " records in the store were left out",
+               l->refused_count);
+    return 0;
+}
+
+static int set_peers(struct wc_engine *e, const struct wc_strings *join)
+{
+    const char *const *items = (const char *const *)join->items;
+    wc_transport_set_exempt(e->transport, items, join->count);
+    return wc_node_set_join(e->node, items, join->count);
+}
+
+int wc_engine_start(struct wc_engine *e, const struct wc_identity *identity,
+                    const struct wc_strings *join, const struct wc_strings *addresses,
+                    char problem[WC_PROBLEM_BYTES])
+{
+    assert(e->node == NULL);
+    e->identity = identity;
+    e->starts++;
+    struct loading l = {.e = e, .now_ms = wc_wall_ms()};
+    struct wc_node_config config = {
+        .identity = identity,
+        .store = {.ctx = e, .read = read_record},
+        .replicate = e->config.replicate,
+    };
+    wc_random_bytes(&config.seed, sizeof(config.seed));
+    int rc = wc_node_new(&e->node, &config); /* records raise its last_seq */
+    if (rc != 0) {
+        snprintf(problem, WC_PROBLEM_BYTES, "the engine could not start: it %s",
+                 wc_strerror(rc));
+        return rc;
+    }
+    rc = load(e, &l, problem);
+    if (rc == 0)
+        rc = set_peers(e, join);
+    if (rc == 0)
+        rc = wc_node_set_listen(e->node, (const char *const *)addresses->items,
+                                addresses->count < WC_ADDRESSES_MAX_COUNT
+                                    ? addresses->count
+                                    : WC_ADDRESSES_MAX_COUNT);
+    if (rc != 0) {
+        wc_node_free(e->node);
+        e->node = NULL;
+        return rc;
+    }
+    wc_transport_set_identity(e->transport, identity);
+    struct wc_event event = {.type = WC_EVENT_START};
+    step(e, &event);
+    return 0;
+}
+
+void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join)
+{
+    if (e->node != NULL && set_peers(e, join) != 0)
+        die("out of memory");
+}
+
+void wc_engine_stop(struct wc_engine *e, void (*stopped)(void *ctx), void *ctx)
+{
+    assert(e->stopped == NULL && e->node != NULL);
+    e->stopped = stopped;
+    e->stopped_ctx = ctx;
+    wc_transport_set_identity(e->transport, NULL);
+}
+
+void wc_engine_close(struct wc_engine *e, void (*closed)(void *ctx), void *ctx)
+{
+    assert(e->node == NULL);
+    wc_timer_free(e->deadline);
+    wc_timer_free(e->owed_timer);
+    wc_transport_close(e->transport, closed, ctx);
+}
+
+int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
+{
+    struct wc_engine *e = calloc(1, sizeof(*e));
+    if (e == NULL)
+        return -WC_ENOMEM;
+    e->config = *config;
+    e->deadline_mono_ms = UINT64_MAX;
+    e->refused_valve = (struct wc_log_valve){.burst = 10, .window_ms = 60000};
+    e->link_valve = (struct wc_log_valve){.burst = 100, .window_ms = 60000};
+    e->match_valve = (struct wc_log_valve){.burst = 1, .window_ms = 60000};
+    e->deadline = wc_timer_new(config->loop, on_deadline, e);
+    e->owed_timer = wc_timer_new(config->loop, on_owed_timer, e);
+    struct wc_transport_events events = {.ctx = e,
+                                         .up = on_up,
+                                         .frame = on_frame,
+                                         .down = on_down,
+                                         .dial_failed = on_dial_failed};
+    int rc = -WC_ENOMEM;
+    if (e->deadline != NULL && e->owed_timer != NULL)
+        rc = wc_transport_new(&e->transport, wc_loop_uv(config->loop), &events);
+    if (rc == 0)
+        rc = wc_loop_before_wait(config->loop, before_wait, e);
+    if (rc == 0) {
+        *out = e;
+        return 0;
+    }
+    wc_timer_free(e->deadline);
+    wc_timer_free(e->owed_timer);
+    wc_engine_free(e);
+    return rc;
+}
+
+void wc_engine_free(struct wc_engine *e)
+{
+    if (e == NULL)
+        return;
+    assert(e->node == NULL && !e->commit_runs);
+    wc_effects_fini(&e->effects);
+    batch_fini(&e->gathering);
+    free(e->pending);
+    free(e->links);
+    free(e);
+}
+
+struct wc_transport *wc_engine_transport(struct wc_engine *e)
+{
+    return e->transport;
+}
+
+const struct wc_node *wc_engine_node(const struct wc_engine *e)
+{
+    return e->node;
+}
+
+void wc_engine_health(const struct wc_engine *e, struct wc_engine_health *out)
+{
+    *out = e->health;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drives the node engine (whocan/node.h): turns what the transport, the clock and the
+ * socket say into events, and carries out the effects in order.
+ *
+ * Commits. PUT and DROP effects gather while one commit runs on the pool; when it ends
+ * the next takes all that gathered, so that commits group themselves under load. A full
+ * disk refuses what originates here (nothing changed, the caller is told) and keeps what
+ * came from others for another try. A failing disk ends the process: what was
+ * acknowledged is on disk, and a restart begins from there.
+ *
+ * Everything here is called on the loop thread.
+ */
+#ifndef WHOCAN_DAEMON_ENGINE_H
+#define WHOCAN_DAEMON_ENGINE_H
+
+#include <whocan/cert.h>
+#include <whocan/node.h>
+
+#include "daemon/config.h"
+#include "daemon/index.h"
+#include "daemon/loop.h"
+#include "daemon/records.h"
+#include "daemon/transport.h"
+
+struct wc_engine;
+
+struct wc_engine_config {
+    struct wc_loop *loop;
+    struct wc_records *records;
+    struct wc_index *index;
+    bool replicate;
+    void (*changed)(void *ctx); /* offices or links are others now; may be NULL */
+    void *ctx;
+};
+
+/* A stopped engine with its transport. -WC_ENOMEM, -WC_EIO. */
+int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config);
+
+/* Of a stopped engine: close transport and timers, then call closed(ctx). */
+void wc_engine_close(struct wc_engine *e, void (*closed)(void *ctx), void *ctx);
+
+/* After it is closed; NULL is fine. */
+void wc_engine_free(struct wc_engine *e);
+
+/*
+ * Become an office: read all records, take up links. identity is borrowed and outlives
+ * the engine or its next stop. `addresses` are for the own card. -WC_ENOMEM, or what the
+ * store said; *problem gets one line.
+ */
+int wc_engine_start(struct wc_engine *e, const struct wc_identity *identity,
+                    const struct wc_strings *join, const struct wc_strings *addresses,
+                    char problem[WC_PROBLEM_BYTES]);
+
+/* Take other configured peers. */
+void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join);
+
+/* Stop being an office: links close, no put is taken any more, what gathered is
+ * committed; then stopped(ctx) is called (not before this returns). */
+void wc_engine_stop(struct wc_engine *e, void (*stopped)(void *ctx), void *ctx);
+
+struct wc_transport *wc_engine_transport(struct wc_engine *e);
+
+/* The node to look at (never to step); NULL while stopped. */
+const struct wc_node *wc_engine_node(const struct wc_engine *e);
+
+/*
+ * Store a body that originates here and tell the other offices. done(ctx, rc) is called
+ * once, perhaps before this returns: 0 when it is durable, -WC_EFULL when the disk is
+ * full, or why the node refused it. Everything is copied.
+ */
+void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
+                   const uint8_t author_key[WC_KEY_BYTES],
+                   const uint8_t author_sig[WC_SIG_BYTES],
+                   void (*done)(void *ctx, int rc), void *ctx);
+
+/*
+ * Ask every office. answered() is called for each answer, the own office's included,
+ * with how many offices were heard so far, until wc_engine_ask_end(). -WC_EBUSY while
+ * stopped, -WC_ENOMEM.
+ */
+typedef void (*wc_engine_answer_fn)(void *ctx, const struct wc_answer *answer,
+                                    uint32_t heard_count);
+int wc_engine_ask(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
+                  struct wc_slice text, struct wc_slice by, uint64_t lease_ms,
+                  wc_engine_answer_fn answered, void *ctx);
+void wc_engine_ask_end(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES]);
+
+/* One open link, in no order; false past the end. */
+struct wc_engine_link {
+    char office[WC_OFFICE_NAME_MAX_BYTES + 1];
+    struct wc_transport_link traffic;
+};
+bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
+                       struct wc_engine_link *out);
+
+struct wc_engine_health {
+    bool disk_full;      /* the last commit found no space */
+    bool index_behind;   /* the index did not take the last changes */
+    uint64_t owed_count; /* records of others that wait for space */
+};
+void wc_engine_health(const struct wc_engine *e, struct wc_engine_health *out);
+
+#endif

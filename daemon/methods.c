@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/methods.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <whocan/limits.h>
+#include <whocan/person.h>
+
+#include "daemon/daemon.h"
+#include "daemon/person_params.h"
+
+#define END                                                                            \
+    {                                                                                  \
+        .name = NULL                                                                   \
+    }
+
+/* ---------------------------------------------------------------- the table */
+
+static const struct wc_param no_params[] = {END};
+
+static const struct wc_param find_params[] = {
+    {"query", WC_PARAM_STR, true, 1, WC_QUERY_MAX_BYTES, "words to look for"},
+    {"limit", WC_PARAM_INT, false, 1, WC_FIND_LIMIT_MAX,
+     "at most so many people; default 10"},
+    {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
+     "only people of this office"},
+    END};
+static const struct wc_param show_params[] = {{"handle", WC_PARAM_STR, true, 1,
+                                               WC_HANDLE_MAX_BYTES,
+                                               "alice@leeds, or alice for this office"},
+                                              END};
+static const struct wc_param import_params[] = {
+    {"rows", WC_PARAM_LIST, true, 0, WC_IMPORT_BATCH_MAX_COUNT,
+     "maps with handle and the fields of a person"},
+    {"dry_run", WC_PARAM_BOOL, false, 0, 0, "check and report, store nothing"},
+    END};
+static const struct wc_param export_params[] = {
+    {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
+     "default: this office"},
+    {"all", WC_PARAM_BOOL, false, 0, 0, "the people of all offices"},
+    END};
+static const struct wc_param set_params[] = {
+    {"if_rev", WC_PARAM_INT, false, 0, WC_REV_MAX,
+     "refuse with STALE when the profile has another rev by now; 0: when there is one"},
+    END};
+static const struct wc_param add_params[] = {
+    {"skills", WC_PARAM_LIST, false, 0, WC_SKILLS_MAX_COUNT,
+     "names, or maps with name, level, mentor, learn"},
+    {"interests", WC_PARAM_LIST, false, 0, WC_INTERESTS_MAX_COUNT, "texts"},
+    END};
+static const struct wc_param drop_params[] = {
+    {"skills", WC_PARAM_LIST, false, 0, WC_SKILLS_MAX_COUNT, "names"},
+    {"interests", WC_PARAM_LIST, false, 0, WC_INTERESTS_MAX_COUNT, "texts"},
+    END};
+static const struct wc_param ask_params[] = {
+    {"text", WC_PARAM_STR, true, 1, WC_ASK_TEXT_MAX_BYTES, "the question"},
+    {"wait_ms", WC_PARAM_INT, false, 0, WC_ASK_WAIT_MAX_MS,
+     "how long to wait for answers; default 3000"},
+    END};
+static const struct wc_param cancel_params[] = {{"ask", WC_PARAM_STR, true, 1,
+                                                 (uint64_t)2 * WC_ASK_ID_BYTES,
+                                                 "as ask.started gave it"},
+                                                END};
+static const struct wc_param join_params[] = {
+    {"invite", WC_PARAM_STR, true, 1, WC_INVITE_MAX_BYTES,
+     "the line that the organisation's keeper printed"},
+    END};
+
+static const struct wc_result describe_results[] = {
+    {"name", "str", "of the program"},
+    {"version", "str", "of the program"},
+    {"protocol", "int", "version of this protocol: grows when something is taken away"},
+    {"methods", "[method]", "every method"},
+    END};
+static const struct wc_result find_results[] = {
+    {"people", "[hit]", "best first; ends early when the message is full"},
+    {"total", "int", "how many people match at all"},
+    {"took_us", "int", "time of the search in microseconds"},
+    END};
+static const struct wc_result show_results[] = {{"person", "person", "who it is"}, END};
+static const struct wc_result import_results[] = {
+    {"accepted", "int", "rows stored (with dry_run: that would be)"},
+    {"unchanged", "int", "rows that are held already"},
+    {"refused", "[{index, handle, field, reason}]",
+     "rows that were not taken, and why"},
+    END};
+static const struct wc_result export_results[] = {{"count", "int", "rows sent"}, END};
+static const struct wc_result me_results[] = {
+    {"handle", "str", "the caller's"},
+    {"office", "str", "this office"},
+    {"admin", "bool", "whether the caller may administer it"},
+    {"rev", "int", "of the profile; 0: there is none"},
+    {"person", "person|nil", "row and profile merged"},
+    {"profile", "row|nil", "what the person said"},
+    {"row", "row|nil", "what the directory says"},
+    END};
+static const struct wc_result edit_results[] = {
+    {"person", "person", "as others see it now"},
+    {"rev", "int", "of the profile"},
+    END};
+static const struct wc_result drop_results[] = {
+    {"person", "person|nil", "as others see it now"},
+    {"rev", "int", "of the profile"},
+    {"dropped", "[str]", "names that were there"},
+    END};
+static const struct wc_result ask_results[] = {
+    {"ask", "str", "its id"},
+    {"offices_heard", "int", "offices that answered, this one included"},
+    {"offices_known", "int", "offices of the organisation, this one included"},
+    {"people_total", "int", "people who match in the offices heard"},
+    END};
+static const struct wc_result cancel_results[] = {END};
+static const struct wc_result offices_results[] = {
+    {"offices",
+     "[{name, title, state, people, addresses, last_heard_at, expires_at, "
+     "clock_offset_ms}]",
+     "in order of name"},
+    END};
+static const struct wc_result status_results[] = {
+    {"version", "str", "of the daemon"},
+    {"office", "str", "its name"},
+    {"organisation", "str", "its name"},
+    {"mode", "str", "standalone or member"},
+    {"uptime_s", "int", "seconds since the start"},
+    {"people", "int", "people known here"},
+    {"records", "int", "records held"},
+    {"offices_known", "int", "this one included"},
+    {"links", "[{office, since_s, received_bytes, sent_bytes}]", "open links"},
+    {"store", "{path, used_bytes, map_bytes}", "the records on disk"},
+    {"certificate", "{not_after, days_left}", "nil for an office that stands alone"},
+    {"warnings", "[str]", "what an operator should look at"},
+    END};
+static const struct wc_result office_results[] = {
+    {"name", "str", "of this office"},
+    {"title", "str", "in words"},
+    {"organisation", "str", "its name"},
+    {"organisation_id", "str", "in hexadecimal"},
+    {"key", "str", "the office's key in hexadecimal"},
+    {"serial", "int", "of the certificate"},
+    {"quota", "int", "people it may have; nil: no limit"},
+    {"not_before", "str", "nil for an office that stands alone"},
+    {"not_after", "str", "nil for an office that stands alone"},
+    {"mode", "str", "standalone or member"},
+    END};
+static const struct wc_result join_results[] = {
+    {"name", "str", "of this office from now on"},
+    {"organisation", "str", "its name"},
+    {"people_moved", "int", "people whose records were signed anew"},
+    END};
+
+static const char *const export_notifications[] = {"people.batch", NULL};
+static const char *const ask_notifications[] = {"ask.started", "ask.answer", NULL};
+
+const struct wc_method wc_methods[] = {
+    {"api.describe", WC_METHOD_READ, false,
+     "Every method with its parameters and results", no_params, describe_results, NULL,
+     wc_api_describe},
+    {"people.find", WC_METHOD_READ, false, "Search the people known here", find_params,
+     find_results, NULL, wc_people_find},
+    {"people.show", WC_METHOD_READ, false, "One person", show_params, show_results,
+     NULL, wc_people_show},
+    {"people.import", WC_METHOD_ADMIN, false,
+     "Take rows of a directory; answers when they are on disk", import_params,
+     import_results, NULL, wc_people_import},
+    {"people.export", WC_METHOD_READ, false, "Everybody of an office, as rows",
+     export_params, export_results, export_notifications, wc_people_export},
+    {"me.show", WC_METHOD_SELF, false, "The caller's profile", no_params, me_results,
+     NULL, wc_me_show},
+    {"me.set", WC_METHOD_SELF, true, "Replace fields of the caller's profile",
+     set_params, edit_results, NULL, wc_me_set},
+    {"me.add", WC_METHOD_SELF, false,
+     "Add skills and interests to the caller's profile", add_params, edit_results, NULL,
+     wc_me_add},
+    {"me.drop", WC_METHOD_SELF, false,
+     "Take skills and interests out of the caller's profile", drop_params, drop_results,
+     NULL, wc_me_drop},
+    {"ask.create", WC_METHOD_READ, false, "Ask every office who can help", ask_params,
+     ask_results, ask_notifications, wc_ask_create},
+    {"ask.cancel", WC_METHOD_READ, false, "Wait no longer for answers to an ask",
+     cancel_params, cancel_results, NULL, wc_ask_cancel},
+    {"offices.list", WC_METHOD_READ, false, "The offices of the organisation",
+     no_params, offices_results, NULL, wc_offices_list},
+    {"node.status", WC_METHOD_READ, false, "How this daemon is doing", no_params,
+     status_results, NULL, wc_node_status},
+    {"office.show", WC_METHOD_READ, false, "This office and its certificate", no_params,
+     office_results, NULL, wc_office_show},
+    {"office.join", WC_METHOD_ADMIN, false, "Become an office of an organisation",
+     join_params, join_results, NULL, wc_office_join},
+};
+const size_t wc_methods_count = sizeof(wc_methods) / sizeof(wc_methods[0]);
+
+const struct wc_method *wc_method_find(struct wc_slice name)
+{
+    for (size_t i = 0; i < wc_methods_count; i++)
+        if (wc_slice_is(name, wc_methods[i].name))
+            return &wc_methods[i];
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- checking */
+
+static const char *type_name(enum wc_param_type type)
+{
+    switch (type) {
+    case WC_PARAM_STR:
+        return "str";
+    case WC_PARAM_INT:
+        return "int";
+    case WC_PARAM_BOOL:
+        return "bool";
+    case WC_PARAM_LIST:
+        return "list";
+    }
+    return "";
+}
+
+static int check_str(const struct wc_param *p, const struct wc_obj *value, char *why,
+                     size_t cap)
+{
+    struct wc_slice text;
+    int rc = wc_obj_str(value, &text);
+    if (rc == -WC_ETYPE)
+        snprintf(why, cap, "%s must be text", p->name);
+    else if (rc != 0)
+        snprintf(why, cap, "%s is not UTF-8", p->name);
+    else if (text.len < p->min) {
+        snprintf(why, cap, "%s is empty", p->name);
+        rc = -WC_EINVALID;
+    } else if (text.len > p->max) {
+        snprintf(why, cap, "%s has %zu bytes; at most %" PRIu64 " are allowed", p->name,
+                 text.len, p->max);
+        rc = -WC_ETOOBIG;
+    }
+    return rc;
+}
+
+static int check_int(const struct wc_param *p, const struct wc_obj *value, char *why,
+                     size_t cap)
+{
+    uint64_t number;
+    int64_t negative;
+    if (wc_obj_u64(value, &number) == 0 && number >= p->min && number <= p->max)
+        return 0;
+    snprintf(why, cap, "%s must be a whole number from %" PRIu64 " to %" PRIu64,
+             p->name, p->min, p->max);
+    bool is_int = wc_obj_u64(value, &number) == 0 || wc_obj_i64(value, &negative) == 0;
+    return is_int ? -WC_EINVALID : -WC_ETYPE;
+}
+
+static int check_value(const struct wc_param *p, const struct wc_obj *value, char *why,
+                       size_t cap)
+{
+    bool flag;
+    switch (p->type) {
+    case WC_PARAM_STR:
+        return check_str(p, value, why, cap);
+    case WC_PARAM_INT:
+        return check_int(p, value, why, cap);
+    case WC_PARAM_BOOL:
+        snprintf(why, cap, "%s must be true or false", p->name);
+        return wc_obj_bool(value, &flag);
+    case WC_PARAM_LIST:
+        if (wc_obj_type(value) != WC_ARRAY) {
+            snprintf(why, cap, "%s must be a list", p->name);
+            return -WC_ETYPE;
+        }
+        if (wc_obj_count(value) > p->max) {
+            snprintf(why, cap, "%s has %u elements; at most %" PRIu64 " are allowed",
+                     p->name, wc_obj_count(value), p->max);
+            return -WC_ETOOBIG;
+        }
+        return 0;
+    }
+    return -WC_ETYPE;
+}
+
+static const struct wc_param *find_param(const struct wc_param *list,
+                                         struct wc_slice name)
+{
+    for (; list->name != NULL; list++)
+        if (wc_slice_is(name, list->name))
+            return list;
+    return NULL;
+}
+
+/* No parameter that the method does not know: a misspelt one must not do nothing. */
+static int check_known(const struct wc_method *method, const struct wc_obj *params,
+                       struct wc_err *err, char *why, size_t cap)
+{
+    for (uint32_t i = 0; i < wc_obj_count(params); i++) {
+        struct wc_slice key = {0};
+        if (wc_obj_str(wc_obj_key(params, i), &key) == 0 &&
+            (find_param(method->params, key) != NULL ||
+             (method->person_fields && find_param(wc_person_params, key) != NULL)))
+            continue;
+        snprintf(why, cap, "\"%.*s\" is not a parameter of %s",
+                 (int)(key.len < 64 ? key.len : 64), (const char *)key.data,
+                 method->name);
+        return wc_fail(err, WC_EINVALID, NULL, NULL);
+    }
+    return 0;
+}
+
+int wc_params_check(const struct wc_method *method, const struct wc_obj *params,
+                    struct wc_err *err, char *why, size_t why_cap)
+{
+    int rc = check_known(method, params, err, why, why_cap);
+    for (const struct wc_param *p = method->params; rc == 0 && p->name != NULL; p++) {
+        const struct wc_obj *value = wc_obj_get(params, p->name);
+        if (value == NULL && p->required) {
+            snprintf(why, why_cap, "%s is missing", p->name);
+            rc = wc_fail(err, WC_EMISSING, p->name, NULL);
+        } else if (value != NULL) {
+            rc = check_value(p, value, why, why_cap);
+            if (rc != 0)
+                wc_fail(err, (enum wc_error) - rc, p->name, NULL);
+        }
+    }
+    return rc;
+}
+
+/* ---------------------------------------------------------------- dispatch */
+
+static bool may_call(const struct wc_method *method, const struct wc_caller *caller)
+{
+    switch (method->access) {
+    case WC_METHOD_READ:
+    case WC_METHOD_SELF:
+        return caller->may_read;
+    case WC_METHOD_ADMIN:
+        return caller->may_admin;
+    }
+    return false;
+}
+
+/* Whether a profile can be kept for the caller; ends the request when not. */
+static bool has_login(struct wc_request *r)
+{
+    const struct wc_caller *caller = wc_request_caller(r);
+    unsigned long uid = (unsigned long)caller->uid;
+    switch (caller->login_state) {
+    case WC_LOGIN_OK:
+        return true;
+    case WC_LOGIN_NONE:
+        wc_request_fail(r, -WC_ENOTFOUND, NULL,
+                        "there is no account with your uid (%lu) on this machine", uid);
+        return false;
+    case WC_LOGIN_INVALID:
+        wc_request_fail(
+            r, -WC_EINVALID, NULL,
+            "your login cannot be a handle (1 to 32 of a-z 0-9 . _ -): ask IT "
+            "how this machine maps account names");
+        return false;
+    case WC_LOGIN_UNREADABLE:
+        wc_request_fail(r, -WC_EIO, NULL,
+                        "the account database of this machine could not be read: try "
+                        "again");
+        return false;
+    }
+    return false;
+}
+
+void wc_methods_dispatch(struct wc_daemon *d, struct wc_request *r)
+{
+    struct wc_slice name = wc_request_method(r);
+    const struct wc_method *method = wc_method_find(name);
+    const struct wc_caller *caller = wc_request_caller(r);
+    char why[256];
+    struct wc_err err = {0};
+    if (method == NULL) {
+        wc_request_fail(r, -WC_EMETHOD, NULL,
+                        "there is no method \"%.*s\": api.describe lists them",
+                        (int)(name.len < 64 ? name.len : 64), (const char *)name.data);
+        return;
+    }
+    if (!may_call(method, caller)) {
+        wc_access_refusal(wc_api_rules(d->api), caller,
+                          method->access == WC_METHOD_ADMIN, why, sizeof(why));
+        wc_request_fail(r, -WC_EDENIED, NULL, "%s", why);
+        return;
+    }
+    int rc;
+    const struct wc_obj *params = wc_request_params(r, &rc);
+    if (rc != 0) {
+        wc_request_fail(r, rc, NULL,
+                        "the parameters are one map with unique text keys");
+        return;
+    }
+    if (wc_params_check(method, params, &err, why, sizeof(why)) != 0) {
+        wc_request_fail(r, err.rc, err.field, "%s", why);
+        return;
+    }
+    if (d->joining && method->call != wc_api_describe) {
+        wc_request_fail(
+            r, -WC_EBUSY, NULL,
+            "this office is joining an organisation: try again in a moment");
+        return;
+    }
+    if (method->access != WC_METHOD_SELF || has_login(r))
+        method->call(r);
+}
+
+/* ---------------------------------------------------------------- describing */
+
+static const char *access_name(enum wc_method_access access)
+{
+    switch (access) {
+    case WC_METHOD_READ:
+        return "read";
+    case WC_METHOD_SELF:
+        return "self";
+    case WC_METHOD_ADMIN:
+        return "admin";
+    }
+    return "";
+}
+
+static uint32_t params_length(const struct wc_param *p)
+{
+    uint32_t count = 0;
+    while (p[count].name != NULL)
+        count++;
+    return count;
+}
+
+static void pack_pair(struct wc_buf *b, const char *key, const char *value)
+{
+    wc_pack_text(b, key);
+    wc_pack_text(b, value);
+}
+
+static void pack_params(struct wc_buf *b, const struct wc_param *p)
+{
+    for (; p->name != NULL; p++) {
+        wc_pack_map(b, 4);
+        pack_pair(b, "name", p->name);
+        pack_pair(b, "type", type_name(p->type));
+        wc_pack_text(b, "required");
+        wc_pack_bool(b, p->required);
+        pack_pair(b, "help", p->help);
+    }
+}
+
+static void pack_results(struct wc_buf *b, const struct wc_result *r)
+{
+    uint32_t count = 0;
+    while (r[count].name != NULL)
+        count++;
+    wc_pack_array(b, count);
+    for (; r->name != NULL; r++) {
+        wc_pack_map(b, 3);
+        pack_pair(b, "name", r->name);
+        pack_pair(b, "type", r->type);
+        pack_pair(b, "help", r->help);
+    }
+}
+
+static void pack_method(struct wc_buf *b, const struct wc_method *m)
+{
+    uint32_t notifications = 0;
+    while (m->notifications != NULL && m->notifications[notifications] != NULL)
+        notifications++;
+    wc_pack_map(b, 6);
+    pack_pair(b, "name", m->name);
+    pack_pair(b, "access", access_name(m->access));
+    pack_pair(b, "summary", m->summary);
+    wc_pack_text(b, "params");
+    wc_pack_array(b, params_length(m->params) +
+                         (m->person_fields ? params_length(wc_person_params) : 0));
+    if (m->person_fields)
+        pack_params(b, wc_person_params);
+    pack_params(b, m->params);
+    wc_pack_text(b, "result");
+    pack_results(b, m->results);
+    wc_pack_text(b, "notifications");
+    wc_pack_array(b, notifications);
+    for (uint32_t i = 0; i < notifications; i++)
+        wc_pack_text(b, m->notifications[i]);
+}
+
+void wc_methods_describe(struct wc_buf *out)
+{
+    wc_pack_map(out, 4);
+    pack_pair(out, "name", "whocand");
+    pack_pair(out, "version", WHOCAN_VERSION);
+    wc_pack_text(out, "protocol");
+    wc_pack_u64(out, 1);
+    wc_pack_text(out, "methods");
+    wc_pack_array(out, (uint32_t)wc_methods_count);
+    for (size_t i = 0; i < wc_methods_count; i++)
+        pack_method(out, &wc_methods[i]);
+}
+
+void wc_api_describe(struct wc_request *r)
+{
+    struct wc_buf out = {0};
+    wc_methods_describe(&out);
+    wc_request_reply(r, &out);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The methods of the socket. One table says for each what it takes and gives and who may
+ * call it; it drives dispatch, the checks before a handler runs, and api.describe.
+ */
+#ifndef WHOCAN_DAEMON_METHODS_H
+#define WHOCAN_DAEMON_METHODS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <whocan/error.h>
+#include <whocan/pack.h>
+
+#include "daemon/api.h"
+
+enum wc_method_access { WC_METHOD_READ, WC_METHOD_SELF, WC_METHOD_ADMIN };
+
+enum wc_param_type {
+    WC_PARAM_STR, /* min..max bytes */
+    WC_PARAM_INT, /* min..max */
+    WC_PARAM_BOOL,
+    WC_PARAM_LIST, /* at most max elements, which the handler checks */
+};
+
+struct wc_param {
+    const char *name; /* NULL ends a list of parameters */
+    enum wc_param_type type;
+    bool required;
+    uint64_t min, max;
+    const char *help;
+};
+
+struct wc_result {
+    const char *name; /* NULL ends a list of results */
+    const char *type; /* as docs/socket.md writes it */
+    const char *help;
+};
+
+struct wc_method {
+    const char *name;
+    enum wc_method_access access;
+    bool person_fields; /* takes the fields of a person beside `params` */
+    const char *summary;
+    const struct wc_param *params;
+    const struct wc_result *results;
+    const char *const *notifications; /* NULL-terminated, or NULL */
+    void (*call)(struct wc_request *r);
+};
+extern const struct wc_method wc_methods[];
+extern const size_t wc_methods_count;
+
+const struct wc_method *wc_method_find(struct wc_slice name); /* NULL: there is none */
+
+/*
+ * Check the parameters against the table: types, ranges, what is required, and that
+ * nothing unknown is there. -WC_EMISSING, -WC_ETYPE, -WC_EINVALID, -WC_ETOOBIG with the
+ * field in err->field (static) and the sentence for a person in `why`.
+ */
+int wc_params_check(const struct wc_method *method, const struct wc_obj *params,
+                    struct wc_err *err, char *why, size_t why_cap);
+
+/* The result of api.describe. */
+void wc_methods_describe(struct wc_buf *out);
+
+/* wc_api_dispatch_fn: access, parameters, handler. */
+void wc_methods_dispatch(struct wc_daemon *d, struct wc_request *r);
+
+/* The handlers, by file. */
+void wc_api_describe(struct wc_request *r);
+
+void wc_people_find(struct wc_request *r); /* methods_people.c */
+void wc_people_show(struct wc_request *r);
+void wc_people_export(struct wc_request *r);
+void wc_people_import(struct wc_request *r); /* methods_import.c */
+void wc_me_show(struct wc_request *r);       /* methods_me.c */
+void wc_me_set(struct wc_request *r);
+void wc_me_add(struct wc_request *r);
+void wc_me_drop(struct wc_request *r);
+void wc_ask_create(struct wc_request *r); /* methods_ask.c */
+void wc_ask_cancel(struct wc_request *r);
+void wc_offices_list(struct wc_request *r); /* methods_office.c */
+void wc_node_status(struct wc_request *r);
+void wc_office_show(struct wc_request *r);
+void wc_office_join(struct wc_request *r);
+
+#endif

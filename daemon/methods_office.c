@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* offices.list, node.status, office.show, office.join */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/methods.h"
+#include "daemon/office.h"
+#include "daemon/person_params.h"
+
+/* ---------------------------------------------------------------- offices.list */
+
+static const char *state_name(const struct wc_node_office *o)
+{
+    if (o->revoked)
+        return "revoked";
+    if (o->self)
+        return "self";
+    return o->linked ? "linked" : "known";
+}
+
+static void pack_office(struct wc_buf *b, const struct wc_daemon *d,
+                        const struct wc_node_office *o)
+{
+    wc_pack_map(b, 8);
+    wc_pack_text(b, "name");
+    wc_pack_text(b, o->cert.name);
+    wc_pack_text(b, "title");
+    wc_pack_text(b, o->cert.title);
+    wc_pack_text(b, "state");
+    wc_pack_text(b, state_name(o));
+    wc_pack_text(b, "people");
+    wc_pack_u64(b, wc_records_people_count(d->records, o->cert.sign_key));
+    wc_pack_text(b, "addresses");
+    wc_pack_array(b, o->address_count);
+    for (uint32_t i = 0; i < o->address_count; i++)
+        wc_pack_text(b, o->addresses[i]);
+    wc_pack_text(b, "last_heard_at");
+    wc_pack_time(b, o->last_heard_ms);
+    wc_pack_text(b, "expires_at");
+    wc_pack_time(b, o->cert.not_after_ms);
+    wc_pack_text(b, "clock_offset_ms");
+    wc_pack_i64(b, o->clock_offset_ms);
+}
+
+void wc_offices_list(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    const struct wc_node *node = wc_engine_node(d->engine);
+    struct wc_node_office office;
+    struct wc_buf list = {0}, out = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; wc_node_office_at(node, i, &office); i++) {
+        if (office.superseded)
+            continue; /* another key speaks for this name now */
+        pack_office(&list, d, &office);
+        count++;
+    }
+    wc_pack_map(&out, 1);
+    wc_pack_text(&out, "offices");
+    wc_pack_array(&out, count);
+    wc_buf_append(&out, list.data, list.len);
+    out.failed = out.failed || list.failed;
+    wc_buf_fini(&list);
+    wc_request_reply(r, &out);
+}
+
+/* ---------------------------------------------------------------- node.status */
+
+static const char *mode_name(const struct wc_identity *identity)
+{
+    return wc_office_is_standalone(identity) ? "standalone" : "member";
+}
+
+static void pack_links(struct wc_buf *b, const struct wc_daemon *d)
+{
+    struct wc_engine_link link;
+    struct wc_buf list = {0};
+    uint64_t now_ms = wc_mono_ms();
+    uint32_t count = 0;
+    for (; wc_engine_link_at(d->engine, count, &link); count++) {
+        uint64_t since = link.traffic.since_mono_ms;
+        wc_pack_map(&list, 4);
+        wc_pack_text(&list, "office");
+        wc_pack_text(&list, link.office);
+        wc_pack_text(&list, "since_s");
+        wc_pack_u64(&list, now_ms > since ? (now_ms - since) / 1000 : 0);
+        wc_pack_text(&list, "received_bytes");
+        wc_pack_u64(&list, link.traffic.received_bytes);
+        wc_pack_text(&list, "sent_bytes");
+        wc_pack_u64(&list, link.traffic.sent_bytes);
+    }
+    wc_pack_text(b, "links");
+    wc_pack_array(b, count);
+    wc_buf_append(b, list.data, list.len);
+    wc_buf_fini(&list);
+}
+
+static uint64_t days_left(const struct wc_identity *identity)
+{
+    uint64_t now_ms = wc_wall_ms(), end_ms = identity->cert.not_after_ms;
+    return end_ms > now_ms ? (end_ms - now_ms) / WC_DAY_MS : 0;
+}
+
+static void pack_certificate(struct wc_buf *b, const struct wc_identity *identity)
+{
+    wc_pack_text(b, "certificate");
+    wc_pack_map(b, 2);
+    wc_pack_text(b, "not_after");
+    wc_pack_time(b, identity->cert.not_after_ms);
+    wc_pack_text(b, "days_left");
+    if (wc_office_is_standalone(identity))
+        wc_pack_nil(b);
+    else
+        wc_pack_u64(b, days_left(identity));
+}
+
+/* One text for each thing that an operator should look at. */
+static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
+                                  const struct wc_node_stats *stats)
+{
+    const uint64_t warn_days = 30;
+    struct wc_engine_health health;
+    char text[160];
+    uint32_t count = 0;
+    wc_engine_health(d->engine, &health);
+    if (health.disk_full) {
+        wc_pack_text(b,
+                     "the disk of the state directory is full: nothing new is stored");
+        count++;
+    }
+    if (health.index_behind) {
+        wc_pack_text(b, "the search index is behind the records");
+        count++;
+    }
+    if (stats->clock_off) {
+        wc_pack_text(b, "this machine's clock is more than 10 minutes from most other "
+                        "offices: set it right");
+        count++;
+    }
+    if (!wc_office_is_standalone(d->identity) && days_left(d->identity) < warn_days) {
+        snprintf(text, sizeof(text),
+                 "the certificate of this office ends in %" PRIu64 " days",
+                 days_left(d->identity));
+        wc_pack_text(b, text);
+        count++;
+    }
+    if (wc_office_is_standalone(d->identity) && d->config.join.count > 0) {
+        wc_pack_text(b,
+                     "join is configured, but this office belongs to no organisation: "
+                     "take an invitation with whocan office join");
+        count++;
+    }
+    return count;
+}
+
+static void pack_warnings(struct wc_buf *b, const struct wc_daemon *d,
+                          const struct wc_node_stats *stats)
+{
+    struct wc_buf list = {0};
+    uint32_t count = pack_each_warning(&list, d, stats);
+    wc_pack_text(b, "warnings");
+    wc_pack_array(b, count);
+    wc_buf_append(b, list.data, list.len);
+    wc_buf_fini(&list);
+}
+
+static void pack_store(struct wc_buf *b, const struct wc_daemon *d,
+                       const struct wc_records_usage *usage)
+{
+    wc_pack_text(b, "store");
+    wc_pack_map(b, 3);
+    wc_pack_text(b, "path");
+    wc_pack_text(b, d->config.state);
+    wc_pack_text(b, "used_bytes");
+    wc_pack_u64(b, usage->used_bytes);
+    wc_pack_text(b, "map_bytes");
+    wc_pack_u64(b, usage->map_bytes);
+}
+
+void wc_node_status(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    struct wc_records_usage usage;
+    struct wc_node_stats stats;
+    struct wc_buf out = {0};
+    wc_records_usage(d->records, &usage);
+    wc_node_stats(wc_engine_node(d->engine), &stats);
+    wc_pack_map(&out, 12);
+    wc_pack_text(&out, "version");
+    wc_pack_text(&out, WHOCAN_VERSION);
+    wc_pack_text(&out, "office");
+    wc_pack_text(&out, d->identity->cert.name);
+    wc_pack_text(&out, "organisation");
+    wc_pack_text(&out, d->identity->org.name);
+    wc_pack_text(&out, "mode");
+    wc_pack_text(&out, mode_name(d->identity));
+    wc_pack_text(&out, "uptime_s");
+    wc_pack_u64(&out, (wc_mono_ms() - d->started_mono_ms) / 1000);
+    wc_pack_text(&out, "people");
+    wc_pack_u64(&out, wc_records_people_count(d->records, NULL));
+    wc_pack_text(&out, "records");
+    wc_pack_u64(&out, usage.records_count);
+    wc_pack_text(&out, "offices_known");
+    wc_pack_u64(&out, stats.offices_count);
+    pack_links(&out, d);
+    pack_store(&out, d, &usage);
+    pack_certificate(&out, d->identity);
+    pack_warnings(&out, d, &stats);
+    wc_request_reply(r, &out);
+}
+
+/* ---------------------------------------------------------------- office.show */
+
+void wc_office_show(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    const struct wc_identity *identity = d->identity;
+    char hex[2 * WC_KEY_BYTES + 1];
+    struct wc_buf out = {0};
+    wc_pack_map(&out, 10);
+    wc_pack_text(&out, "name");
+    wc_pack_text(&out, identity->cert.name);
+    wc_pack_text(&out, "title");
+    wc_pack_text(&out, identity->cert.title);
+    wc_pack_text(&out, "organisation");
+    wc_pack_text(&out, identity->org.name);
+    wc_pack_text(&out, "organisation_id");
+    wc_hex(hex, identity->org.id, WC_ORG_ID_BYTES);
+    wc_pack_text(&out, hex);
+    wc_pack_text(&out, "key");
+    wc_hex(hex, identity->cert.sign_key, WC_KEY_BYTES);
+    wc_pack_text(&out, hex);
+    wc_pack_text(&out, "serial");
+    wc_pack_u64(&out, identity->cert.serial);
+    wc_pack_text(&out, "quota");
+    if (identity->cert.quota == UINT32_MAX)
+        wc_pack_nil(&out);
+    else
+        wc_pack_u64(&out, identity->cert.quota);
+    wc_pack_text(&out, "not_before");
+    wc_pack_time(&out, identity->cert.not_before_ms);
+    wc_pack_text(&out, "not_after");
+    wc_pack_time(&out, identity->cert.not_after_ms);
+    wc_pack_text(&out, "mode");
+    wc_pack_text(&out, mode_name(identity));
+    wc_request_reply(r, &out);
+}
+
+/* ---------------------------------------------------------------- office.join */
+
+struct join {
+    struct wc_request *r;
+    struct wc_daemon *d;
+    struct wc_identity *to;
+    uint64_t moved;
+    int rc;
+};
+
+/* Go on as the office that there is now, the new one or (after a failure) the old. */
+static void join_end(struct join *j)
+{
+    struct wc_daemon *d = j->d;
+    char problem[WC_PROBLEM_BYTES];
+    if (j->rc == 0) {
+        struct wc_identity *from = d->identity;
+        d->identity = j->to;
+        wc_office_free(from);
+        wc_log(WC_LOG_NOTICE, "this office is %s of %s now; %" PRIu64 " people moved",
+               d->identity->cert.name, d->identity->org.name, j->moved);
+    } else {
+        wc_office_free(j->to);
+        wc_log(WC_LOG_ERROR, "joining failed: it %s", wc_strerror(j->rc));
+    }
+    if (wc_engine_start(d->engine, d->identity, &d->config.join, &d->addresses,
+                        problem) != 0) {
+        wc_log(WC_LOG_ERROR, "%s", problem);
+        exit(1);
+    }
+    d->joining = false;
+    if (j->rc == -WC_EFULL) {
+        wc_request_fail(j->r, j->rc, NULL,
+                        "the disk of the state directory is full: nothing was changed");
+    } else if (j->rc != 0) {
+        wc_request_fail(j->r, j->rc, NULL, "nothing was changed: the records %s",
+                        wc_strerror(j->rc));
+    } else {
+        struct wc_buf out = {0};
+        wc_pack_map(&out, 3);
+        wc_pack_text(&out, "name");
+        wc_pack_text(&out, d->identity->cert.name);
+        wc_pack_text(&out, "organisation");
+        wc_pack_text(&out, d->identity->org.name);
+        wc_pack_text(&out, "people_moved");
+        wc_pack_u64(&out, j->moved);
+        wc_request_reply(j->r, &out);
+    }
+    if (d->joined != NULL)
+        d->joined(d);
+    free(j);
+}
+
+static void join_work(void *ctx)
+{
+    struct join *j = ctx;
+    j->rc = wc_office_adopt(j->d->records, j->d->index, j->d->identity, j->to,
+                            wc_wall_ms(), &j->moved);
+}
+
+static void join_done(void *ctx)
+{
+    join_end(ctx);
+}
+
+static void join_stopped(void *ctx)
+{
+    struct join *j = ctx;
+    j->rc = wc_loop_work(j->d->loop, join_work, join_done, j);
+    if (j->rc != 0)
+        join_end(j);
+}
+
+/* Refuse with the reason, or give the identity of the invitation. */
+static struct wc_identity *read_invitation(struct wc_request *r)
+{
+    struct wc_slice line = {0};
+    struct wc_err err = {0};
+    wc_obj_str(wc_obj_get(wc_request_params(r, NULL), "invite"), &line);
+    struct wc_identity *to = calloc(1, sizeof(*to));
+    int rc = to == NULL ? -WC_ENOMEM : wc_invite_parse(line, to, &err);
+    if (rc != 0) {
+        free(to);
+        wc_request_fail(
+            r, rc, "invite",
+            "this is not a whole invitation%s%s: copy the line that starts with "
+            "whocan-invite-1: again",
+            err.why != NULL ? ", it " : "", err.why != NULL ? err.why : "");
+        return NULL;
+    }
+    rc = wc_cert_dates(&to->cert, wc_wall_ms());
+    if (rc != 0) {
+        wc_office_free(to);
+        wc_request_fail(r, rc, "invite", "this invitation %s: ask for a new one%s",
+                        wc_strerror(rc),
+                        rc == -WC_EFUTURE ? ", or set this machine's clock" : "");
+        return NULL;
+    }
+    return to;
+}
+
+void wc_office_join(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    if (!wc_office_is_standalone(d->identity)) {
+        wc_request_fail(r, -WC_EEXISTS, NULL,
+                        "this office is %s of %s already: a machine that should become "
+                        "another office starts with an empty state directory",
+                        d->identity->cert.name, d->identity->org.name);
+        return;
+    }
+    if (d->writers_count > 0 || d->stopping) {
+        wc_request_fail(r, -WC_EBUSY, NULL,
+                        "people are being changed at this moment: try again");
+        return;
+    }
+    struct wc_identity *to = read_invitation(r);
+    if (to == NULL)
+        return;
+    struct join *j = calloc(1, sizeof(*j));
+    if (j == NULL) {
+        wc_office_free(to);
+        wc_request_fail(r, -WC_ENOMEM, NULL, "out of memory");
+        return;
+    }
+    j->r = r;
+    j->d = d;
+    j->to = to;
+    d->joining = true;
+    wc_engine_stop(d->engine, join_stopped, j);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* people.find, people.show, people.export */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+#include "daemon/methods.h"
+#include "daemon/person_params.h"
+
+#define EXPORT_PAGE_COUNT 100
+#define EXPORT_PAGE_BYTES                                                              \
+    (256u << 10)                /* of one people.batch, and the largest row more */
+#define RESULT_SLACK_BYTES 1024 /* of what stands around the people of a result */
+#define RESULT_SLACK_NODES 64
+
+typedef char office_name[WC_OFFICE_NAME_MAX_BYTES + 1];
+
+static struct wc_slice param_str(const struct wc_request *r, const char *name)
+{
+    struct wc_slice text = {0};
+    wc_obj_str(wc_obj_get(wc_request_params(r, NULL), name), &text);
+    return text;
+}
+
+/* An office by its name; ends the request when there is none. */
+static bool find_office(struct wc_request *r, struct wc_slice name,
+                        struct wc_node_office *out)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    if (wc_node_office_by_name(wc_engine_node(d->engine), name, out))
+        return true;
+    wc_request_fail(r, -WC_ENOTFOUND, "office",
+                    "there is no office \"%.*s\": whocan offices lists them",
+                    (int)(name.len < 64 ? name.len : 64), (const char *)name.data);
+    return false;
+}
+
+/* The name of an office by its key, or an empty one. */
+static void name_office(const struct wc_daemon *d, const uint8_t key[WC_KEY_BYTES],
+                        office_name out)
+{
+    struct wc_node_office office;
+    const struct wc_node *node = wc_engine_node(d->engine);
+    out[0] = '\0';
+    if (node != NULL && wc_node_office_by_key(node, key, &office))
+        memcpy(out, office.cert.name, sizeof(office_name));
+}
+
+/* ---------------------------------------------------------------- find */
+
+struct find {
+    struct wc_request *r;
+    struct wc_daemon *d;
+    struct wc_index_query query; /* the text is the request's */
+    uint8_t office_key[WC_KEY_BYTES];
+    struct wc_hit *hits;
+    office_name *names;
+    int count; /* of hits, or a negative error */
+    uint64_t total, took_us;
+    struct wc_buf people; /* packed one after the other */
+    uint32_t people_count;
+};
+
+static void find_free(struct find *f)
+{
+    wc_buf_fini(&f->people);
+    free(f->hits);
+    free(f->names);
+    free(f);
+}
+
+static void find_fail(struct find *f, int rc)
+{
+    if (rc == -WC_EINVALID)
+        wc_request_fail(f->r, rc, "query", "the query has no word to search for");
+    else if (rc == -WC_ENOMEM)
+        wc_request_fail(f->r, rc, NULL, "out of memory");
+    else
+        wc_request_fail(f->r, rc, NULL, "the search index %s", wc_strerror(rc));
+    find_free(f);
+}
+
+/* On the pool: as many of the hits as one message holds. */
+static void find_pack_work(void *ctx)
+{
+    struct find *f = ctx;
+    struct wc_people_view *v = malloc(sizeof(*v));
+    uint64_t now_ms = wc_wall_ms(), nodes = RESULT_SLACK_NODES;
+    f->people.failed = v == NULL;
+    for (int i = 0; i < f->count && !f->people.failed; i++) {
+        const struct wc_hit *hit = &f->hits[i];
+        if (f->names[i][0] == '\0' || wc_people_load(f->d->records, hit->who.office_key,
+                                                     hit->who.subject, v) != 0)
+            continue; /* gone since the search */
+        size_t before = f->people.len;
+        nodes += wc_person_nodes(v);
+        wc_pack_person(&f->people, v, hit->who.subject, f->names[i], hit, now_ms);
+        wc_people_view_fini(v);
+        if (f->people.len + RESULT_SLACK_BYTES > WC_RPC_MESSAGE_MAX_BYTES ||
+            nodes > WC_RPC_NODES_MAX) {
+            f->people.len = before;
+            break;
+        }
+        f->people_count++;
+    }
+    free(v);
+}
+
+static void find_pack_done(void *ctx)
+{
+    struct find *f = ctx;
+    struct wc_buf out = {0};
+    if (f->people.failed) {
+        find_fail(f, -WC_ENOMEM);
+        return;
+    }
+    wc_pack_map(&out, 3);
+    wc_pack_text(&out, "people");
+    wc_pack_array(&out, f->people_count);
+    wc_buf_append(&out, f->people.data, f->people.len);
+    wc_pack_text(&out, "total");
+    wc_pack_u64(&out, f->total);
+    wc_pack_text(&out, "took_us");
+    wc_pack_u64(&out, f->took_us);
+    wc_request_reply(f->r, &out);
+    find_free(f);
+}
+
+static void find_work(void *ctx)
+{
+    struct find *f = ctx;
+    uint64_t start_us = wc_mono_us();
+    f->count = wc_index_find(f->d->index, &f->query, f->hits, &f->total);
+    f->took_us = wc_mono_us() - start_us;
+}
+
+/* Names of offices are known on the loop thread only. */
+static void find_done(void *ctx)
+{
+    struct find *f = ctx;
+    if (f->count < 0) {
+        find_fail(f, f->count);
+        return;
+    }
+    for (int i = 0; i < f->count; i++)
+        name_office(f->d, f->hits[i].who.office_key, f->names[i]);
+    int rc = wc_loop_work(f->d->loop, find_pack_work, find_pack_done, f);
+    if (rc != 0)
+        find_fail(f, rc);
+}
+
+void wc_people_find(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    const struct wc_obj *params = wc_request_params(r, NULL);
+    struct wc_node_office office;
+    uint64_t limit = WC_FIND_LIMIT_DEFAULT;
+    bool one_office = wc_obj_get(params, "office") != NULL;
+    if (one_office && !find_office(r, param_str(r, "office"), &office))
+        return;
+    wc_obj_u64(wc_obj_get(params, "limit"), &limit);
+    struct find *f = calloc(1, sizeof(*f));
+    if (f == NULL) {
+        wc_request_fail(r, -WC_ENOMEM, NULL, "out of memory");
+        return;
+    }
+    f->r = r;
+    f->d = d;
+    f->query.text = param_str(r, "query");
+    f->query.limit = (uint32_t)limit;
+    if (one_office) {
+        memcpy(f->office_key, office.cert.sign_key, WC_KEY_BYTES);
+        f->query.office_key = f->office_key;
+    }
+    f->hits = calloc(limit, sizeof(*f->hits));
+    f->names = calloc(limit, sizeof(*f->names));
+    int rc = f->hits == NULL || f->names == NULL ? -WC_ENOMEM : 0;
+    if (rc == 0)
+        rc = wc_loop_work(d->loop, find_work, find_done, f);
+    if (rc != 0)
+        find_fail(f, rc);
+}
+
+/* ---------------------------------------------------------------- show */
+
+void wc_people_show(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    struct wc_slice handle = param_str(r, "handle"), login, office_slice;
+    if (wc_handle_split(handle, &login, &office_slice) != 0) {
+        wc_request_fail(r, -WC_EINVALID, "handle",
+                        "a handle is a login, or a login and an office: alice@leeds");
+        return;
+    }
+    struct wc_node_office office;
+    if (office_slice.len == 0)
+        office_slice = wc_slice_text(d->identity->cert.name);
+    if (!find_office(r, office_slice, &office))
+        return;
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    wc_slice_copy(login, subject, sizeof(subject));
+    struct wc_people_view v;
+    int rc = wc_people_load(d->records, office.cert.sign_key, subject, &v);
+    if (rc == -WC_ENOTFOUND) {
+        wc_request_fail(
+            r, rc, "handle",
+            "nobody is known as %s@%s: whocan find searches by name and skill", subject,
+            office.cert.name);
+        return;
+    }
+    if (rc != 0) {
+        wc_request_fail(r, rc, NULL, "the record of %s@%s %s", subject,
+                        office.cert.name, wc_strerror(rc));
+        return;
+    }
+    struct wc_buf out = {0};
+    wc_pack_map(&out, 1);
+    wc_pack_text(&out, "person");
+    wc_pack_person(&out, &v, subject, office.cert.name, NULL, wc_wall_ms());
+    wc_people_view_fini(&v);
+    wc_request_reply(r, &out);
+}
+
+/* ---------------------------------------------------------------- export */
+
+struct export
+{
+    struct wc_request *r;
+    struct wc_daemon *d;
+    bool all, cancelled;
+    bool waiting; /* for the client to read */
+    uint8_t office_key[WC_KEY_BYTES];
+    struct wc_person_ref after;
+    bool has_after;
+    uint64_t sent_count;
+    /* one page */
+    struct wc_person_ref refs[EXPORT_PAGE_COUNT];
+    office_name names[EXPORT_PAGE_COUNT];
+    int count; /* of refs, or a negative error */
+    int used;  /* of refs, that are in rows or gone */
+    struct wc_buf rows;
+    uint32_t rows_count;
+};
+
+static void export_next(void *ctx);
+
+static void export_fail(struct export *x, int rc)
+{
+    wc_request_fail(x->r, rc, NULL, "the records could not be read to the end: %s",
+                    wc_strerror(rc));
+    wc_buf_fini(&x->rows);
+    free(x);
+}
+
+static void export_end(struct export *x)
+{
+    struct wc_buf out = {0};
+    wc_pack_map(&out, 1);
+    wc_pack_text(&out, "count");
+    wc_pack_u64(&out, x->sent_count);
+    wc_request_reply(x->r, &out);
+    wc_buf_fini(&x->rows);
+    free(x);
+}
+
+static void export_cancel(void *ctx)
+{
+    struct export *x = ctx;
+    x->cancelled = true;
+    if (x->waiting)
+        export_end(x);
+}
+
+static void export_pack_work(void *ctx)
+{
+    struct export *x = ctx;
+    struct wc_people_view *v = malloc(sizeof(*v));
+    if (v == NULL) {
+        x->rows.failed = true;
+        return;
+    }
+    for (x->used = 0; x->used < x->count && x->rows.len < EXPORT_PAGE_BYTES;
+         x->used++) {
+        const struct wc_person_ref *ref = &x->refs[x->used];
+        if (x->names[x->used][0] == '\0' ||
+            wc_people_load(x->d->records, ref->office_key, ref->subject, v) != 0)
+            continue; /* gone since the page was read */
+        wc_pack_row(&x->rows, &v->person, ref->subject, x->names[x->used]);
+        wc_people_view_fini(v);
+        x->rows_count++;
+    }
+    free(v);
+}
+
+static void export_pack_done(void *ctx)
+{
+    struct export *x = ctx;
+    if (x->rows.failed) {
+        export_fail(x, -WC_ENOMEM);
+        return;
+    }
+    if (x->cancelled) {
+        export_end(x);
+        return;
+    }
+    x->after = x->refs[x->used - 1];
+    x->has_after = true;
+    if (x->rows_count > 0) {
+        struct wc_buf out = {0};
+        wc_pack_map(&out, 2);
+        wc_pack_text(&out, "request");
+        wc_request_pack_id(x->r, &out);
+        wc_pack_text(&out, "people");
+        wc_pack_array(&out, x->rows_count);
+        wc_buf_append(&out, x->rows.data, x->rows.len);
+        x->sent_count += x->rows_count;
+        wc_request_notify(x->r, "people.batch", &out);
+    }
+    if (x->cancelled || wc_request_may_stream(x->r)) {
+        export_next(x);
+    } else {
+        x->waiting = true;
+        wc_request_on_drain(x->r, export_next, x);
+    }
+}
+
+static void export_page_work(void *ctx)
+{
+    struct export *x = ctx;
+    x->count =
+        wc_records_people(x->d->records, x->all ? NULL : x->office_key,
+                          x->has_after ? &x->after : NULL, x->refs, EXPORT_PAGE_COUNT);
+}
+
+static void export_page_done(void *ctx)
+{
+    struct export *x = ctx;
+    if (x->count < 0) {
+        export_fail(x, x->count);
+        return;
+    }
+    if (x->count == 0) {
+        export_end(x);
+        return;
+    }
+    for (int i = 0; i < x->count; i++)
+        name_office(x->d, x->refs[i].office_key, x->names[i]);
+    int rc = wc_loop_work(x->d->loop, export_pack_work, export_pack_done, x);
+    if (rc != 0)
+        export_fail(x, rc);
+}
+
+static void export_next(void *ctx)
+{
+    struct export *x = ctx;
+    x->waiting = false;
+    if (x->cancelled) {
+        export_end(x);
+        return;
+    }
+    wc_buf_reset(&x->rows);
+    x->rows_count = 0;
+    int rc = wc_loop_work(x->d->loop, export_page_work, export_page_done, x);
+    if (rc != 0)
+        export_fail(x, rc);
+}
+
+void wc_people_export(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    const struct wc_obj *params = wc_request_params(r, NULL);
+    struct wc_node_office office;
+    bool all = false;
+    struct wc_slice name = wc_slice_text(d->identity->cert.name);
+    if (wc_obj_get(params, "office") != NULL)
+        name = param_str(r, "office");
+    if (!find_office(r, name, &office))
+        return;
+    wc_obj_bool(wc_obj_get(params, "all"), &all);
+    if (all && wc_obj_get(params, "office") != NULL) {
+        wc_request_fail(r, -WC_EINVALID, "all", "all and office exclude each other");
+        return;
+    }
+    struct export *x = calloc(1, sizeof(*x));
+    if (x == NULL) {
+        wc_request_fail(r, -WC_ENOMEM, NULL, "out of memory");
+        return;
+    }
+    x->r = r;
+    x->d = d;
+    x->all = all;
+    memcpy(x->office_key, office.cert.sign_key, WC_KEY_BYTES);
+    wc_request_on_cancel(r, export_cancel, x);
+    export_next(x);
+}
