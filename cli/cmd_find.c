@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* find, show, offices, status, office show: one request, one screen. */
+#include <inttypes.h>
+
+#include <whocan/limits.h>
+
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/print.h"
+
+static int bad_text(struct wc_run *run, const struct wc_buf *text, size_t max_bytes)
+{
+    if (!wc_utf8_valid(wc_buf_slice(text)))
+        return wc_run_fail(run, WC_EXIT_USAGE, "what you ask for is not UTF-8 text");
+    if (text->len > max_bytes)
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "what you ask for has %zu bytes; the limit is %zu",
+                           text->len, max_bytes);
+    return 0;
+}
+
+/* ---- find ---- */
+
+static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
+{
+    struct wc_buf query = {0};
+    wc_run_join(run, &query);
+    int code = bad_text(run, &query, WC_QUERY_MAX_BYTES);
+    json_object_set_new(params, "query", wc_json_new_str(wc_buf_slice(&query)));
+    json_object_set_new(params, "limit", json_integer((json_int_t)limit));
+    if (wc_run_option(run, WC_OPT_OFFICE) != NULL)
+        json_object_set_new(params, "office",
+                            json_string(wc_run_option(run, WC_OPT_OFFICE)));
+    wc_buf_fini(&query);
+    return code;
+}
+
+/* What stands below the list: how many more there are, and how to see them. */
+static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t shown,
+                        uint64_t total)
+{
+    struct wc_buf text = {0};
+    if (shown == 0) {
+        wc_buf_text(out,
+                    "Nobody found. Try fewer or other words, or put the question to "
+                    "every office: whocan ask\n");
+        return;
+    }
+    if (total > shown) {
+        wc_term_number(&text, shown);
+        wc_buf_text(&text, " of ");
+        wc_term_plural(&text, total, "person", "people");
+        wc_buf_text(&text, "; --limit N shows more.");
+    } else {
+        wc_term_plural(&text, shown, "person", "people");
+        wc_buf_text(&text, ".");
+    }
+    wc_buf_text(&text, " `whocan show HANDLE` tells all about one.");
+    wc_buf_byte(out, '\n');
+    wc_term_styled(&run->out, out, WC_STYLE_DIM, wc_buf_slice(&text));
+    wc_buf_byte(out, '\n');
+    wc_buf_fini(&text);
+}
+
+static int find_print(struct wc_run *run, const json_t *result)
+{
+    struct wc_buf out = {0};
+    const json_t *people = json_object_get(result, "people");
+    size_t shown = json_array_size(people);
+    wc_print_people(&run->out, &out, people, shown);
+    find_footer(run, &out, shown, wc_json_u64(result, "total"));
+    int code = wc_run_write(run, &out);
+    wc_buf_fini(&out);
+    return code;
+}
+
+int wc_cmd_find(struct wc_run *run)
+{
+    uint64_t limit = WC_FIND_LIMIT_DEFAULT;
+    char why[160];
+    json_t *result = NULL;
+    if (wc_args_number(run->args, WC_OPT_LIMIT, 1, WC_FIND_LIMIT_MAX, &limit, why,
+                       sizeof(why)) != 0)
+        return wc_run_fail(run, WC_EXIT_USAGE, "%s", why);
+    json_t *params = json_object();
+    int code = find_params(run, params, limit);
+    if (code == 0)
+        code = wc_run_call(run, "people.find", params, &result);
+    else
+        json_decref(params);
+    if (code == 0)
+        code =
+            wc_run_wants_json(run) ? wc_run_json(run, result) : find_print(run, result);
+    json_decref(result);
+    return code;
+}
+
+/* ---- the others ---- */
+
+typedef void print_fn(const struct wc_term *term, struct wc_buf *out,
+                      const json_t *value, time_t now);
+
+/* Call a method and print what it gives, or `key` of it. `params` is taken over. */
+static int call_and_print(struct wc_run *run, const char *method, json_t *params,
+                          const char *key, print_fn *print)
+{
+    struct wc_buf out = {0};
+    json_t *result = NULL;
+    int code = wc_run_call(run, method, params, &result);
+    const json_t *value = key == NULL ? result : json_object_get(result, key);
+    if (code == 0 && wc_run_wants_json(run)) {
+        code = wc_run_json(run, value);
+    } else if (code == 0) {
+        print(&run->out, &out, value, run->now);
+        code = wc_run_write(run, &out);
+    }
+    wc_buf_fini(&out);
+    json_decref(result);
+    return code;
+}
+
+int wc_cmd_show(struct wc_run *run)
+{
+    json_t *params = json_pack("{s:s}", "handle", run->args->words[0]);
+    if (params == NULL)
+        return wc_run_fail(run, WC_EXIT_USAGE, "the handle is not UTF-8 text");
+    return call_and_print(run, "people.show", params, "person", wc_print_person);
+}
+
+int wc_cmd_offices(struct wc_run *run)
+{
+    return call_and_print(run, "offices.list", json_object(), NULL, wc_print_offices);
+}
+
+int wc_cmd_status(struct wc_run *run)
+{
+    return call_and_print(run, "node.status", json_object(), NULL, wc_print_status);
+}
+
+int wc_cmd_office_show(struct wc_run *run)
+{
+    return call_and_print(run, "office.show", json_object(), NULL, wc_print_office);
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* me show, set, add, drop: one's own profile, a field at a time. cmd_edit.c has the form. */
+#include <stdio.h>
+#include <string.h>
+
+#include <whocan/limits.h>
+
+#include "cli/commands.h"
+#include "cli/file.h"
+#include "cli/json.h"
+#include "cli/print.h"
+#include "cli/rows.h"
+
+#define JSON_FILE_MAX_BYTES                                                            \
+    ((size_t)6 * WC_RECORD_MAX_BYTES) /* every byte as an escape */
+
+/* ---- show ---- */
+
+static int print_me(struct wc_run *run, const json_t *result)
+{
+    struct wc_buf out = {0};
+    const json_t *person = json_object_get(result, "person");
+    if (json_is_object(person)) {
+        wc_print_person(&run->out, &out, person, run->now);
+    } else {
+        wc_buf_text(&out, "You are ");
+        wc_term_safe(&out, wc_json_str(result, "handle"));
+        wc_buf_text(&out, ", and nobody can find you yet: `whocan me edit` starts your "
+                          "profile.\n");
+    }
+    int code = wc_run_write(run, &out);
+    wc_buf_fini(&out);
+    return code;
+}
+
+int wc_cmd_me_show(struct wc_run *run)
+{
+    json_t *result = NULL;
+    int code = wc_run_call(run, "me.show", json_object(), &result);
+    if (code == 0)
+        code =
+            wc_run_wants_json(run) ? wc_run_json(run, result) : print_me(run, result);
+    json_decref(result);
+    return code;
+}
+
+/* ---- set ---- */
+
+static int put_field(struct wc_run *run, json_t *params, struct wc_slice name,
+                     struct wc_slice value)
+{
+    enum wc_field field;
+    char why[200];
+    json_t *parsed = NULL;
+    if (wc_field_find(name, &field) != 0) {
+        const char *near = wc_field_nearest(name);
+        return wc_run_fail(
+            run, WC_EXIT_USAGE, "no field \"%.*s\"; %s%s%s",
+            (int)(name.len < 40 ? name.len : 40), (const char *)name.data,
+            near != NULL ? "did you mean \"" : "see `whocan me set --help",
+            near != NULL ? near : "", near != NULL ? "\"?" : "`");
+    }
+    if (field == WC_FIELD_HANDLE)
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "the handle is your login and cannot be changed");
+    if (field == WC_FIELD_WILLING && value.len == 0)
+        return wc_run_fail(run, WC_EXIT_USAGE, "willing: say yes or no");
+    if (wc_field_parse(field, value, ",", &parsed, why, sizeof(why)) != 0)
+        return wc_run_fail(run, WC_EXIT_USAGE, "%s: %s", wc_field_name(field), why);
+    json_object_set_new(params, wc_field_name(field), parsed);
+    return 0;
+}
+
+/* FIELD=VALUE, where FIELD is one: a text may hold "=" too. */
+static bool split_pair(const char *word, struct wc_slice *name, struct wc_slice *value)
+{
+    enum wc_field field;
+    const char *equals = strchr(word, '=');
+    if (equals == NULL)
+        return false;
+    *name = wc_slice(word, (size_t)(equals - word));
+    *value = wc_slice_text(equals + 1);
+    return wc_field_find(*name, &field) == 0;
+}
+
+/* Several words of a list are several items; of a text, words of it. */
+static void join_values(const struct wc_args *args, enum wc_field field,
+                        struct wc_buf *out)
+{
+    bool list = field == WC_FIELD_SKILLS || field == WC_FIELD_INTERESTS ||
+                field == WC_FIELD_LANGUAGES || field == WC_FIELD_WORKING_DAYS;
+    for (int i = 1; i < args->word_count; i++) {
+        wc_buf_text(out, i == 1 ? "" : list ? "," : " ");
+        wc_buf_text(out, args->words[i]);
+    }
+}
+
+static int params_from_words(struct wc_run *run, json_t *params)
+{
+    const struct wc_args *args = run->args;
+    struct wc_slice name;
+    struct wc_slice value;
+    enum wc_field field = WC_FIELD_NAME;
+    if (!split_pair(args->words[0], &name, &value)) {
+        struct wc_buf text = {0};
+        name = wc_slice_text(args->words[0]);
+        if (wc_field_find(name, &field) == 0 && args->word_count < 2)
+            return wc_run_fail(run, WC_EXIT_USAGE, "set %s to what? (\"\" clears it)",
+                               args->words[0]);
+        join_values(args, field, &text);
+        int code = put_field(run, params, name, wc_buf_slice(&text));
+        wc_buf_fini(&text);
+        return code;
+    }
+    int code = 0;
+    for (int i = 0; code == 0 && i < args->word_count; i++) {
+        if (!split_pair(args->words[i], &name, &value))
+            return wc_run_fail(
+                run, WC_EXIT_USAGE,
+                "\"%s\" is not FIELD=VALUE (put quotes around a value with "
+                "blanks)",
+                args->words[i]);
+        code = put_field(run, params, name, value);
+    }
+    return code;
+}
+
+static int params_from_file(struct wc_run *run, const char *path, json_t **out)
+{
+    struct wc_buf text = {0};
+    char why[512];
+    int code = 0;
+    int rc = wc_file_read(path, JSON_FILE_MAX_BYTES, &text, why, sizeof(why));
+    if (rc != 0)
+        code = wc_run_fail(run, rc == -WC_ETOOBIG ? WC_EXIT_USAGE : WC_EXIT_FILE, "%s",
+                           why);
+    else if (wc_json_parse(wc_buf_slice(&text), out, why, sizeof(why)) != 0)
+        code = wc_run_fail(run, WC_EXIT_USAGE, "%s is not JSON: %s", path, why);
+    else if (!json_is_object(*out))
+        code =
+            wc_run_fail(run, WC_EXIT_USAGE, "%s is not a JSON object of fields", path);
+    wc_buf_fini(&text);
+    return code;
+}
+
+/* Send a change and say so. `params` is taken over. */
+static int change(struct wc_run *run, const char *method, json_t *params,
+                  const char *said)
+{
+    json_t *result = NULL;
+    struct wc_buf out = {0};
+    int code = wc_run_call(run, method, params, &result);
+    if (code == 0 && wc_run_wants_json(run)) {
+        code = wc_run_json(run, result);
+    } else if (code == 0) {
+        wc_term_safe(&out, wc_slice_text(said));
+        wc_buf_byte(&out, '\n');
+        code = wc_run_write(run, &out);
+    }
+    wc_buf_fini(&out);
+    json_decref(result);
+    return code;
+}
+
+/* "Saved: title, team." */
+static void saved_text(const json_t *params, char *out, size_t cap)
+{
+    const char *key;
+    json_t *value;
+    size_t used = (size_t)snprintf(out, cap, "Saved: ");
+    bool first = true;
+    json_object_foreach((json_t *)params, key, value)
+    {
+        (void)value;
+        if (used < cap)
+            used += (size_t)snprintf(out + used, cap - used, "%s%s", first ? "" : ", ",
+                                     key);
+        first = false;
+    }
+    if (used < cap)
+        snprintf(out + used, cap - used, ".");
+}
+
+int wc_cmd_me_set(struct wc_run *run)
+{
+    const struct wc_args *args = run->args;
+    struct wc_slice name;
+    struct wc_slice value;
+    char said[400];
+    json_t *params = NULL;
+    int code = 0;
+    bool file = wc_run_wants_json(run) && args->word_count == 1 &&
+                !split_pair(args->words[0], &name, &value);
+    if (file) {
+        code = params_from_file(run, args->words[0], &params);
+    } else {
+        params = json_object();
+        code = params_from_words(run, params);
+    }
+    if (code == 0) {
+        saved_text(params, said, sizeof(said));
+        return change(run, "me.set", params, said);
+    }
+    json_decref(params);
+    return code;
+}
+
+/* ---- add and drop ---- */
+
+enum what { WHAT_SKILLS, WHAT_INTERESTS };
+
+static int read_what(struct wc_run *run, enum what *what)
+{
+    const char *word = run->args->words[0];
+    if (strcmp(word, "skill") == 0 || strcmp(word, "skills") == 0)
+        *what = WHAT_SKILLS;
+    else if (strcmp(word, "interest") == 0 || strcmp(word, "interests") == 0)
+        *what = WHAT_INTERESTS;
+    else
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "say what \"%s\" is: skill %s, or interest %s", word, word,
+                           word);
+    return 0;
+}
+
+/* The names behind "skill": words are joined, commas part. */
+static int read_names(struct wc_run *run, enum what what, json_t **out)
+{
+    struct wc_buf text = {0};
+    char why[200] = "out of memory";
+    for (int i = 1; i < run->args->word_count; i++) {
+        wc_buf_text(&text, i > 1 ? " " : "");
+        wc_buf_text(&text, run->args->words[i]);
+    }
+    int rc = wc_field_parse(what == WHAT_SKILLS ? WC_FIELD_SKILLS : WC_FIELD_INTERESTS,
+                            wc_buf_slice(&text), ",", out, why, sizeof(why));
+    wc_buf_fini(&text);
+    if (rc != 0)
+        return wc_run_fail(run, WC_EXIT_USAGE, "%s", why);
+    if (json_array_size(*out) == 0)
+        return wc_run_fail(run, WC_EXIT_USAGE, "there is no name in that");
+    return 0;
+}
+
+/* What the options say goes to every skill named. */
+static int apply_options(struct wc_run *run, json_t *skills)
+{
+    const char *level = wc_run_option(run, WC_OPT_LEVEL);
+    for (size_t i = 0; i < json_array_size(skills); i++) {
+        json_t *skill = json_array_get(skills, i);
+        if (json_is_string(skill)) {
+            json_t *map = json_pack("{s:O}", "name", skill);
+            json_array_set_new(skills, i, map);
+            skill = json_array_get(skills, i);
+        }
+        if (level != NULL &&
+            json_object_set_new(skill, "level", json_string(level)) != 0)
+            return wc_run_fail(run, WC_EXIT_USAGE, "the level is not UTF-8 text");
+        if (wc_run_option(run, WC_OPT_MENTOR) != NULL)
+            json_object_set_new(skill, "mentor", json_true());
+        if (wc_run_option(run, WC_OPT_LEARN) != NULL)
+            json_object_set_new(skill, "learn", json_true());
+    }
+    return 0;
+}
+
+static void names_text(const json_t *list, struct wc_buf *out)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        struct wc_slice name = json_is_object(item)
+                                   ? wc_json_str(item, "name")
+                                   : wc_slice_text(json_string_value(item));
+        wc_buf_text(out, i > 0 ? ", " : "");
+        wc_buf_append(out, name.data, name.len);
+    }
+}
+
+int wc_cmd_me_add(struct wc_run *run)
+{
+    enum what what = WHAT_SKILLS;
+    json_t *list = NULL;
+    struct wc_buf said = {0};
+    int code = read_what(run, &what);
+    if (code == 0)
+        code = read_names(run, what, &list);
+    if (code == 0 && what == WHAT_SKILLS)
+        code = apply_options(run, list);
+    if (code == 0 && what == WHAT_INTERESTS &&
+        (wc_run_option(run, WC_OPT_LEVEL) != NULL ||
+         wc_run_option(run, WC_OPT_MENTOR) != NULL ||
+         wc_run_option(run, WC_OPT_LEARN) != NULL))
+        code = wc_run_fail(run, WC_EXIT_USAGE,
+                           "--level, --mentor and --learn go with a skill");
+    if (code == 0) {
+        wc_buf_text(&said, "Added: ");
+        names_text(list, &said);
+        wc_buf_byte(&said, '\0');
+        code = change(
+            run, "me.add",
+            json_pack("{s:O}", what == WHAT_SKILLS ? "skills" : "interests", list),
+            said.failed ? "Added." : (const char *)said.data);
+    }
+    wc_buf_fini(&said);
+    json_decref(list);
+    return code;
+}
+
+/* Names alone: what was written behind a colon does not matter here. */
+static json_t *plain_names(const json_t *list)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *item = json_array_get(list, i);
+        json_array_append(names,
+                          json_is_object(item) ? json_object_get(item, "name") : item);
+    }
+    return names;
+}
+
+/* The daemon counts what it dropped, or lists it. */
+static size_t dropped_count(const json_t *result)
+{
+    const json_t *dropped = json_object_get(result, "dropped");
+    return json_is_array(dropped) ? json_array_size(dropped)
+                                  : (size_t)wc_json_u64(result, "dropped");
+}
+
+static int drop(struct wc_run *run, enum what what, json_t *names)
+{
+    json_t *result = NULL;
+    struct wc_buf out = {0};
+    const char *key = what == WHAT_SKILLS ? "skills" : "interests";
+    int code = wc_run_call(run, "me.drop", json_pack("{s:O}", key, names), &result);
+    if (code == 0 && wc_run_wants_json(run)) {
+        code = wc_run_json(run, result);
+    } else if (code == 0 && dropped_count(result) == 0) {
+        code =
+            wc_run_fail(run, WC_EXIT_REFUSED,
+                        "that is not among the %s of your profile; `whocan me` lists "
+                        "them",
+                        key);
+    } else if (code == 0) {
+        struct wc_buf text = {0};
+        names_text(names, &text);
+        wc_buf_text(&out, "Dropped: ");
+        wc_term_safe(&out, wc_buf_slice(&text));
+        wc_buf_byte(&out, '\n');
+        wc_buf_fini(&text);
+        code = wc_run_write(run, &out);
+    }
+    wc_buf_fini(&out);
+    json_decref(result);
+    return code;
+}
+
+int wc_cmd_me_drop(struct wc_run *run)
+{
+    enum what what = WHAT_SKILLS;
+    json_t *list = NULL;
+    int code = read_what(run, &what);
+    if (code == 0)
+        code = read_names(run, what, &list);
+    if (code == 0) {
+        json_t *names = plain_names(list);
+        code = drop(run, what, names);
+        json_decref(names);
+    }
+    json_decref(list);
+    return code;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#define FIELDS_HELP                                                                    \
+    "Fields: name, title, team, skills, interests, ask_me_about, languages,\n"         \
+    "working_days, email, phone, willing.\n"
+
+const struct wc_command wc_commands[] = {
+    {"find", "QUERY...", "Find people among all profiles that are here",
+     "Answers at once, from what this office holds. To put the question to every\n"
+     "office, use `whocan ask`.\n\n"
+     "  whocan find web accessibility\n"
+     "  whocan find \"start a blog\" --limit 3 --json\n",
+     WC_OPT_BIT(WC_OPT_LIMIT) | WC_OPT_BIT(WC_OPT_OFFICE), 1, -1, wc_cmd_find},
+    {"ask", "TEXT...", "Ask every office at once",
+     "Every office looks among its own people and answers. On a terminal the answers\n"
+     "appear as they arrive; Ctrl-C ends the wait and keeps what has come.\n\n"
+     "  whocan ask \"we want to start a blog, who can help?\"\n"
+     "  whocan ask --wait 10 --json who speaks Norwegian\n",
+     WC_OPT_BIT(WC_OPT_WAIT) | WC_OPT_BIT(WC_OPT_LIMIT), 1, -1, wc_cmd_ask},
+    {"show", "HANDLE", "Show one person",
+     "A handle is a login (alice), or a login and an office (alice@leeds).\n", 0, 1, 1,
+     wc_cmd_show},
+    {"me show", "", "Show your own profile", "", 0, 0, 0, wc_cmd_me_show},
+    {"me edit", "", "Edit your profile in your editor",
+     "Opens $VISUAL or $EDITOR. Nothing changes before you save and close, and a\n"
+     "mistake brings you back to the line that has it.\n",
+     0, 0, 0, wc_cmd_me_edit},
+    {"me set", "FIELD VALUE...", "Set a field of your profile",
+     FIELDS_HELP
+     "\nAn empty value clears a field; items of a list are parted by commas.\n"
+     "With --json and the name of a file (or -), fields are read from a JSON "
+     "object.\n\n"
+     "  whocan me set title Head Librarian\n"
+     "  whocan me set skills \"content design:expert:mentor, blogging\"\n"
+     "  whocan me set team=Web phone=\"+44 113 496 0000\" willing=yes\n"
+     "  whocan me set --json profile.json\n",
+     0, 1, -1, wc_cmd_me_set},
+    {"me add", "skill|interest NAME...", "Add a skill or an interest",
+     "  whocan me add skill content design --level expert --mentor\n"
+     "  whocan me add interest local history, cycling\n",
+     WC_OPT_BIT(WC_OPT_LEVEL) | WC_OPT_BIT(WC_OPT_MENTOR) | WC_OPT_BIT(WC_OPT_LEARN), 2,
+     -1, wc_cmd_me_add},
+    {"me drop", "skill|interest NAME...", "Drop a skill or an interest",
+     "  whocan me drop skill blogging\n", 0, 2, -1, wc_cmd_me_drop},
+    {"offices", "", "List the offices and how they are linked", "", 0, 0, 0,
+     wc_cmd_offices},
+    {"status", "", "Show how this office's daemon is doing", "", 0, 0, 0,
+     wc_cmd_status},
+    {"import", "FILE|-", "Import people from CSV or JSON lines",
+     "The rows are the directory's word on people; what people said of themselves is\n"
+     "never touched. A file with a broken structure changes nothing; a row that is\n"
+     "wrong is refused alone and listed with its line and reason. Exit code 1 says\n"
+     "that rows were refused.\n\n"
+     "CSV starts with a row of column names: handle (or login), name, title, team,\n"
+     "skills, interests, ask_me_about, languages, working_days, email, phone,\n"
+     "willing. Skills and interests are parted by ; or |, and a skill may carry\n"
+     "words: \"content design:expert:mentor;blogging\".\n",
+     WC_OPT_BIT(WC_OPT_FORMAT) | WC_OPT_BIT(WC_OPT_DRY_RUN) | WC_OPT_BIT(WC_OPT_QUIET) |
+         WC_OPT_BIT(WC_OPT_VERBOSE),
+     1, 1, wc_cmd_import},
+    {"export", "", "Export people as JSON lines or CSV",
+     "Prints the rows of this office, or of --office or --all. What it prints can be\n"
+     "imported again.\n",
+     WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_ALL) | WC_OPT_BIT(WC_OPT_FORMAT) |
+         WC_OPT_BIT(WC_OPT_OUTPUT),
+     0, 0, wc_cmd_export},
+    {"office show", "", "Show this office's certificate", "", 0, 0, 0,
+     wc_cmd_office_show},
+    {"office join", "[INVITATION|-]", "Join an organisation with an invitation",
+     "The invitation is the line that `whocan org invite` printed. It is a secret:\n"
+     "better from a file or - (standard input) than in the command itself, where\n"
+     "others on the machine can see it.\n\n"
+     "  whocan office join --file leeds.invite\n",
+     WC_OPT_BIT(WC_OPT_FILE), 0, 1, wc_cmd_office_join},
+    {"org show", "", "Show the organisation",
+     "With --key, what the organisation's key file says; else what this office\n"
+     "knows.\n",
+     WC_OPT_BIT(WC_OPT_KEY), 0, 0, wc_cmd_org_show},
+    {"org create", "NAME", "Create an organisation and its key file",
+     "The key file admits offices. Keep it offline, on a medium of its own, and its\n"
+     "passphrase somewhere else. No daemon is needed.\n\n"
+     "  whocan org create \"Borough Council\" --key council.key\n",
+     WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE), 1, -1,
+     wc_cmd_org_create},
+    {"org invite", "OFFICE", "Print an invitation for an office",
+     "Prints one line. Bring it to the office on a way that you trust: whoever reads\n"
+     "it is that office. There: whocan office join --file leeds.invite\n\n"
+     "  whocan org invite leeds --title \"Leeds Civic Hall\" --key council.key\n",
+     WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
+         WC_OPT_BIT(WC_OPT_TITLE) | WC_OPT_BIT(WC_OPT_QUOTA) | WC_OPT_BIT(WC_OPT_DAYS),
+     1, 1, wc_cmd_org_invite},
+    {NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
+};
+
+static int print_help(struct wc_run *run)
+{
+    struct wc_buf text = {0};
+    if (run->args->command != NULL)
+        wc_args_help(&text, run->args->command);
+    else
+        wc_args_help_all(&text, wc_commands);
+    int rc = wc_run_write(run, &text);
+    wc_buf_fini(&text);
+    return rc;
+}
+
+static int print_version(struct wc_run *run)
+{
+    struct wc_buf text = {0};
+    wc_buf_text(&text, "whocan " WHOCAN_VERSION "\n");
+    int rc = wc_run_write(run, &text);
+    wc_buf_fini(&text);
+    return rc;
+}
+
+static int dispatch(struct wc_run *run)
+{
+    const struct wc_args *args = run->args;
+    if (args->value[WC_OPT_HELP] != NULL)
+        return print_help(run);
+    if (args->value[WC_OPT_VERSION] != NULL)
+        return print_version(run);
+    if (args->command == NULL) {
+        wc_run_fail(run, WC_EXIT_USAGE, "what shall it do?");
+        wc_run_hint(run, "`whocan find QUERY` finds people, `whocan --help` lists "
+                         "everything.");
+        return WC_EXIT_USAGE;
+    }
+    return args->command->run(run);
+}
+
+int wc_cli_main(int argc, char **argv)
+{
+    struct wc_args args = {0};
+    struct wc_run run;
+    char why[512] = "";
+    int skip = argc > 0 ? 1 : 0;
+    int rc =
+        wc_args_parse(argc - skip, argv + skip, wc_commands, &args, why, sizeof(why));
+    wc_run_init(&run, &args);
+    int code = rc != 0 ? wc_run_fail(&run, WC_EXIT_USAGE, "%s", why) : dispatch(&run);
+    wc_run_fini(&run);
+    return code;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands. Each returns an exit code (enum wc_exit) after printing what it has to. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/args.h"
+#include "cli/run.h"
+
+/* Ends with an entry without a path. */
+extern const struct wc_command wc_commands[];
+
+/* The program: parse, help, run. Returns the exit code of the process. */
+int wc_cli_main(int argc, char **argv);
+
+int wc_cmd_find(struct wc_run *run);
+int wc_cmd_ask(struct wc_run *run);
+int wc_cmd_show(struct wc_run *run);
+int wc_cmd_me_show(struct wc_run *run);
+int wc_cmd_me_set(struct wc_run *run);
+int wc_cmd_me_edit(struct wc_run *run);
+int wc_cmd_me_add(struct wc_run *run);
+int wc_cmd_me_drop(struct wc_run *run);
+int wc_cmd_import(struct wc_run *run);
+int wc_cmd_export(struct wc_run *run);
+int wc_cmd_offices(struct wc_run *run);
+int wc_cmd_status(struct wc_run *run);
+int wc_cmd_org_show(struct wc_run *run);
+int wc_cmd_org_create(struct wc_run *run);
+int wc_cmd_org_invite(struct wc_run *run);
+int wc_cmd_office_show(struct wc_run *run);
+int wc_cmd_office_join(struct wc_run *run);
+
+#endif
