@@ -474,7 +474,7 @@ static int parse_text(struct loader *l, struct wc_slice text, const char *name)
 
 static int read_file(struct loader *l, const char *path, bool must_exist)
 {
-    snprintf(l->where, sizeof(l->where), "%s", path);
+    snprintf(l->where, sizeof(l->where), "%.*s", WC_PATH_MAX_BYTES, path);
     FILE *f = fopen(path, "re");
     if (f == NULL) {
         if (errno == ENOENT && !must_exist)

@@ -35,8 +35,9 @@ static inline void scratch_remove(const char *path)
             char child[SCRATCH_PATH_BYTES * 2];
             if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                 continue;
-            snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
-            scratch_remove(child);
+            if (snprintf(child, sizeof(child), "%s/%s", path, e->d_name) <
+                (int)sizeof(child))
+                scratch_remove(child);
         }
         closedir(dir);
     }
