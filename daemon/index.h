@@ -45,9 +45,11 @@ struct wc_hit {
 };
 
 /*
- * The best people for a query, best first, ties by handle. Returns how many hits (<=
- * limit) are in hits[], or a negative error: -WC_EINVALID for a query without a word to
- * search for. *total: how many people match at all. Any thread.
+ * The best people for a query, best first, ties by login and then by office key.
+ * Returns how many hits (<= limit) are in hits[], or a negative error: -WC_EINVALID for
+ * a query without a word to search for, -WC_ETOOBIG over WC_QUERY_MAX_BYTES,
+ * -WC_ECORRUPT for a damaged index (the next open builds it anew). *total: how many
+ * people match at all. Any thread.
  */
 int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
                   struct wc_hit *hits, uint64_t *total);
@@ -59,6 +61,8 @@ struct wc_index_usage {
     uint64_t used_bytes, map_bytes, people_count, terms_count;
 };
 void wc_index_usage(struct wc_index *ix, struct wc_index_usage *out);
-void wc_index_tidy(struct wc_index *ix); /* as wc_records_tidy */
+/* As wc_records_tidy, and flush what was written since: may take as long as the disk
+ * does, so never on the loop thread. */
+void wc_index_tidy(struct wc_index *ix);
 
 #endif

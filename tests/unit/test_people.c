@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/people.h"
-#include "tests/unit/office.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/staff.h"
 #include "tests/unit/unit.h"
 
 static struct wc_records *records;

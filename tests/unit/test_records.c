@@ -6,8 +6,8 @@
 
 #include "daemon/records.h"
 #include "daemon/records_log.h"
-#include "tests/unit/office.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/staff.h"
 #include "tests/unit/unit.h"
 
 static struct wc_records *open_records(void)

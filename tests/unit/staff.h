@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An office that signs records of its people, for tests of what keeps and finds them. */
-#ifndef WHOCAN_TESTS_OFFICE_H
-#define WHOCAN_TESTS_OFFICE_H
+#ifndef WHOCAN_TESTS_STAFF_H
+#define WHOCAN_TESTS_STAFF_H
 
 #include <stdlib.h>
 #include <string.h>

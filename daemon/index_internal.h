@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the index share: index.c opens, rebuilds and keeps it up with the
+ * records, index_write.c writes a batch of people, index_find.c answers questions.
+ *
+ * Tables (numbers are big-endian):
+ *
+ *   term     kind (1) ‖ text            ->  term number (4)
+ *   name     term number (4)            ->  people who have it (4) ‖ kind ‖ text
+ *   post     term number (4) ‖ block (4)->  postings.h; block = document number / 512
+ *   doc      document number (4)        ->  office key (32) ‖ subject length (1) ‖
+ *                                           subject ‖ count × (term number (4), impact)
+ *   person   office key (32) ‖ subject  ->  document number (4)
+ *   attr     document number / 100 (4)  ->  100 × (office number (4), subject start
+ *                                           (16)); office number 0: nobody
+ *   free     document number (4)        ->  nothing: it may be given out again
+ *   office   office key (32)            ->  office number (4) ‖ name and title
+ *   meta     "format", "instance", "indexed", "next", "boot", "complete", "damaged"
+ */
+#ifndef WHOCAN_DAEMON_INDEX_INTERNAL_H
+#define WHOCAN_DAEMON_INDEX_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "daemon/index.h"
+#include "daemon/records_log.h"
+#include "daemon/store.h"
+#include "daemon/terms.h"
+
+enum {
+    WC_IX_TERM,
+    WC_IX_NAME,
+    WC_IX_POST,
+    WC_IX_DOC,
+    WC_IX_PERSON,
+    WC_IX_ATTR,
+    WC_IX_FREE,
+    WC_IX_OFFICE,
+    WC_IX_META,
+};
+
+#define WC_ATTR_DOCS         100 /* 2,000 bytes: shares its page */
+#define WC_ATTR_PREFIX_BYTES 16
+#define WC_ATTR_BYTES        (4 + WC_ATTR_PREFIX_BYTES)
+#define WC_ATTR_BLOCK_BYTES  ((size_t)WC_ATTR_DOCS * WC_ATTR_BYTES)
+
+/* An office's name and title, as one text to search in. */
+#define WC_OFFICE_TEXT_BYTES (WC_OFFICE_NAME_MAX_BYTES + 1 + WC_TITLE_MAX_BYTES + 1)
+
+struct wc_searcher;
+
+struct wc_index {
+    struct wc_store *store;
+    struct wc_records *records;
+    char *path;
+    const char **languages; /* NULL-terminated; the texts are ours */
+    struct wc_text *text;   /* the writer's */
+    struct wc_terms terms;  /* the writer's, for one person at a time */
+    pthread_mutex_t writing;
+    pthread_mutex_t pool; /* guards idle */
+    struct wc_searcher *idle;
+    atomic_bool damaged; /* a value was found that nobody writes */
+};
+
+/* Note a result: -WC_ECORRUPT makes the next open build the index anew. Returns rc. */
+int wc_index_note(struct wc_index *ix, int rc);
+
+/* ---- index_write.c ---- */
+
+/* People to be brought up to date together, analysed before the store is touched. */
+struct wc_batch;
+int wc_batch_new(struct wc_batch **out, struct wc_index *ix);
+void wc_batch_free(struct wc_batch *b); /* NULL is fine */
+void wc_batch_reset(struct wc_batch *b);
+/* Read a person and work out their terms; nobody there means removal. Adding somebody
+ * twice is fine. -WC_ENOMEM, -WC_EIO. */
+int wc_batch_add(struct wc_batch *b, const struct wc_person_ref *who);
+uint32_t wc_batch_count(const struct wc_batch *b);
+/* What the index will say about itself once this batch is in. */
+struct wc_batch_mark {
+    uint64_t indexed; /* the sequence of the records that it holds; 0: leave it */
+    bool complete;    /* a build is finished */
+};
+/* Write all of it in one transaction, or nothing. */
+int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark);
+
+/* The name and title of an office from its card; empty when there is none. */
+int wc_office_text(struct wc_records *r, const uint8_t *office_key,
+                   char out[WC_OFFICE_TEXT_BYTES]);
+/* Whether the people of an office were indexed under another text than that. */
+int wc_office_changed(struct wc_index *ix, const uint8_t *office_key, const char *text,
+                      bool *changed);
+/* Say so, when all of them are indexed anew. */
+int wc_office_set(struct wc_index *ix, const uint8_t *office_key, const char *text);
+
+/* Split a value of the doc table. -WC_ECORRUPT. */
+struct wc_doc_value {
+    struct wc_person_ref who;
+    const uint8_t *terms; /* count × 5 bytes */
+    uint32_t term_count;
+};
+int wc_doc_value(struct wc_slice v, struct wc_doc_value *out);
+
+/* Small values of the meta table. A missing number is 0. */
+int wc_index_meta_u64(struct wc_txn *t, const char *key, uint64_t *out);
+int wc_index_put_u64(struct wc_txn *t, const char *key, uint64_t value);
+
+/* ---- index_find.c ---- */
+
+void wc_searchers_free(struct wc_searcher *list);
+
+#endif

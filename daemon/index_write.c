@@ -1,0 +1,909 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A batch is written in four steps: give every person a document number; compare the
+ * terms they had with those they have; sort the differences by term and document, so
+ * that each block of postings is read and written once; bring the dictionary up to date.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <whocan/cert.h>
+#include <whocan/record.h>
+
+#include "daemon/index_internal.h"
+#include "daemon/postings.h"
+
+#define PERSON_KEY_MAX (WC_KEY_BYTES + WC_SUBJECT_MAX_BYTES)
+
+/* ---- what a batch holds ---- */
+
+struct person {
+    struct wc_person_ref who;
+    bool exists;
+    uint32_t first, count; /* their terms, in `found` */
+    uint32_t office;       /* in `offices` */
+};
+
+struct found {
+    uint32_t entry; /* in `entries` */
+    uint8_t impact;
+};
+
+/* A term that the batch meets: by its key from analysis, or by its number from what
+ * somebody had. */
+struct entry {
+    uint32_t at, len; /* the key, in `text` */
+    uint32_t number;  /* 0: not looked up, or not in the dictionary yet */
+    uint32_t people;  /* before the batch */
+    int32_t change;
+    bool fresh;
+};
+
+struct office {
+    uint8_t key[WC_KEY_BYTES];
+    char text[WC_OFFICE_TEXT_BYTES];
+};
+
+struct op {
+    uint32_t term, doc;
+    uint8_t impact; /* 0: remove */
+};
+
+/* A growing array. */
+struct vec {
+    void *items;
+    uint32_t count, cap;
+};
+
+struct wc_batch {
+    struct wc_index *ix;
+    struct wc_people_view view; /* 20 KB, kept off the stack */
+    struct wc_unit units[WC_UNITS_MAX];
+    struct vec people, found, entries, offices;
+    struct wc_buf text; /* the keys of entries */
+    uint32_t *slots;    /* key -> entry + 1 */
+    uint32_t slot_count;
+    uint32_t analysed; /* entries that analysis made; the rest are of one write */
+    size_t analysed_bytes;
+    /* while writing */
+    const struct wc_batch_mark *mark;
+    struct vec ops, released, terms_now, terms_old;
+    uint32_t *numbers; /* term number -> entry + 1 */
+    uint32_t number_count;
+    uint32_t next_doc, next_term, next_office;
+};
+
+static void *push(struct vec *v, size_t size)
+{
+    if (v->count == v->cap) {
+        uint32_t cap = v->cap == 0 ? 256 : v->cap * 2;
+        void *items = realloc(v->items, cap * size);
+        if (items == NULL)
+            return NULL;
+        v->items = items;
+        v->cap = cap;
+    }
+    void *item = (uint8_t *)v->items + size * v->count++;
+    memset(item, 0, size);
+    return item;
+}
+
+int wc_batch_new(struct wc_batch **out, struct wc_index *ix)
+{
+    *out = calloc(1, sizeof(**out));
+    if (*out == NULL)
+        return -WC_ENOMEM;
+    (*out)->ix = ix;
+    return 0;
+}
+
+void wc_batch_free(struct wc_batch *b)
+{
+    if (b == NULL)
+        return;
+    struct vec *all[] = {&b->people, &b->found,    &b->entries,   &b->offices,
+                         &b->ops,    &b->released, &b->terms_now, &b->terms_old};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        free(all[i]->items);
+    wc_buf_fini(&b->text);
+    free(b->slots);
+    free(b->numbers);
+    free(b);
+}
+
+void wc_batch_reset(struct wc_batch *b)
+{
+    b->people.count = b->found.count = b->entries.count = b->offices.count = 0;
+    b->analysed = 0;
+    wc_buf_reset(&b->text);
+    if (b->slots != NULL)
+        memset(b->slots, 0, b->slot_count * sizeof(b->slots[0]));
+}
+
+uint32_t wc_batch_count(const struct wc_batch *b)
+{
+    return b->people.count;
+}
+
+static struct entry *entry_at(const struct wc_batch *b, uint32_t i)
+{
+    return (struct entry *)b->entries.items + i;
+}
+
+static struct wc_slice entry_key(const struct wc_batch *b, const struct entry *e)
+{
+    return wc_slice(b->text.data + e->at, e->len);
+}
+
+/* ---- entries by key ---- */
+
+static uint32_t *probe_key(const struct wc_batch *b, struct wc_slice key)
+{
+    uint32_t mask = b->slot_count - 1;
+    uint32_t at = (uint32_t)wc_siphash(b->ix->terms.hash_key, key) & mask;
+    while (b->slots[at] != 0 &&
+           !wc_slice_eq(entry_key(b, entry_at(b, b->slots[at] - 1)), key))
+        at = (at + 1) & mask;
+    return &b->slots[at];
+}
+
+static int grow_slots(struct wc_batch *b)
+{
+    uint32_t count = b->slot_count == 0 ? 4096 : b->slot_count * 2;
+    uint32_t *slots = calloc(count, sizeof(*slots));
+    if (slots == NULL)
+        return -WC_ENOMEM;
+    free(b->slots);
+    b->slots = slots;
+    b->slot_count = count;
+    for (uint32_t i = 0; i < b->entries.count; i++)
+        *probe_key(b, entry_key(b, entry_at(b, i))) = i + 1;
+    return 0;
+}
+
+/* The entry of a key; made when it is new. */
+static int entry_of_key(struct wc_batch *b, struct wc_slice key, uint32_t *out)
+{
+    if (b->entries.count * 2 >= b->slot_count && grow_slots(b) != 0)
+        return -WC_ENOMEM;
+    uint32_t *slot = probe_key(b, key);
+    if (*slot == 0) {
+        struct entry *e = push(&b->entries, sizeof(*e));
+        if (e == NULL)
+            return -WC_ENOMEM;
+        e->at = (uint32_t)b->text.len;
+        e->len = (uint32_t)key.len;
+        wc_buf_append(&b->text, key.data, key.len);
+        if (b->text.failed)
+            return -WC_ENOMEM;
+        *slot = b->entries.count;
+    }
+    *out = *slot - 1;
+    return 0;
+}
+
+/* ---- analysis ---- */
+
+int wc_office_text(struct wc_records *r, const uint8_t *office_key,
+                   char out[WC_OFFICE_TEXT_BYTES])
+{
+    uint8_t slot[WC_DIGEST_BYTES];
+    struct wc_buf bytes = {0};
+    struct wc_record record;
+    struct wc_doc *doc = NULL;
+    struct wc_card card;
+    struct wc_cert cert;
+    out[0] = '\0';
+    wc_slot(slot, WC_KIND_CARD, office_key, "card");
+    int rc = wc_records_get(r, slot, &bytes);
+    if (rc == 0)
+        rc = wc_record_decode(wc_buf_slice(&bytes), &record, NULL);
+    if (rc == 0)
+        rc = wc_doc_new(record.body, &wc_scan_default, &doc);
+    if (rc == 0)
+        rc = wc_card_decode(wc_doc_root(doc), &card, NULL);
+    if (rc == 0)
+        rc = wc_cert_read(card.cert, &cert, NULL);
+    if (rc == 0) {
+        size_t len = strlen(cert.name);
+        memcpy(out, cert.name, len);
+        out[len] = ' ';
+        memcpy(out + len + 1, cert.title, strlen(cert.title) + 1);
+    }
+    wc_doc_free(doc);
+    wc_buf_fini(&bytes);
+    /* Without a readable card its people are still found by everything else. */
+    return rc == -WC_ENOMEM || rc == -WC_EIO ? rc : 0;
+}
+
+static int office_of(struct wc_batch *b, const uint8_t *key, uint32_t *out)
+{
+    struct office *o = b->offices.items;
+    for (uint32_t i = 0; i < b->offices.count; i++) {
+        if (memcmp(o[i].key, key, WC_KEY_BYTES) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    struct office *fresh = push(&b->offices, sizeof(*fresh));
+    if (fresh == NULL)
+        return -WC_ENOMEM;
+    memcpy(fresh->key, key, WC_KEY_BYTES);
+    *out = b->offices.count - 1;
+    return wc_office_text(b->ix->records, key, fresh->text);
+}
+
+static bool is_willing(const struct wc_person *p)
+{
+    return (p->present & WC_PERSON_WILLING) == 0 || p->willing;
+}
+
+/* Move the terms of one person from the set to the batch. */
+static int keep_terms(struct wc_batch *b, struct person *p, const struct wc_terms *s)
+{
+    p->first = b->found.count;
+    p->count = s->count;
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint32_t entry;
+        struct wc_slice key = wc_slice(s->text.data + s->items[i].at, s->items[i].len);
+        struct found *f = push(&b->found, sizeof(*f));
+        if (f == NULL || entry_of_key(b, key, &entry) != 0)
+            return -WC_ENOMEM;
+        f->entry = entry;
+        f->impact = s->items[i].impact;
+    }
+    return 0;
+}
+
+static int analyse(struct wc_batch *b, struct person *p)
+{
+    struct wc_terms *s = &b->ix->terms;
+    struct office *o = (struct office *)b->offices.items + p->office;
+    uint32_t n = wc_units(&b->view, wc_slice_text(p->who.subject),
+                          wc_slice_text(o->text), b->units);
+    int rc = 0;
+    wc_terms_reset(s);
+    for (uint32_t i = 0; rc == 0 && i < n; i++)
+        rc = wc_terms_add(s, b->ix->text, &b->units[i]);
+    wc_terms_finish(s, is_willing(&b->view.person));
+    return rc != 0 ? rc : keep_terms(b, p, s);
+}
+
+static bool in_batch(const struct wc_batch *b, const struct wc_person_ref *who)
+{
+    const struct person *p = b->people.items;
+    for (uint32_t i = b->people.count; i-- > 0;)
+        if (memcmp(p[i].who.office_key, who->office_key, WC_KEY_BYTES) == 0 &&
+            strcmp(p[i].who.subject, who->subject) == 0)
+            return true;
+    return false;
+}
+
+int wc_batch_add(struct wc_batch *b, const struct wc_person_ref *who)
+{
+    if (in_batch(b, who))
+        return 0;
+    int rc = wc_people_load(b->ix->records, who->office_key, who->subject, &b->view);
+    if (rc == -WC_ENOMEM || rc == -WC_EIO || rc == -WC_EBUSY)
+        return rc;
+    struct person *p = push(&b->people, sizeof(*p));
+    bool exists = rc == 0; /* what cannot be read cannot be found either */
+    rc = p == NULL ? -WC_ENOMEM : 0;
+    if (rc == 0) {
+        p->who = *who;
+        p->exists = exists;
+    }
+    if (rc == 0 && exists)
+        rc = office_of(b, who->office_key, &p->office);
+    if (rc == 0 && exists)
+        rc = analyse(b, p);
+    if (exists)
+        wc_people_view_fini(&b->view);
+    return rc;
+}
+
+/* ---- small values ---- */
+
+int wc_index_meta_u64(struct wc_txn *t, const char *key, uint64_t *out)
+{
+    struct wc_slice v;
+    *out = 0;
+    int rc = wc_txn_get(t, WC_IX_META, wc_slice_text(key), &v);
+    if (rc == -WC_ENOTFOUND)
+        return 0;
+    if (rc == 0 && v.len != 8)
+        return -WC_ECORRUPT;
+    if (rc == 0)
+        *out = wc_get_u64(v.data);
+    return rc;
+}
+
+int wc_index_put_u64(struct wc_txn *t, const char *key, uint64_t value)
+{
+    uint8_t bytes[8];
+    wc_put_u64(bytes, value);
+    return wc_txn_put(t, WC_IX_META, wc_slice_text(key), wc_slice(bytes, 8));
+}
+
+static struct wc_slice u32_key(uint8_t bytes[4], uint32_t n)
+{
+    wc_put_u32(bytes, n);
+    return wc_slice(bytes, 4);
+}
+
+/* "next": the numbers to be given out next. */
+static int read_next(struct wc_txn *t, struct wc_batch *b)
+{
+    struct wc_slice v;
+    b->next_doc = b->next_term = b->next_office = 1;
+    int rc = wc_txn_get(t, WC_IX_META, wc_slice_text("next"), &v);
+    if (rc == -WC_ENOTFOUND)
+        return 0;
+    if (rc == 0 && v.len != 12)
+        return -WC_ECORRUPT;
+    if (rc != 0)
+        return rc;
+    b->next_doc = wc_get_u32(v.data);
+    b->next_term = wc_get_u32(v.data + 4);
+    b->next_office = wc_get_u32(v.data + 8);
+    return 0;
+}
+
+static int write_next(struct wc_txn *t, const struct wc_batch *b)
+{
+    uint8_t bytes[12];
+    wc_put_u32(bytes, b->next_doc);
+    wc_put_u32(bytes + 4, b->next_term);
+    wc_put_u32(bytes + 8, b->next_office);
+    return wc_txn_put(t, WC_IX_META, wc_slice_text("next"), wc_slice(bytes, 12));
+}
+
+int wc_doc_value(struct wc_slice v, struct wc_doc_value *out)
+{
+    if (v.len < WC_KEY_BYTES + 1)
+        return -WC_ECORRUPT;
+    size_t len = v.data[WC_KEY_BYTES], head = WC_KEY_BYTES + 1 + len;
+    if (len > WC_SUBJECT_MAX_BYTES || v.len < head || (v.len - head) % 5 != 0)
+        return -WC_ECORRUPT;
+    out->who = (struct wc_person_ref){.subject = ""};
+    memcpy(out->who.office_key, v.data, WC_KEY_BYTES);
+    memcpy(out->who.subject, v.data + WC_KEY_BYTES + 1, len);
+    out->terms = v.data + head;
+    out->term_count = (uint32_t)((v.len - head) / 5);
+    return 0;
+}
+
+/* ---- the dictionary ---- */
+
+static int read_name(struct wc_txn *t, uint32_t number, uint32_t *people,
+                     struct wc_slice *key)
+{
+    uint8_t k[4];
+    struct wc_slice v;
+    int rc = wc_txn_get(t, WC_IX_NAME, u32_key(k, number), &v);
+    if (rc == -WC_ENOTFOUND || (rc == 0 && v.len < 6))
+        return -WC_ECORRUPT;
+    if (rc != 0)
+        return rc;
+    *people = wc_get_u32(v.data);
+    *key = wc_slice(v.data + 4, v.len - 4);
+    return 0;
+}
+
+static uint32_t *probe_number(const struct wc_batch *b, uint32_t number)
+{
+    uint32_t mask = b->number_count - 1;
+    uint32_t at = (number * 2654435761U) & mask;
+    while (b->numbers[at] != 0 && entry_at(b, b->numbers[at] - 1)->number != number)
+        at = (at + 1) & mask;
+    return &b->numbers[at];
+}
+
+static int know_number(struct wc_batch *b, uint32_t entry)
+{
+    if (b->entries.count * 2 >= b->number_count) {
+        uint32_t count = b->number_count == 0 ? 4096 : b->number_count * 2;
+        while (b->entries.count * 2 >= count)
+            count *= 2;
+        uint32_t *numbers = calloc(count, sizeof(*numbers));
+        if (numbers == NULL)
+            return -WC_ENOMEM;
+        free(b->numbers);
+        b->numbers = numbers;
+        b->number_count = count;
+        for (uint32_t i = 0; i < b->entries.count; i++)
+            if (entry_at(b, i)->number != 0)
+                *probe_number(b, entry_at(b, i)->number) = i + 1;
+    }
+    *probe_number(b, entry_at(b, entry)->number) = entry + 1;
+    return 0;
+}
+
+/* Look every analysed key up; new ones get a number. */
+static int number_entries(struct wc_txn *t, struct wc_batch *b)
+{
+    for (uint32_t i = 0; i < b->entries.count; i++) {
+        struct entry *e = entry_at(b, i);
+        struct wc_slice v, key;
+        int rc = wc_txn_get(t, WC_IX_TERM, entry_key(b, e), &v);
+        if (rc == 0 && v.len != 4)
+            rc = -WC_ECORRUPT;
+        if (rc == 0) {
+            e->number = wc_get_u32(v.data);
+            rc = read_name(t, e->number, &e->people, &key);
+        } else if (rc == -WC_ENOTFOUND) {
+            e->number = b->next_term++;
+            e->fresh = true;
+            rc = 0;
+        }
+        if (rc == 0)
+            rc = know_number(b, i);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* The entry of a term that somebody had. */
+static int entry_of_number(struct wc_txn *t, struct wc_batch *b, uint32_t number,
+                           uint32_t *out)
+{
+    uint32_t people, slot = b->number_count > 0 ? *probe_number(b, number) : 0;
+    struct wc_slice key;
+    if (slot != 0) {
+        *out = slot - 1;
+        return 0;
+    }
+    int rc = read_name(t, number, &people, &key);
+    if (rc == 0)
+        rc = entry_of_key(b, key, out);
+    if (rc != 0)
+        return rc;
+    struct entry *e = entry_at(b, *out);
+    if (e->number != 0)
+        return -WC_ECORRUPT; /* two numbers for one key */
+    e->number = number;
+    e->people = people;
+    return know_number(b, *out);
+}
+
+static int write_entry(struct wc_txn *t, struct wc_batch *b, struct entry *e)
+{
+    uint8_t number[4], value[4 + WC_TERM_MAX_BYTES];
+    struct wc_slice key = entry_key(b, e), number_key = u32_key(number, e->number);
+    int64_t people = (int64_t)e->people + e->change;
+    if (people < 0 || key.len > WC_TERM_MAX_BYTES)
+        return -WC_ECORRUPT;
+    if (people == 0) {
+        int rc = e->fresh ? 0 : wc_txn_del(t, WC_IX_TERM, key);
+        return rc != 0 || e->fresh ? rc : wc_txn_del(t, WC_IX_NAME, number_key);
+    }
+    wc_put_u32(value, (uint32_t)people);
+    memcpy(value + 4, key.data, key.len);
+    int rc = e->fresh ? wc_txn_put(t, WC_IX_TERM, key, number_key) : 0;
+    return rc != 0
+               ? rc
+               : wc_txn_put(t, WC_IX_NAME, number_key, wc_slice(value, 4 + key.len));
+}
+
+static int write_entries(struct wc_txn *t, struct wc_batch *b)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < b->entries.count; i++)
+        if (entry_at(b, i)->change != 0)
+            rc = write_entry(t, b, entry_at(b, i));
+    return rc;
+}
+
+/* ---- people ---- */
+
+static int put_office(struct wc_txn *t, const uint8_t *office_key, uint32_t number,
+                      const char *text)
+{
+    uint8_t value[4 + WC_OFFICE_TEXT_BYTES];
+    struct wc_slice in = wc_slice_text(text);
+    wc_put_u32(value, number);
+    memcpy(value + 4, in.data, in.len);
+    return wc_txn_put(t, WC_IX_OFFICE, wc_slice(office_key, WC_KEY_BYTES),
+                      wc_slice(value, 4 + in.len));
+}
+
+/* The text of an office that is known stays: wc_office_set changes it, once all of its
+ * people are indexed under the new one. */
+static int office_number(struct wc_txn *t, struct wc_batch *b, const struct office *o,
+                         uint32_t *out)
+{
+    struct wc_slice v;
+    int rc = wc_txn_get(t, WC_IX_OFFICE, wc_slice(o->key, WC_KEY_BYTES), &v);
+    if (rc == -WC_ENOTFOUND) {
+        *out = b->next_office++;
+        return put_office(t, o->key, *out, o->text);
+    }
+    if (rc == 0 && v.len < 4)
+        return -WC_ECORRUPT;
+    if (rc == 0)
+        *out = wc_get_u32(v.data);
+    return rc;
+}
+
+struct office_look {
+    const uint8_t *key;
+    const char *text;
+    bool changed;
+};
+
+static int office_look_fn(struct wc_txn *t, void *ctx)
+{
+    struct office_look *l = ctx;
+    struct wc_slice v;
+    int rc = wc_txn_get(t, WC_IX_OFFICE, wc_slice(l->key, WC_KEY_BYTES), &v);
+    if (rc == -WC_ENOTFOUND)
+        return 0; /* nobody of theirs is indexed */
+    if (rc == 0 && v.len < 4)
+        return -WC_ECORRUPT;
+    if (rc == 0)
+        l->changed = !wc_slice_is(wc_slice(v.data + 4, v.len - 4), l->text);
+    return rc;
+}
+
+int wc_office_changed(struct wc_index *ix, const uint8_t *office_key, const char *text,
+                      bool *changed)
+{
+    struct office_look l = {.key = office_key, .text = text};
+    int rc = wc_store_read(ix->store, office_look_fn, &l);
+    *changed = l.changed;
+    return rc;
+}
+
+static int office_set_fn(struct wc_txn *t, void *ctx)
+{
+    struct office_look *l = ctx;
+    struct wc_slice v;
+    int rc = wc_txn_get(t, WC_IX_OFFICE, wc_slice(l->key, WC_KEY_BYTES), &v);
+    if (rc == -WC_ENOTFOUND)
+        return 0;
+    if (rc == 0 && v.len < 4)
+        return -WC_ECORRUPT;
+    return rc != 0 ? rc : put_office(t, l->key, wc_get_u32(v.data), l->text);
+}
+
+int wc_office_set(struct wc_index *ix, const uint8_t *office_key, const char *text)
+{
+    struct office_look l = {.key = office_key, .text = text};
+    return wc_store_write(ix->store, office_set_fn, &l);
+}
+
+/* Set or (office 0) clear what the search needs of a document without reading it. */
+static int write_attr(struct wc_txn *t, uint32_t doc, uint32_t office,
+                      const char *subject)
+{
+    uint8_t key[4], block[WC_ATTR_BLOCK_BYTES] = {0};
+    struct wc_slice v, k = u32_key(key, doc / WC_ATTR_DOCS);
+    int rc = wc_txn_get(t, WC_IX_ATTR, k, &v);
+    if (rc == 0 && v.len != sizeof(block))
+        return -WC_ECORRUPT;
+    if (rc == 0)
+        memcpy(block, v.data, sizeof(block));
+    else if (rc != -WC_ENOTFOUND)
+        return rc;
+    uint8_t *attr = block + (size_t)(doc % WC_ATTR_DOCS) * WC_ATTR_BYTES;
+    memset(attr, 0, WC_ATTR_BYTES);
+    wc_put_u32(attr, office);
+    if (office != 0)
+        memcpy(attr + 4, subject, strnlen(subject, WC_ATTR_PREFIX_BYTES));
+    return wc_txn_put(t, WC_IX_ATTR, k, wc_slice(block, sizeof(block)));
+}
+
+static int take_doc(struct wc_txn *t, struct wc_batch *b, uint32_t *doc)
+{
+    struct wc_cursor c;
+    uint8_t key[4];
+    int rc = wc_cursor_open(&c, t, WC_IX_FREE);
+    if (rc == 0)
+        rc = wc_cursor_first(&c);
+    if (rc == 0 && c.key.len != 4)
+        rc = -WC_ECORRUPT;
+    *doc = rc == 0 ? wc_get_u32(c.key.data) : b->next_doc;
+    wc_cursor_close(&c);
+    if (rc == 0)
+        return wc_txn_del(t, WC_IX_FREE, u32_key(key, *doc));
+    if (rc == -WC_ENOTFOUND) {
+        b->next_doc++;
+        rc = 0;
+    }
+    return rc;
+}
+
+static struct wc_slice person_key(uint8_t out[PERSON_KEY_MAX],
+                                  const struct wc_person_ref *who)
+{
+    size_t len = strlen(who->subject);
+    memcpy(out, who->office_key, WC_KEY_BYTES);
+    memcpy(out + WC_KEY_BYTES, who->subject, len);
+    return wc_slice(out, WC_KEY_BYTES + len);
+}
+
+/* The document of a person and the terms it has now, into terms_old. *doc is 0 for
+ * somebody who is not in the index. */
+static int read_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
+                       uint32_t *doc)
+{
+    uint8_t key[PERSON_KEY_MAX], doc_key[4];
+    struct wc_doc_value d;
+    struct wc_slice v;
+    *doc = 0;
+    b->terms_old.count = 0;
+    int rc = wc_txn_get(t, WC_IX_PERSON, person_key(key, &p->who), &v);
+    if (rc == -WC_ENOTFOUND)
+        return 0;
+    if (rc == 0 && v.len != 4)
+        return -WC_ECORRUPT;
+    if (rc != 0)
+        return rc;
+    *doc = wc_get_u32(v.data);
+    rc = wc_txn_get(t, WC_IX_DOC, u32_key(doc_key, *doc), &v);
+    if (rc == -WC_ENOTFOUND)
+        return -WC_ECORRUPT;
+    if (rc == 0)
+        rc = wc_doc_value(v, &d);
+    for (uint32_t i = 0; rc == 0 && i < d.term_count; i++) {
+        const uint8_t *term = d.terms + 5 * (size_t)i;
+        struct op *op = push(&b->terms_old, sizeof(*op));
+        if (op == NULL)
+            return -WC_ENOMEM;
+        *op = (struct op){wc_get_u32(term), *doc, term[4]};
+        if (i > 0 && op->term <= op[-1].term)
+            rc = -WC_ECORRUPT;
+    }
+    return rc;
+}
+
+static int compare_ops(const void *a, const void *b)
+{
+    const struct op *x = a, *y = b;
+    if (x->term != y->term)
+        return x->term < y->term ? -1 : 1;
+    return x->doc < y->doc ? -1 : x->doc > y->doc;
+}
+
+/* The terms of a person as analysed, sorted, into terms_now. */
+static int collect_now(struct wc_batch *b, const struct person *p, uint32_t doc)
+{
+    b->terms_now.count = 0;
+    for (uint32_t i = 0; p->exists && i < p->count; i++) {
+        struct found *f = (struct found *)b->found.items + p->first + i;
+        struct op *op = push(&b->terms_now, sizeof(*op));
+        if (op == NULL)
+            return -WC_ENOMEM;
+        *op = (struct op){entry_at(b, f->entry)->number, doc, f->impact};
+    }
+    if (b->terms_now.count > 1)
+        qsort(b->terms_now.items, b->terms_now.count, sizeof(struct op), compare_ops);
+    return 0;
+}
+
+static int add_op(struct wc_txn *t, struct wc_batch *b, const struct op *from,
+                  uint8_t impact, int32_t change)
+{
+    uint32_t entry;
+    struct op *op = push(&b->ops, sizeof(*op));
+    if (op == NULL)
+        return -WC_ENOMEM;
+    *op = (struct op){from->term, from->doc, impact};
+    if (change == 0)
+        return 0;
+    int rc = entry_of_number(t, b, from->term, &entry);
+    if (rc == 0)
+        entry_at(b, entry)->change += change;
+    return rc;
+}
+
+/* Two sorted lists of terms; what differs becomes operations. */
+static int diff_terms(struct wc_txn *t, struct wc_batch *b)
+{
+    const struct op *old = b->terms_old.items, *now = b->terms_now.items;
+    uint32_t i = 0, k = 0;
+    int rc = 0;
+    while (rc == 0 && (i < b->terms_old.count || k < b->terms_now.count)) {
+        if (k == b->terms_now.count ||
+            (i < b->terms_old.count && old[i].term < now[k].term)) {
+            rc = add_op(t, b, &old[i++], 0, -1);
+        } else if (i == b->terms_old.count || now[k].term < old[i].term) {
+            rc = add_op(t, b, &now[k], now[k].impact, 1);
+            k++;
+        } else {
+            if (now[k].impact != old[i].impact)
+                rc = add_op(t, b, &now[k], now[k].impact, 0);
+            i++;
+            k++;
+        }
+    }
+    return rc;
+}
+
+static int write_doc(struct wc_txn *t, struct wc_batch *b, const struct person *p,
+                     uint32_t doc)
+{
+    uint8_t key[4], terms[5];
+    const struct op *now = b->terms_now.items;
+    struct wc_buf value = {0};
+    size_t len = strlen(p->who.subject);
+    wc_buf_append(&value, p->who.office_key, WC_KEY_BYTES);
+    wc_buf_byte(&value, (uint8_t)len);
+    wc_buf_append(&value, p->who.subject, len);
+    for (uint32_t i = 0; i < b->terms_now.count; i++) {
+        wc_put_u32(terms, now[i].term);
+        terms[4] = now[i].impact;
+        wc_buf_append(&value, terms, sizeof(terms));
+    }
+    int rc = value.failed
+                 ? -WC_ENOMEM
+                 : wc_txn_put(t, WC_IX_DOC, u32_key(key, doc), wc_buf_slice(&value));
+    wc_buf_fini(&value);
+    return rc;
+}
+
+static int enter_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
+                        uint32_t doc)
+{
+    uint8_t key[PERSON_KEY_MAX], number[4];
+    uint32_t office;
+    const struct office *o = (const struct office *)b->offices.items + p->office;
+    int rc = office_number(t, b, o, &office);
+    if (rc == 0)
+        rc =
+            wc_txn_put(t, WC_IX_PERSON, person_key(key, &p->who), u32_key(number, doc));
+    return rc != 0 ? rc : write_attr(t, doc, office, p->who.subject);
+}
+
+/* The number may be given out again, but not within this batch: operations on the old
+ * and the new owner of one number could not be told apart. */
+static int remove_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
+                         uint32_t doc)
+{
+    uint8_t key[PERSON_KEY_MAX], number[4];
+    uint32_t *released = push(&b->released, sizeof(*released));
+    if (released == NULL)
+        return -WC_ENOMEM;
+    *released = doc;
+    int rc = wc_txn_del(t, WC_IX_PERSON, person_key(key, &p->who));
+    if (rc == 0)
+        rc = wc_txn_del(t, WC_IX_DOC, u32_key(number, doc));
+    return rc != 0 ? rc : write_attr(t, doc, 0, "");
+}
+
+static int write_person(struct wc_txn *t, struct wc_batch *b, const struct person *p)
+{
+    uint32_t doc;
+    int rc = read_person(t, b, p, &doc);
+    bool fresh = doc == 0;
+    if (rc != 0 || (fresh && !p->exists))
+        return rc;
+    if (fresh)
+        rc = take_doc(t, b, &doc);
+    if (rc == 0)
+        rc = collect_now(b, p, doc);
+    if (rc == 0)
+        rc = diff_terms(t, b);
+    if (rc != 0)
+        return rc;
+    if (!p->exists)
+        return remove_person(t, b, p, doc);
+    rc = enter_person(t, b, p, doc);
+    return rc != 0 ? rc : write_doc(t, b, p, doc);
+}
+
+/* ---- postings ---- */
+
+/* All operations on one block of one term. */
+static int write_block(struct wc_txn *t, const struct op *ops, uint32_t count)
+{
+    struct wc_posting changes[WC_POSTINGS_DOCS];
+    struct wc_postings postings = {.count = 0};
+    uint8_t key[8], value[WC_POSTINGS_MAX_BYTES];
+    struct wc_slice v, k;
+    wc_put_u32(key, ops[0].term);
+    wc_put_u32(key + 4, ops[0].doc >> WC_POSTINGS_SHIFT);
+    k = wc_slice(key, sizeof(key));
+    int rc = wc_txn_get(t, WC_IX_POST, k, &v);
+    bool exists = rc == 0;
+    if (exists)
+        rc = wc_postings_decode(v, &postings);
+    if (rc != 0 && rc != -WC_ENOTFOUND)
+        return rc;
+    for (uint32_t i = 0; i < count; i++)
+        changes[i] = (struct wc_posting){
+            (uint16_t)(ops[i].doc & (WC_POSTINGS_DOCS - 1)), ops[i].impact};
+    wc_postings_apply(&postings, changes, count);
+    if (postings.count > 0)
+        return wc_txn_put(t, WC_IX_POST, k,
+                          wc_slice(value, wc_postings_encode(&postings, value)));
+    return exists ? wc_txn_del(t, WC_IX_POST, k) : 0;
+}
+
+static bool same_block(const struct op *a, const struct op *b)
+{
+    return a->term == b->term &&
+           a->doc >> WC_POSTINGS_SHIFT == b->doc >> WC_POSTINGS_SHIFT;
+}
+
+static int write_postings(struct wc_txn *t, struct wc_batch *b)
+{
+    struct op *ops = b->ops.items;
+    uint32_t count = b->ops.count, end;
+    int rc = 0;
+    if (count > 1)
+        qsort(ops, count, sizeof(*ops), compare_ops);
+    for (uint32_t i = 0; rc == 0 && i < count; i = end) {
+        for (end = i + 1; end < count && same_block(&ops[i], &ops[end]); end++)
+            assert(ops[end].doc != ops[end - 1].doc);
+        rc = write_block(t, &ops[i], end - i);
+    }
+    return rc;
+}
+
+/* ---- the transaction ---- */
+
+/* Forget what an earlier run of the transaction worked out. */
+static void begin_again(struct wc_batch *b)
+{
+    if (b->entries.count > b->analysed) {
+        b->entries.count = b->analysed;
+        b->text.len = b->analysed_bytes;
+        memset(b->slots, 0, b->slot_count * sizeof(b->slots[0]));
+        for (uint32_t i = 0; i < b->entries.count; i++)
+            *probe_key(b, entry_key(b, entry_at(b, i))) = i + 1;
+    }
+    for (uint32_t i = 0; i < b->entries.count; i++) {
+        struct entry *e = entry_at(b, i);
+        *e = (struct entry){.at = e->at, .len = e->len};
+    }
+    b->ops.count = b->released.count = 0;
+    if (b->numbers != NULL)
+        memset(b->numbers, 0, b->number_count * sizeof(b->numbers[0]));
+}
+
+static int release_docs(struct wc_txn *t, const struct wc_batch *b)
+{
+    const uint32_t *doc = b->released.items;
+    uint8_t key[4];
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < b->released.count; i++)
+        rc = wc_txn_put(t, WC_IX_FREE, u32_key(key, doc[i]), wc_slice("", 0));
+    return rc;
+}
+
+static int write_mark(struct wc_txn *t, const struct wc_batch_mark *mark)
+{
+    int rc = mark->indexed > 0 ? wc_index_put_u64(t, "indexed", mark->indexed) : 0;
+    return rc == 0 && mark->complete ? wc_index_put_u64(t, "complete", 1) : rc;
+}
+
+static int write_fn(struct wc_txn *t, void *ctx)
+{
+    struct wc_batch *b = ctx;
+    begin_again(b);
+    int rc = read_next(t, b);
+    if (rc == 0)
+        rc = number_entries(t, b);
+    for (uint32_t i = 0; rc == 0 && i < b->people.count; i++)
+        rc = write_person(t, b, (struct person *)b->people.items + i);
+    if (rc == 0)
+        rc = write_postings(t, b);
+    if (rc == 0)
+        rc = write_entries(t, b);
+    if (rc == 0)
+        rc = release_docs(t, b);
+    if (rc == 0)
+        rc = write_next(t, b);
+    return rc != 0 ? rc : write_mark(t, b->mark);
+}
+
+int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark)
+{
+    b->analysed = b->entries.count;
+    b->analysed_bytes = b->text.len;
+    b->mark = mark;
+    return wc_store_write(b->ix->store, write_fn, b);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a person to the terms that find them. A person is first taken apart into units
+ * (one skill, one interest, one sentence of "ask me about"), and a unit into terms; the
+ * units also say why somebody was found. docs/search.md has the weights and their
+ * reasons.
+ */
+#ifndef WHOCAN_DAEMON_TERMS_H
+#define WHOCAN_DAEMON_TERMS_H
+
+#include "daemon/people.h"
+#include "daemon/text.h"
+
+/* Goes up with every change of terms or impacts: the index is then built anew. */
+#define WC_TERMS_VERSION 1
+
+enum wc_unit_kind {
+    WC_UNIT_NAME,
+    WC_UNIT_HANDLE,
+    WC_UNIT_TITLE,
+    WC_UNIT_TEAM,
+    WC_UNIT_SKILL,  /* in the person's own words */
+    WC_UNIT_LISTED, /* a skill from the directory */
+    WC_UNIT_INTEREST,
+    WC_UNIT_ABOUT, /* one sentence of "ask me about" */
+    WC_UNIT_LANGUAGE,
+    WC_UNIT_OFFICE,
+};
+
+struct wc_unit {
+    enum wc_unit_kind kind;
+    struct wc_slice text;         /* borrowed from the view */
+    const struct wc_skill *skill; /* of the two skill kinds, else NULL */
+    float weight;
+};
+
+#define WC_ABOUT_PARTS_MAX 16
+#define WC_UNITS_MAX                                                                   \
+    (6 + WC_SKILLS_MAX_COUNT + WC_INTERESTS_MAX_COUNT + WC_LANGUAGES_MAX_COUNT +       \
+     WC_ABOUT_PARTS_MAX)
+
+/* The units of a person; office is the name and title of theirs. Returns how many. */
+uint32_t wc_units(const struct wc_people_view *v, struct wc_slice subject,
+                  struct wc_slice office, struct wc_unit out[WC_UNITS_MAX]);
+
+/* What the score of an expert's own skill, named once, is: the measure of a score. */
+double wc_terms_reference(void);
+
+/* A kind of term. Its number is the first byte of the key. */
+enum wc_term_kind {
+    WC_TERM_WORD = 1,   /* as written, folded */
+    WC_TERM_STEM = 2,   /* in any of the languages */
+    WC_TERM_PHRASE = 3, /* a whole name of 2 to WC_PHRASE_WORDS_MAX words */
+};
+#define WC_PHRASE_WORDS_MAX 5
+#define WC_TERM_MAX_BYTES   (1 + WC_PHRASE_WORDS_MAX * (WC_WORD_MAX_BYTES + 1))
+
+/* Terms of one person: the rest of a longer one is not searched for. */
+#define WC_TERMS_MAX_COUNT 4096
+
+struct wc_term {
+    uint32_t at, len; /* the key, in the text of the set */
+    float weight;     /* sum over the units */
+    bool named;       /* in the name or the handle */
+    uint8_t impact;   /* 1..255, after wc_terms_finish */
+};
+
+/* A set of terms. Zero-initialise but for hash_key. */
+struct wc_terms {
+    uint8_t hash_key[16]; /* random: profiles come from strangers */
+    struct wc_buf text;
+    struct wc_term *items;
+    uint32_t count, cap;
+    uint32_t *slots; /* open addressing; item number + 1 */
+    uint32_t slot_count;
+};
+void wc_terms_fini(struct wc_terms *s);
+void wc_terms_reset(struct wc_terms *s);
+
+/* Add the terms of a unit. -WC_ENOMEM. */
+int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit *u);
+
+/* Turn weights into impacts. */
+void wc_terms_finish(struct wc_terms *s, bool willing);
+
+/* Whether a key (kind ‖ text) is in the set. */
+bool wc_terms_has(const struct wc_terms *s, struct wc_slice key);
+
+/* Append the key of a term to *out. */
+void wc_term_key(struct wc_buf *out, enum wc_term_kind kind, struct wc_slice text);
+
+#endif

@@ -1,0 +1,993 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "daemon/index.h"
+#include "daemon/postings.h"
+#include "daemon/records_log.h"
+#include "daemon/store.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/staff.h"
+#include "tests/unit/unit.h"
+
+static const char *const languages[] = {"english", "norwegian", NULL};
+static struct wc_records *records;
+static struct wc_index *index_;
+static struct office leeds, bergen;
+static struct wc_hit hits[64];
+static uint64_t total;
+
+static uint64_t built; /* people that a build went through */
+
+static void progress(void *ctx, uint64_t done, uint64_t all)
+{
+    (void)ctx;
+    assert_true(done <= all);
+    built = done;
+}
+
+static void open_index(void)
+{
+    char problem[256];
+    built = UINT64_MAX;
+    int rc = wc_index_open(&index_, scratch_path("state"), records, languages, progress,
+                           NULL, problem);
+    if (rc != 0)
+        fail_msg("%s: %s", wc_strerror(rc), problem);
+}
+
+static void open_records(void)
+{
+    char problem[256];
+    assert_int_equal(wc_records_open(&records, scratch_path("state"), problem), 0);
+}
+
+static void close_both(void)
+{
+    wc_index_close(index_);
+    wc_records_close(records);
+    index_ = NULL;
+    records = NULL;
+}
+
+static void reopen(void)
+{
+    close_both();
+    open_records();
+    open_index();
+}
+
+static int setup(void **state)
+{
+    if (scratch_setup(state) != 0)
+        return -1;
+    office_init(&leeds, "leeds", 1);
+    office_init(&bergen, "bergen", 2);
+    open_records();
+    open_index();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    close_both();
+    return scratch_teardown(state);
+}
+
+/* Commit and apply, as the daemon does. */
+static void apply(struct wc_change *changes, size_t count)
+{
+    assert_int_equal(wc_records_commit(records, changes, count), 0);
+    assert_int_equal(wc_index_apply(index_, changes, count), 0);
+    for (size_t i = 0; i < count; i++)
+        change_fini(&changes[i]);
+}
+
+static void apply_one(struct wc_change change)
+{
+    apply(&change, 1);
+}
+
+static void put(struct office *o, const char *subject, const struct wc_person *p)
+{
+    apply_one(office_person(o, WC_KIND_PROFILE, subject, 1, p));
+}
+
+static void put_skill(const char *subject, const char *skill, enum wc_level level)
+{
+    struct wc_person p = {.present = 0};
+    person_skill(&p, skill, level);
+    put(&leeds, subject, &p);
+}
+
+static int find(const char *text)
+{
+    struct wc_index_query q = {.text = wc_slice_text(text), .limit = 64};
+    return wc_index_find(index_, &q, hits, &total);
+}
+
+/* The logins that a question finds, best first: "alice bob". */
+static void finds(const char *question, const char *expected)
+{
+    char found[1024] = "";
+    int n = find(question);
+    if (n < 0)
+        fail_msg("\"%s\": %s", question, wc_strerror(n));
+    for (int i = 0; i < n; i++) {
+        strcat(found, i > 0 ? " " : "");
+        strcat(found, hits[i].who.subject);
+        assert_true(hits[i].score > 0 && hits[i].score <= 1);
+        assert_true(i == 0 || hits[i].score <= hits[i - 1].score);
+    }
+    assert_int_equal(total, n);
+    if (strcmp(found, expected) != 0)
+        fail_msg("\"%s\" finds \"%s\", not \"%s\"", question, found, expected);
+}
+
+static uint64_t terms_count(void)
+{
+    struct wc_index_usage u;
+    wc_index_usage(index_, &u);
+    return u.terms_count;
+}
+
+static uint64_t people_count(void)
+{
+    struct wc_index_usage u;
+    wc_index_usage(index_, &u);
+    assert_true(u.used_bytes > 0 && u.map_bytes >= u.used_bytes);
+    return u.people_count;
+}
+
+/* ---- postings ---- */
+
+static uint64_t random_state;
+
+static uint32_t draw(uint32_t below)
+{
+    random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (uint32_t)(random_state >> 33) % below;
+}
+
+/* Against a table with a place for each document. */
+static void test_postings_against_a_table(void **state)
+{
+    (void)state;
+    uint8_t model[WC_POSTINGS_DOCS] = {0}, value[WC_POSTINGS_MAX_BYTES];
+    struct wc_postings p = {.count = 0};
+    random_state = (uint64_t)time(NULL);
+    print_message("seed %llu\n", (unsigned long long)random_state);
+    for (int round = 0; round < 500; round++) {
+        struct wc_posting changes[WC_POSTINGS_DOCS];
+        uint32_t count = 0, density = 1 + draw(WC_POSTINGS_DOCS);
+        for (uint16_t low = 0; low < WC_POSTINGS_DOCS; low++) {
+            if (draw(density) != 0)
+                continue;
+            uint8_t impact = (uint8_t)(draw(3) == 0 ? 0 : 1 + draw(255));
+            changes[count++] = (struct wc_posting){low, impact};
+            model[low] = impact;
+        }
+        wc_postings_apply(&p, changes, count);
+        if (p.count > 0) {
+            size_t len = wc_postings_encode(&p, value);
+            assert_int_equal(wc_postings_decode(wc_slice(value, len), &p), 0);
+        }
+        uint32_t n = 0;
+        for (uint16_t low = 0; low < WC_POSTINGS_DOCS; low++) {
+            if (model[low] == 0)
+                continue;
+            assert_true(n < p.count);
+            assert_int_equal(p.low[n], low);
+            assert_int_equal(p.impact[n++], model[low]);
+        }
+        assert_int_equal(n, p.count);
+    }
+}
+
+static void test_damaged_postings_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t bytes[8];
+        size_t len;
+    } bad[] = {
+        {{0}, 0},
+        {{9}, 1},
+        {{9, 0, 1}, 3},
+        {{9, 0, 1, 9, 0}, 5},
+        {{9, 2, 0, 9}, 4},          /* document 512 */
+        {{8, 0, 1, 9}, 4},          /* not the largest impact */
+        {{0, 0, 1, 0}, 4},          /* no impact */
+        {{9, 0, 2, 0, 1, 9, 9}, 7}, /* not in order */
+        {{9, 0, 2, 0, 2, 9, 9}, 7}, /* twice the same */
+    };
+    static const uint8_t good[] = {9, 0, 1, 0, 2, 8, 9};
+    struct wc_postings p;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(wc_postings_decode(wc_slice(bad[i].bytes, bad[i].len), &p),
+                         -WC_ECORRUPT);
+    assert_int_equal(wc_postings_decode(wc_slice(good, sizeof(good)), &p), 0);
+    assert_int_equal(p.count, 2);
+    static uint8_t long_value[WC_POSTINGS_MAX_BYTES + 3] = {1};
+    assert_int_equal(wc_postings_decode(wc_slice(long_value, sizeof(long_value)), &p),
+                     -WC_ECORRUPT);
+}
+
+/* ---- what is found ---- */
+
+static void people_of_a_council(void)
+{
+    struct wc_person p;
+    person_texts(&p, "Alice Archer", "Librarian", "Libraries North");
+    person_skill(&p, "content design", WC_LEVEL_EXPERT);
+    person_interest(&p, "local history blogging");
+    put(&leeds, "alice", &p);
+    person_texts(&p, "Bob Baker", "Web editor", "Digital");
+    person_skill(&p, "blogging", WC_LEVEL_PRACTITIONER);
+    person_about(&p, "Starting a blog. Or anything with\twords;\nthe press");
+    put(&leeds, "bob", &p);
+    person_texts(&p, "Ida Ås", "Rådgiver", "Kommunikasjon");
+    person_skill(&p, "C++", WC_LEVEL_WORKING);
+    person_skill(&p, "åpne data", WC_LEVEL_EXPERT);
+    put(&bergen, "ida", &p);
+}
+
+static void test_finds_by_every_field(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    apply_one(office_card(&bergen));
+    finds("archer", "alice");
+    finds("librarians", "alice");
+    finds("web editor", "bob");
+    finds("digital", "bob");
+    finds("history", "alice");
+    finds("press", "bob");
+    finds("c++", "ida");
+    finds("c#", "");
+    finds("ida", "ida");
+    finds("AAPNE data", "ida");
+    finds("as", "ida");
+    finds("rådgivere", "ida"); /* whose stem is the other word */
+    finds("rådgiveren", "ida");
+    finds("bergen", "ida");
+    finds("ida@bergen", "ida");
+    finds("zebra", "");
+}
+
+static void test_the_question_of_the_readme(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    finds("We want to start a blog, who can help?", "bob alice");
+    assert_string_equal(hits[0].why[0], "practitioner in blogging");
+    assert_string_equal(hits[0].why[1], "asks to be asked about Starting a blog");
+    assert_int_equal(hits[0].why_count, 2);
+    assert_string_equal(hits[1].why[0], "interested in local history blogging");
+    assert_int_equal(hits[1].why_count, 1);
+}
+
+static void test_reasons(void **state)
+{
+    (void)state;
+    struct wc_person row, p = {.present = 0};
+    person_texts(&row, "Zoë Zander", "Head of zebras", "Zebra team");
+    person_skill(&row, "zebra listing", WC_LEVEL_NONE);
+    person_texts(&p, "Zoë Zander", "Head of zebras", "Zebra team");
+    person_skill(&p, "zebra care", WC_LEVEL_EXPERT);
+    p.skills[0].mentor = true;
+    person_skill(&p, "zebra law", WC_LEVEL_NONE);
+    p.skills[1].learn = true;
+    person_skill(&p, "zebra history", WC_LEVEL_AWARENESS);
+    p.present |= WC_PERSON_LANGUAGES;
+    p.languages[p.language_count++] = wc_slice_text("Zulu");
+    struct wc_change c[] = {office_person(&leeds, WC_KIND_ROW, "zoe", 1, &row),
+                            office_person(&leeds, WC_KIND_PROFILE, "zoe", 1, &p),
+                            office_card(&leeds)};
+    apply(c, 3);
+    assert_int_equal(find("zebra"), 1);
+    assert_int_equal(hits[0].why_count, 4);
+    assert_string_equal(hits[0].why[0], "expert in zebra care, willing to mentor");
+    assert_string_equal(hits[0].why[1],
+                        "skilled in zebra listing (from the directory)");
+    assert_string_equal(hits[0].why[2], "some awareness of zebra history");
+    assert_int_equal(find("zulu"), 1);
+    assert_string_equal(hits[0].why[0], "speaks Zulu");
+    assert_int_equal(find("zoe"), 1);
+    assert_string_equal(hits[0].why[0], "name: Zoë Zander");
+    assert_string_equal(hits[0].why[1], "login: zoe");
+    assert_int_equal(find("head"), 1);
+    assert_string_equal(hits[0].why[0], "title: Head of zebras");
+    assert_int_equal(find("team"), 1);
+    assert_string_equal(hits[0].why[0], "team: Zebra team");
+    assert_int_equal(find("leeds"), 1);
+    assert_non_null(strstr(hits[0].why[0], "office: leeds"));
+    assert_int_equal(find("law"), 1);
+    assert_string_equal(hits[0].why[0], "wants to learn zebra law");
+}
+
+static void test_long_reasons_are_cut_between_characters(void **state)
+{
+    (void)state;
+    char about[WC_ABOUT_MAX_BYTES + 1] = "quagga ";
+    struct wc_person p = {.present = 0};
+    for (size_t i = strlen(about); i + 3 < sizeof(about); i += 2)
+        memcpy(about + i, "ø", 3);
+    person_about(&p, about);
+    put(&leeds, "quentin", &p);
+    assert_int_equal(find("quagga"), 1);
+    size_t len = strlen(hits[0].why[0]);
+    assert_in_range(len, 150, sizeof(hits[0].why[0]) - 1);
+    assert_true(wc_utf8_valid(wc_slice_text(hits[0].why[0])));
+    assert_string_equal(hits[0].why[0] + len - 3, "…");
+}
+
+/* ---- order ---- */
+
+static void test_levels_order(void **state)
+{
+    (void)state;
+    put_skill("a", "gis", WC_LEVEL_AWARENESS);
+    put_skill("b", "gis", WC_LEVEL_WORKING);
+    put_skill("c", "gis", WC_LEVEL_PRACTITIONER);
+    put_skill("d", "gis", WC_LEVEL_EXPERT);
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "gis", WC_LEVEL_EXPERT);
+    p.skills[0].learn = true;
+    put(&leeds, "e", &p);
+    p.skills[0].learn = false;
+    p.skills[0].mentor = true;
+    put(&leeds, "f", &p);
+    p = (struct wc_person){.present = 0};
+    person_interest(&p, "gis");
+    put(&leeds, "g", &p);
+    finds("gis", "f d c b a g e");
+}
+
+static void test_own_skills_come_before_listed_ones(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "welding", WC_LEVEL_WORKING);
+    apply_one(office_person(&leeds, WC_KIND_ROW, "listed", 1, &p));
+    put(&leeds, "own", &p);
+    finds("welding", "own listed");
+}
+
+static void test_the_unwilling_come_last(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_texts(&p, "Will Not", "", "");
+    person_skill(&p, "welding", WC_LEVEL_EXPERT);
+    p.present |= WC_PERSON_WILLING;
+    p.willing = false;
+    put(&leeds, "a", &p);
+    p = (struct wc_person){.present = 0};
+    person_interest(&p, "welding");
+    put(&leeds, "b", &p);
+    person_texts(&p, "Not Carl", "", "");
+    put(&leeds, "c", &p);
+    finds("welding", "b a");
+    finds("not", "a c"); /* by name, willing or not: by login */
+}
+
+static void test_as_written_comes_first(void **state)
+{
+    (void)state;
+    put_skill("a", "editors", WC_LEVEL_WORKING);
+    put_skill("b", "editor", WC_LEVEL_WORKING);
+    put_skill("c", "editing", WC_LEVEL_WORKING);
+    finds("editor", "b a");
+    finds("editors", "a b");
+    finds("edit", "c"); /* its stem; "editor" has another one */
+}
+
+static void test_all_words_come_before_some(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_interest(&p, "plumbing");
+    person_interest(&p, "welding");
+    put(&leeds, "weakboth", &p);
+    put_skill("strongone", "plumbing", WC_LEVEL_EXPERT);
+    put_skill("strongtwo", "welding", WC_LEVEL_EXPERT);
+    finds("plumbing welding", "weakboth strongone strongtwo");
+    assert_true(hits[0].score > 0.5 && hits[1].score < 0.5);
+    /* A word that nobody has makes everybody partial. */
+    finds("plumbing welding xyzzy", "weakboth strongone strongtwo");
+    assert_true(hits[0].score < 0.5);
+    finds("We are looking for a person with long experience of welding, since our old "
+          "bridge in the park falls to pieces and has to be repaired before summer",
+          "strongtwo weakboth");
+}
+
+static void test_rare_words_say_more(void **state)
+{
+    (void)state;
+    char subject[8];
+    for (int i = 0; i < 20; i++) {
+        snprintf(subject, sizeof(subject), "c%02d", i);
+        put_skill(subject, "common", WC_LEVEL_WORKING);
+    }
+    put_skill("rare", "unusual", WC_LEVEL_WORKING);
+    assert_int_equal(find("common unusual"), 21);
+    assert_string_equal(hits[0].who.subject, "rare");
+    assert_string_equal(hits[1].who.subject, "c00");
+}
+
+static void test_whole_names_count_more(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "content", WC_LEVEL_WORKING);
+    person_skill(&p, "design", WC_LEVEL_WORKING);
+    put(&leeds, "apart", &p);
+    put_skill("whole", "Content Design", WC_LEVEL_WORKING);
+    finds("who does content design", "whole apart");
+    finds("design content", "apart whole"); /* no name: by login */
+}
+
+static void test_ties_are_in_order_of_login(void **state)
+{
+    (void)state;
+    static const char *const logins[] = {"zz", "somebody-with-a-long-login-b",
+                                         "somebody-with-a-long-login-a",
+                                         "somebody-with-a-long-login-c", "aa"};
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "tying", WC_LEVEL_NONE);
+    for (int i = 0; i < 5; i++)
+        put_skill(logins[i], "tying", WC_LEVEL_NONE);
+    put(&bergen, "aa", &p);
+    finds("tying", "aa aa somebody-with-a-long-login-a somebody-with-a-long-login-b "
+                   "somebody-with-a-long-login-c zz");
+    assert_true(memcmp(hits[0].who.office_key, hits[1].who.office_key, WC_KEY_BYTES) <
+                0);
+    /* Every shorter list is the beginning of the longer one. */
+    for (uint32_t limit = 0; limit < 6; limit++) {
+        struct wc_hit few[6];
+        struct wc_index_query q = {.text = wc_slice_text("tying"), .limit = limit};
+        assert_int_equal(wc_index_find(index_, &q, few, &total), limit);
+        assert_int_equal(total, 6);
+        for (uint32_t i = 0; i < limit; i++)
+            assert_memory_equal(&few[i].who, &hits[i].who, sizeof(few[i].who));
+    }
+}
+
+/* ---- questions ---- */
+
+static void test_one_office(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    struct wc_index_query q = {.text = wc_slice_text("welding"), .limit = 64};
+    person_skill(&p, "welding", WC_LEVEL_EXPERT);
+    put(&leeds, "lee", &p);
+    put(&bergen, "bea", &p);
+    put(&bergen, "bo", &p);
+    q.office_key = bergen.key;
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 2);
+    assert_int_equal(total, 2);
+    assert_string_equal(hits[0].who.subject, "bea");
+    q.limit = 1;
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 1);
+    assert_int_equal(total, 2);
+    q.office_key = (const uint8_t *)"nobody's key, thirty-two bytes !";
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 0);
+    assert_int_equal(total, 0);
+}
+
+static void test_questions_of_stop_words(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_texts(&p, "Who", "IT support", "");
+    put(&leeds, "doctor", &p);
+    finds("who", "doctor");
+    finds("who can help with IT", "doctor");
+    finds("it", "doctor");
+    assert_int_equal(find(""), -WC_EINVALID);
+    assert_int_equal(find(" ?! ... -"), -WC_EINVALID);
+    char many[WC_QUERY_MAX_BYTES + 2];
+    memset(many, 'x', sizeof(many));
+    many[sizeof(many) - 1] = '\0';
+    assert_int_equal(find(many), -WC_ETOOBIG);
+    struct wc_index_query q = {.text = wc_slice_text("x"),
+                               .limit = WC_FIND_LIMIT_MAX + 1};
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), -WC_EINVALID);
+}
+
+static void test_a_question_with_very_many_words(void **state)
+{
+    (void)state;
+    char many[WC_QUERY_MAX_BYTES + 1] = "";
+    put_skill("w", "w7 w8", WC_LEVEL_EXPERT);
+    for (int i = 0; strlen(many) + 6 < sizeof(many); i++)
+        snprintf(many + strlen(many), 8, "w%u ", (unsigned)i % 10000);
+    finds(many, "w");
+    for (size_t i = 0; i + 1 < sizeof(many); i += 2)
+        memcpy(many + i, "x ", 3);
+    finds(many, "");
+}
+
+/* ---- keeping up ---- */
+
+static void test_edits_and_removals_are_exact(void **state)
+{
+    (void)state;
+    uint64_t nothing = terms_count();
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "first skill", WC_LEVEL_EXPERT);
+    put(&leeds, "alice", &p);
+    put_skill("bob", "other skill", WC_LEVEL_EXPERT);
+    finds("first", "alice");
+    p = (struct wc_person){.present = 0};
+    person_skill(&p, "second skill", WC_LEVEL_EXPERT);
+    apply_one(office_person(&leeds, WC_KIND_PROFILE, "alice", 2, &p));
+    finds("first", "");
+    finds("second", "alice");
+    finds("skill", "alice bob");
+    assert_int_equal(people_count(), 2);
+
+    apply_one(office_retire(&leeds, WC_KIND_PROFILE, "alice", 3));
+    finds("second", "");
+    finds("skill", "bob");
+    apply_one(office_drop(&leeds, WC_KIND_PROFILE, "bob"));
+    finds("skill", "");
+    assert_int_equal(people_count(), 0);
+    assert_int_equal(terms_count(), nothing); /* the dictionary forgets words too */
+}
+
+static void test_document_numbers_are_used_again(void **state)
+{
+    (void)state;
+    char subject[16];
+    struct wc_change c[40];
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "welding", WC_LEVEL_EXPERT);
+    for (int round = 0; round < 5; round++) {
+        /* In one batch: the even ones come, the odd ones of the last round go. */
+        for (int i = 0; i < 40; i++) {
+            snprintf(subject, sizeof(subject), "p%02d", i);
+            c[i] = (i + round) % 2 == 0
+                       ? office_person(&leeds, WC_KIND_PROFILE, subject, 1, &p)
+                       : office_drop(&leeds, WC_KIND_PROFILE, subject);
+        }
+        apply(c, 40);
+        assert_int_equal(find("welding"), 20);
+        assert_string_equal(hits[0].who.subject, round % 2 == 0 ? "p00" : "p01");
+    }
+}
+
+static void test_an_office_gets_another_title(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "welding", WC_LEVEL_EXPERT);
+    put(&leeds, "alice", &p); /* before the card */
+    finds("leeds", "");
+    apply_one(office_card(&leeds));
+    finds("leeds", "alice");
+    finds("welding leeds", "alice");
+
+    struct wc_cert *cert = &leeds.identity.cert;
+    struct wc_signer org;
+    struct wc_buf bytes = {0};
+    uint8_t seed[WC_KEY_BYTES] = {7};
+    wc_signer_init(&org, seed);
+    strcpy(cert->title, "Headrow House");
+    assert_int_equal(wc_cert_issue(cert, &org, &bytes), 0);
+    memcpy(leeds.identity.cert_bytes, bytes.data, bytes.len);
+    leeds.identity.cert_len = bytes.len;
+    wc_buf_fini(&bytes);
+    apply_one(office_card(&leeds));
+    finds("headrow", "alice");
+    assert_true(strstr(hits[0].why[0], "Headrow House") != NULL);
+    apply_one(office_card(&leeds)); /* the same again */
+    finds("headrow", "alice");
+}
+
+static void test_a_clean_stop_keeps_the_index(void **state)
+{
+    (void)state;
+    assert_int_equal(built, UINT64_MAX); /* nobody to build from */
+    people_of_a_council();
+    reopen();
+    assert_int_equal(built, UINT64_MAX);
+    finds("blogging", "bob alice");
+    wc_index_tidy(index_);
+    finds("blogging", "bob alice");
+}
+
+static void test_catches_up_with_what_it_missed(void **state)
+{
+    (void)state;
+    put_skill("alice", "welding", WC_LEVEL_EXPERT);
+    wc_index_close(index_);
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "welding", WC_LEVEL_WORKING);
+    assert_int_equal(
+        commit_one(records, office_person(&leeds, WC_KIND_PROFILE, "bob", 1, &p)), 0);
+    assert_int_equal(commit_one(records, office_drop(&leeds, WC_KIND_PROFILE, "alice")),
+                     0);
+    open_index();
+    assert_int_equal(built, UINT64_MAX); /* not built anew */
+    finds("welding", "bob");
+}
+
+static void rebuilds(void)
+{
+    open_index();
+    assert_int_equal(built, 3);
+    finds("blogging", "bob alice");
+    finds("c++", "ida");
+}
+
+static void test_builds_anew_when_missing(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    wc_index_close(index_);
+    assert_int_equal(wc_store_remove(scratch_path("state/index")), 0);
+    rebuilds();
+    wc_index_close(index_);
+    static uint8_t noise[8192];
+    memset(noise, 0xee, sizeof(noise));
+    scratch_write(scratch_path("state/index/data.mdb"), noise, sizeof(noise));
+    rebuilds();
+}
+
+/* Change a value of the closed index, as a test of what opening makes of it. */
+static const char *const tables[] = {"term", "name", "post",   "doc",  "person",
+                                     "attr", "free", "office", "meta", NULL};
+enum { T_NAME = 1, T_POST = 2, T_META = 8 };
+
+struct edit {
+    uint32_t table;
+    const char *key; /* NULL: every entry */
+    struct wc_slice value;
+};
+
+static int edit_fn(struct wc_txn *t, void *ctx)
+{
+    struct edit *e = ctx;
+    struct wc_cursor c;
+    if (e->key != NULL)
+        return wc_txn_put(t, e->table, wc_slice_text(e->key), e->value);
+    assert_int_equal(wc_cursor_open(&c, t, e->table), 0);
+    int rc = wc_cursor_first(&c);
+    while (rc == 0) {
+        uint8_t key[16];
+        size_t len = c.key.len;
+        assert_true(len <= sizeof(key));
+        memcpy(key, c.key.data, len);
+        assert_int_equal(wc_txn_put(t, e->table, wc_slice(key, len), e->value), 0);
+        rc = wc_cursor_seek(&c, wc_slice(key, len));
+        rc = rc == 0 ? wc_cursor_next(&c) : rc;
+    }
+    wc_cursor_close(&c);
+    return 0;
+}
+
+static void edit_index(uint32_t table, const char *key, struct wc_slice value)
+{
+    struct wc_store_options o = {.format = "whocan index",
+                                 .version = 1,
+                                 .tables = tables,
+                                 .map_bytes = 64 << 20};
+    struct edit e = {.table = table, .key = key, .value = value};
+    struct wc_store *s;
+    char problem[256];
+    assert_int_equal(wc_store_open(&s, scratch_path("state/index"), &o, NULL, problem),
+                     0);
+    assert_int_equal(wc_store_write(s, edit_fn, &e), 0);
+    wc_store_close(s);
+}
+
+static void test_builds_anew_after_a_power_cut(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    wc_index_close(index_);
+    edit_index(T_META, "boot", wc_slice_text("another boot of this machine, some day"));
+    rebuilds();
+    wc_index_close(index_);
+    edit_index(T_META, "boot", wc_slice_text("")); /* the kernel did not say */
+    rebuilds();
+}
+
+static void test_builds_anew_for_another_version(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    wc_index_close(index_);
+    edit_index(T_META, "format", wc_slice_text("text 0 terms 0 unicode 1 latin"));
+    rebuilds();
+
+    static const char *const english[] = {"english", NULL};
+    char problem[256];
+    wc_index_close(index_);
+    built = UINT64_MAX;
+    assert_int_equal(wc_index_open(&index_, scratch_path("state"), records, english,
+                                   progress, NULL, problem),
+                     0);
+    assert_int_equal(built, 3);
+}
+
+static void test_builds_anew_for_other_records(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    wc_index_close(index_);
+    edit_index(T_META, "instance", wc_slice_text("sixteen bytes ..."));
+    rebuilds();
+    wc_index_close(index_);
+    /* ahead of the records: a backup of them was restored */
+    edit_index(T_META, "indexed", wc_slice("\0\0\0\0\0\0\0\xff", 8));
+    rebuilds();
+}
+
+static void test_damage_is_noticed_and_repaired(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t table;
+        const char *value;
+        size_t len;
+    } damage[] = {
+        {T_POST, "\xff\0\1\0\1\2\2", 7}, /* not in order */
+        {T_POST, "x", 1},
+        {T_NAME, "x", 1},
+    };
+    people_of_a_council();
+    for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+        wc_index_close(index_);
+        edit_index(damage[i].table, NULL, wc_slice(damage[i].value, damage[i].len));
+        open_index();
+        assert_int_equal(built, UINT64_MAX);
+        assert_int_equal(find("blogging"), -WC_ECORRUPT);
+        assert_int_equal(total, 0);
+        wc_index_close(index_);
+        rebuilds();
+    }
+    /* Met by the writer, and then killed instead of closed. */
+    wc_index_close(index_);
+    edit_index(T_POST, NULL, wc_slice_text("x"));
+    open_index();
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "blogging", WC_LEVEL_NONE);
+    assert_int_equal(
+        commit_one(records, office_person(&leeds, WC_KIND_PROFILE, "alice", 2, &p)), 0);
+    assert_int_equal(wc_index_apply(index_, NULL, 0), -WC_ECORRUPT);
+    wc_index_close(index_);
+    open_index();
+    assert_int_equal(built, 3);
+    finds("blogging", "bob alice");
+}
+
+static void test_clear(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    assert_int_equal(wc_records_clear(records), 0);
+    assert_int_equal(wc_index_clear(index_), 0);
+    finds("blogging", "");
+    assert_int_equal(people_count(), 0);
+    put_skill("alice", "welding", WC_LEVEL_EXPERT);
+    finds("welding", "alice");
+    reopen();
+    assert_int_equal(built, UINT64_MAX);
+    finds("welding", "alice");
+}
+
+static void test_unknown_language(void **state)
+{
+    (void)state;
+    static const char *const klingon[] = {"klingon", NULL};
+    char problem[256];
+    struct wc_index *other;
+    assert_int_equal(wc_index_open(&other, scratch_path("state"), records, klingon,
+                                   NULL, NULL, problem),
+                     -WC_ECONFIG);
+    assert_null(other);
+    assert_non_null(strstr(problem, " norwegian"));
+    wc_index_close(NULL);
+}
+
+static void test_a_person_that_cannot_be_read_is_left_out(void **state)
+{
+    (void)state;
+    people_of_a_council();
+    /* A hit whose record has gone since: the index has not heard of it yet. */
+    assert_int_equal(commit_one(records, office_drop(&leeds, WC_KIND_PROFILE, "bob")),
+                     0);
+    finds("blogging", "alice");
+    assert_int_equal(wc_index_apply(index_, NULL, 0), 0);
+    finds("blogging", "alice");
+}
+
+/* ---- many people, threads, crashes ---- */
+
+/* Several blocks of postings, and batches that meet old blocks again. */
+static void test_many_people(void **state)
+{
+    (void)state;
+    enum { PEOPLE = 1300, BATCH = 100 };
+    static struct wc_change c[BATCH];
+    char subject[16], skill[32];
+    for (int i = 0; i < PEOPLE; i++) {
+        struct wc_person p = {.present = 0};
+        snprintf(subject, sizeof(subject), "p%04d", i);
+        snprintf(skill, sizeof(skill), "number %d", i % 10);
+        person_skill(&p, skill, (enum wc_level)(i % 5));
+        person_skill(&p, "everybody", WC_LEVEL_NONE);
+        c[i % BATCH] = office_person(&leeds, WC_KIND_PROFILE, subject, 1, &p);
+        if (i % BATCH == BATCH - 1)
+            apply(c, BATCH);
+    }
+    struct wc_index_query q = {.text = wc_slice_text("number 7"), .limit = 3};
+    assert_int_equal(people_count(), PEOPLE);
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
+    assert_int_equal(total, PEOPLE); /* all have "number" */
+    assert_string_equal(hits[0].who.subject, "p0007");
+    q.text = wc_slice_text("7");
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
+    assert_int_equal(total, PEOPLE / 10);
+    q.text = wc_slice_text("everybody");
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
+    assert_int_equal(total, PEOPLE);
+    assert_string_equal(hits[2].who.subject, "p0002");
+
+    /* The same from the records alone. */
+    close_both();
+    assert_int_equal(wc_store_remove(scratch_path("state/index")), 0);
+    open_records();
+    open_index();
+    assert_int_equal(built, PEOPLE);
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
+    assert_int_equal(total, PEOPLE);
+    assert_string_equal(hits[2].who.subject, "p0002");
+    q.text = wc_slice_text("number 7");
+    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
+    assert_string_equal(hits[0].who.subject, "p0007");
+}
+
+struct shared {
+    atomic_bool stop;
+    atomic_ulong searches;
+};
+
+/* "even" and "odd" change hands in one batch: their holders always add up. */
+static void *search_loop(void *arg)
+{
+    struct shared *s = arg;
+    struct wc_hit *mine = calloc(8, sizeof(*mine));
+    assert_non_null(mine);
+    while (!atomic_load(&s->stop)) {
+        uint64_t n;
+        struct wc_index_query q = {.text = wc_slice_text("even odd"), .limit = 8};
+        int got = wc_index_find(index_, &q, mine, &n);
+        assert_true(got >= 0);
+        assert_int_equal(n, 50);
+        q.text = wc_slice_text("nobody has this");
+        assert_int_equal(wc_index_find(index_, &q, mine, &n), 0);
+        atomic_fetch_add(&s->searches, 1);
+    }
+    free(mine);
+    return NULL;
+}
+
+static void flip_all(int round)
+{
+    static struct wc_change c[50];
+    char subject[16];
+    for (int i = 0; i < 50; i++) {
+        struct wc_person p = {.present = 0};
+        person_skill(&p, (i + round) % 2 == 0 ? "even" : "odd", WC_LEVEL_NONE);
+        snprintf(subject, sizeof(subject), "p%02d", i);
+        c[i] = office_person(&leeds, WC_KIND_PROFILE, subject, (uint64_t)round + 1, &p);
+    }
+    apply(c, 50);
+}
+
+static void test_searches_beside_a_committer(void **state)
+{
+    (void)state;
+    pthread_t threads[2];
+    struct shared s = {.stop = false};
+    flip_all(0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, search_loop, &s), 0);
+    for (int round = 1; round < 12 || atomic_load(&s.searches) < 30; round++) {
+        flip_all(round);
+        (void)people_count();
+    }
+    atomic_store(&s.stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(people_count(), 50);
+}
+
+static void test_a_killed_daemon_catches_up(void **state)
+{
+    (void)state;
+    int pipes[2], acknowledged = 0, last;
+    close_both();
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        open_records();
+        open_index();
+        for (int i = 0;; i++) {
+            char subject[16];
+            struct wc_person p = {.present = 0};
+            person_skill(&p, "welding", WC_LEVEL_NONE);
+            snprintf(subject, sizeof(subject), "p%04d", i);
+            struct wc_change c = office_person(&leeds, WC_KIND_PROFILE, subject, 1, &p);
+            if (wc_records_commit(records, &c, 1) != 0 ||
+                write(pipes[1], &i, sizeof(i)) != sizeof(i) ||
+                wc_index_apply(index_, &c, 1) != 0)
+                _exit(1);
+            change_fini(&c);
+        }
+    }
+    close(pipes[1]);
+    for (; acknowledged < 30; acknowledged++)
+        assert_int_equal(read(pipes[0], &last, sizeof(last)), sizeof(last));
+    kill(child, SIGKILL);
+    while (read(pipes[0], &last, sizeof(last)) == sizeof(last))
+        acknowledged++;
+    close(pipes[0]);
+    waitpid(child, NULL, 0);
+    open_records();
+    open_index();
+    assert_int_equal(built, UINT64_MAX); /* caught up, not built anew */
+    assert_true(find("welding") > 0);
+    assert_true(total >= (uint64_t)acknowledged);
+    assert_int_equal(total, wc_records_people_count(records, NULL));
+}
+
+#define INDEX_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_postings_against_a_table),
+        cmocka_unit_test(test_damaged_postings_are_refused),
+        INDEX_TEST(test_finds_by_every_field),
+        INDEX_TEST(test_the_question_of_the_readme),
+        INDEX_TEST(test_reasons),
+        INDEX_TEST(test_long_reasons_are_cut_between_characters),
+        INDEX_TEST(test_levels_order),
+        INDEX_TEST(test_own_skills_come_before_listed_ones),
+        INDEX_TEST(test_the_unwilling_come_last),
+        INDEX_TEST(test_as_written_comes_first),
+        INDEX_TEST(test_all_words_come_before_some),
+        INDEX_TEST(test_rare_words_say_more),
+        INDEX_TEST(test_whole_names_count_more),
+        INDEX_TEST(test_ties_are_in_order_of_login),
+        INDEX_TEST(test_one_office),
+        INDEX_TEST(test_questions_of_stop_words),
+        INDEX_TEST(test_a_question_with_very_many_words),
+        INDEX_TEST(test_edits_and_removals_are_exact),
+        INDEX_TEST(test_document_numbers_are_used_again),
+        INDEX_TEST(test_an_office_gets_another_title),
+        INDEX_TEST(test_a_clean_stop_keeps_the_index),
+        INDEX_TEST(test_catches_up_with_what_it_missed),
+        INDEX_TEST(test_builds_anew_when_missing),
+        INDEX_TEST(test_builds_anew_after_a_power_cut),
+        INDEX_TEST(test_builds_anew_for_another_version),
+        INDEX_TEST(test_builds_anew_for_other_records),
+        INDEX_TEST(test_damage_is_noticed_and_repaired),
+        INDEX_TEST(test_clear),
+        INDEX_TEST(test_unknown_language),
+        INDEX_TEST(test_a_person_that_cannot_be_read_is_left_out),
+        INDEX_TEST(test_many_people),
+        INDEX_TEST(test_searches_beside_a_committer),
+        INDEX_TEST(test_a_killed_daemon_catches_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
