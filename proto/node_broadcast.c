@@ -58,8 +58,7 @@ void wc_node_broadcast(struct wc_node *node, struct wc_slice record, uint32_t ex
 void wc_node_queue_answer(struct wc_node *node, struct wc_peer *peer,
                           struct wc_slice body, const uint8_t sig[WC_SIG_BYTES])
 {
-    if (!fits(&peer->answers, WC_WIRE_ANSWERS_MAX_COUNT,
-              body.len + WC_SIG_BYTES + 2 * 3))
+    if (!fits(&peer->answers, WC_WIRE_ANSWERS_MAX_COUNT, body.len + WC_SIG_BYTES + 6))
         flush_answers(node, peer);
     wc_wire_answer(&peer->answers.packed, body, sig);
     peer->answers.count++;

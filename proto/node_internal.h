@@ -287,59 +287,47 @@ struct wc_node {
     struct wc_store_port store;
     wc_verify_fn verify;
     void *verify_ctx;
-    bool replicate;
     struct wc_rng rng;
 
     /* of the step under way */
     uint64_t now_ms, mono_ms;
     struct wc_effects *fx; /* NULL outside a step */
 
-    bool started;
-    bool failed; /* memory ran out: everything stops */
-    bool clock_off;
-    bool own_revoked;
-    bool reconciled; /* a neighbour told us what it has since the start */
     uint64_t due_ms[WC_DUE_COUNT];
     uint64_t last_seq;
     uint64_t next_own_token;
     uint64_t wall_ms; /* the wall clock at the last step */
 
     struct wc_office **offices; /* by index; NULL where one went away */
-    uint32_t offices_cap;
     struct wc_map offices_by_key;
     uint32_t *by_name; /* those with a certificate, in order of name */
+    uint32_t offices_cap;
     uint32_t by_name_count;
     uint32_t self;
 
-    struct wc_held *held;
     uint32_t held_count; /* places in use or free */
     uint32_t held_cap;
     uint32_t held_free; /* first free place, or WC_NONE */
+    struct wc_held *held;
     struct wc_map held_by_slot;
     struct wc_itemset sets[WC_SETS_COUNT];
     struct wc_timeline dates; /* wall clock: stamp again, hide, drop */
-    bool purging;
-    uint32_t purge_at;
 
     struct wc_pending *pending;
-    uint32_t pending_count, pending_cap, pending_free;
     struct wc_map pending_by_token;
     struct wc_map pending_by_slot; /* the latest of each slot */
-    uint32_t pending_people[2];
+    uint32_t pending_count, pending_cap, pending_free;
     uint32_t pending_own; /* of them the engine's own */
+    uint32_t pending_people[2];
 
     struct wc_orphan *orphans;
     uint32_t orphan_count, orphan_cap;
 
     char (*listen)[WC_ADDRESS_MAX_BYTES + 1];
-    uint32_t listen_count;
     struct wc_buf card; /* the own card as last stored, or empty */
-    bool card_dirty;    /* it may differ from what it should say */
-    bool card_pending;
 
     struct wc_peer **peers; /* in order of arrival */
     uint32_t peer_count, peer_cap;
-    bool peers_closing;
 
     struct wc_session session;
     uint64_t sync_round_ms;
@@ -350,16 +338,29 @@ struct wc_node {
     uint32_t matches_open, matches_waiting;
 
     struct wc_join *joins;
-    uint32_t join_count;
     struct wc_dial dials[WC_NODE_DIALS_COUNT];
-    uint32_t next_dial;
     uint64_t explore_ms;
+    uint32_t join_count;
+    uint32_t next_dial;
 
     uint64_t seen[WC_SEEN_COUNT];
     uint8_t seen_key[16];
 
     uint64_t records_received, records_refused, asks_relayed, answers_relayed;
     uint64_t syncs_done;
+
+    uint32_t listen_count;
+    uint32_t purge_at; /* how far the records were looked at, while purging */
+    bool purging;
+    bool started;
+    bool failed; /* memory ran out: everything stops */
+    bool replicate;
+    bool clock_off;
+    bool own_revoked;
+    bool reconciled;   /* a neighbour told us what it has since the start */
+    bool card_dirty;   /* it may differ from what it should say */
+    bool card_pending; /* its commit is awaited */
+    bool peers_closing;
 };
 
 /* Something becomes due at a monotonic time, if not sooner. */
@@ -512,9 +513,9 @@ void wc_node_run_asks(struct wc_node *node);
 
 /* ---- node_dial.c ---- */
 
-void wc_node_dial_failed(struct wc_node *node, uint32_t dial);
+void wc_node_dial_failed(struct wc_node *node, uint32_t number);
 /* A dial led to an office (its index, WC_NONE: ourselves); says what kind it was. */
-void wc_node_dial_up(struct wc_node *node, uint32_t dial, uint32_t office, bool *join,
+void wc_node_dial_up(struct wc_node *node, uint32_t number, uint32_t office, bool *join,
                      bool *explore);
 /* A link is gone; good: it had lasted. */
 void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good);

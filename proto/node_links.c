@@ -162,7 +162,7 @@ static struct wc_peer *add_peer(struct wc_node *node, uint32_t link, uint32_t of
 {
     if (node->peer_count == node->peer_cap) {
         uint32_t cap = node->peer_cap == 0 ? 8 : 2 * node->peer_cap;
-        struct wc_peer **peers = realloc(node->peers, cap * sizeof(*peers));
+        struct wc_peer **peers = realloc(node->peers, cap * sizeof(struct wc_peer *));
         if (peers == NULL)
             return NULL;
         node->peers = peers;

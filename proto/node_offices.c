@@ -65,7 +65,8 @@ static uint32_t free_place(struct wc_node *node)
             return i;
     }
     uint32_t cap = node->offices_cap == 0 ? FIRST_OFFICES : 2 * node->offices_cap;
-    struct wc_office **offices = realloc(node->offices, cap * sizeof(*offices));
+    struct wc_office **offices =
+        realloc(node->offices, cap * sizeof(struct wc_office *));
     if (offices == NULL)
         return WC_NONE;
     node->offices = offices;

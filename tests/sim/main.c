@@ -1,68 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tests/sim/sim.h"
 
-struct options {
-    const char *scenario; /* NULL: each in turn */
-    uint32_t nodes;
-    uint64_t seed;
-    uint32_t runs;
-    bool twice;
-};
-
-static void usage(FILE *out)
+static void usage(FILE *to)
 {
-    fputs("usage: sim [--scenario NAME] [--nodes N] [--seed S] [--runs K] [--twice]\n\n"
-          "Simulates an organisation of N offices (100) from seed S (1), K runs (1) "
-          "with seeds S, S+1, ...\n"
-          "--twice runs each seed again and compares the two traces.\n\nScenarios:\n",
-          out);
-    for (const struct sim_scenario *c = sim_scenarios; c->name != NULL; c++)
-        fprintf(out, "  %-10s %s\n", c->name, c->what);
+    fprintf(to, "usage: sim [--scenario NAME] [--nodes N] [--seed S] [--runs K] "
+                "[--twice] [--verbose]\n"
+                "Runs a scenario (default: each) with K seeds from S on. --twice runs "
+                "each seed twice\nand compares the traces. Scenarios:\n");
+    for (const struct scenario *s = scenarios; s->name != NULL; s++)
+        fprintf(to, "  %-16s %s (%u offices)\n", s->name, s->what, s->nodes);
 }
 
-static bool parse_number(const char *text, uint64_t max, uint64_t *out)
+struct options {
+    const char *scenario;
+    uint64_t nodes; /* 0: as the scenario says */
+    uint64_t seed, runs;
+    bool twice, verbose;
+};
+
+static uint64_t run(const struct scenario *s, const struct options *o, uint64_t seed)
+{
+    uint32_t nodes = o->nodes > 0 ? (uint32_t)o->nodes : s->nodes;
+    memo_reset();
+    struct world *w = world_new(s, nodes, seed, o->verbose);
+    world_run(w);
+    uint64_t trace = w->trace;
+    printf("%-16s seed %llu: %u offices, %llu events, %llu frames, %llu KiB, "
+           "%llu edits (%llu refused), %u asks, at most %llu effects and %llu KiB in a "
+           "step, same after %llu ms, trace %016llx\n",
+           s->name, (unsigned long long)seed, nodes, (unsigned long long)w->events,
+           (unsigned long long)w->frames, (unsigned long long)(w->frame_bytes >> 10),
+           (unsigned long long)w->edits, (unsigned long long)w->refused_edits,
+           w->ask_count, (unsigned long long)w->effects_max,
+           (unsigned long long)(w->effect_bytes_max >> 10),
+           (unsigned long long)w->converged_ms, (unsigned long long)trace);
+    fflush(stdout);
+    world_free(w);
+    memo_reset();
+    return trace;
+}
+
+/* How many of the K runs of a scenario went; a run that fails ends the program. */
+static uint64_t run_seeds(const struct scenario *s, const struct options *o)
+{
+    for (uint64_t i = 0; i < o->runs; i++) {
+        uint64_t trace = run(s, o, o->seed + i);
+        if (o->twice && run(s, o, o->seed + i) != trace) {
+            fprintf(stderr, "sim: %s: seed %llu gives two traces\n", s->name,
+                    (unsigned long long)(o->seed + i));
+            exit(1);
+        }
+    }
+    return o->runs;
+}
+
+static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
     char *end;
     *out = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && *out <= max;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out >= min &&
+           *out <= max;
 }
 
-static int parse(int argc, char **argv, struct options *o)
+static bool parse(int argc, char **argv, struct options *o)
 {
-    static const struct option longs[] = {
+    static const struct option long_options[] = {
         {"scenario", required_argument, NULL, 'c'},
         {"nodes", required_argument, NULL, 'n'},
         {"seed", required_argument, NULL, 's'},
         {"runs", required_argument, NULL, 'r'},
         {"twice", no_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    uint64_t number = 0;
+        {NULL, 0, NULL, 0}};
     bool ok = true;
-    for (int c; ok && (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+    for (int c; ok && (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (c) {
         case 'c':
             o->scenario = optarg;
             break;
         case 'n':
-            ok = parse_number(optarg, 100000, &number) && number >= 3;
-            o->nodes = (uint32_t)number;
+            ok = number(optarg, 4, 100000, &o->nodes);
             break;
         case 's':
-            ok = parse_number(optarg, UINT64_MAX, &o->seed);
+            ok = number(optarg, 0, UINT64_MAX, &o->seed);
             break;
         case 'r':
-            ok = parse_number(optarg, UINT32_MAX, &number) && number >= 1;
-            o->runs = (uint32_t)number;
+            ok = number(optarg, 1, UINT64_MAX, &o->runs);
             break;
         case 't':
             o->twice = true;
+            break;
+        case 'v':
+            o->verbose = true;
             break;
         case 'h':
             usage(stdout);
@@ -71,71 +103,28 @@ static int parse(int argc, char **argv, struct options *o)
             ok = false;
         }
     }
-    return ok && optind == argc ? 0 : -1;
-}
-
-/* One run; its trace goes to *trace. */
-static bool run_once(const struct sim_scenario *c, const struct options *o,
-                     uint64_t seed, uint8_t trace[WC_DIGEST_BYTES])
-{
-    struct sim s;
-    sim_init(&s, seed, o->nodes);
-    c->run(&s);
-    bool ok = !s.failed;
-    memcpy(trace, s.trace, WC_DIGEST_BYTES);
-    printf("%s %-10s seed %" PRIu64 ", %u offices: %" PRIu64 " s simulated, %" PRIu64
-           " events, %" PRIu64 " frames, %" PRIu64 " KiB\n",
-           ok ? "passed" : "FAILED", c->name, seed, s.count, s.now_ms / 1000, s.steps,
-           s.frames, s.frame_bytes >> 10);
-    if (!ok)
-        printf("again: sim --scenario %s --nodes %u --seed %" PRIu64 "\n", c->name,
-               o->nodes, seed);
-    fflush(stdout);
-    sim_fini(&s);
-    return ok;
-}
-
-static bool run_seed(const struct sim_scenario *c, const struct options *o,
-                     uint64_t seed)
-{
-    uint8_t first[WC_DIGEST_BYTES], second[WC_DIGEST_BYTES];
-    bool ok = run_once(c, o, seed, first);
-    if (!ok || !o->twice)
-        return ok;
-    ok = run_once(c, o, seed, second);
-    if (memcmp(first, second, sizeof(first)) == 0)
-        return ok;
-    printf("FAILED %s: seed %" PRIu64 " gave two different runs\n", c->name, seed);
-    return false;
+    return ok && optind == argc;
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.nodes = 100, .seed = 1, .runs = 1};
-    uint32_t passed = 0, failed = 0;
-    bool found = false;
-    if (parse(argc, argv, &o) != 0) {
+    struct options o = {.seed = 1, .runs = 1};
+    uint64_t runs = 0;
+    if (!parse(argc, argv, &o)) {
         usage(stderr);
         return 2;
     }
     if (wc_crypto_init() != 0)
         return 1;
-    for (const struct sim_scenario *c = sim_scenarios; c->name != NULL; c++) {
-        if (o.scenario != NULL && strcmp(o.scenario, c->name) != 0)
-            continue;
-        found = true;
-        for (uint32_t i = 0; i < o.runs; i++) {
-            if (run_seed(c, &o, o.seed + i))
-                passed++;
-            else
-                failed++;
-        }
+    for (const struct scenario *s = scenarios; s->name != NULL; s++) {
+        if (o.scenario == NULL || strcmp(o.scenario, s->name) == 0)
+            runs += run_seeds(s, &o);
     }
-    if (!found) {
+    if (runs == 0) {
         fprintf(stderr, "sim: there is no scenario %s; --help lists them\n",
                 o.scenario);
         return 2;
     }
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed == 0 ? 0 : 1;
+    printf("%llu runs, none failed\n", (unsigned long long)runs);
+    return 0;
 }

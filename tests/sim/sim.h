@@ -1,175 +1,281 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A whole organisation in one process: the same node engine that the daemon drives, under a clock, a
- * network and disks that are made up from one seed. One seed gives one run, event by event.
+ * The simulator: many node engines in one process, one virtual clock, one seed.
  *
- * Time is virtual, in milliseconds. Links keep the order of frames, like TCP; beside delay they can lose
- * and repeat frames, which TCP would not, because the engine must survive that too. A disk commits
- * what was gathered, some milliseconds later; what a kill catches before that is gone.
+ *   main.c      options, runs, what is printed
+ *   scenario.c  the table of scenarios and what their steps do
+ *   world.c     offices, the network between them, their stores, the order of events
+ *   ledger.c    what must be true, and is looked at throughout
+ *   memo.c      signatures that were checked once are not checked again
+ *
+ * Everything that happens is one event in a queue ordered by virtual time; everything
+ * drawn comes from one generator. So one seed gives one trace, whose hash is printed.
  */
 #ifndef WHOCAN_TESTS_SIM_H
 #define WHOCAN_TESTS_SIM_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <whocan/node.h>
 
-#define SIM_BASE_MS 1750000000000ULL /* wall clock at virtual time 0 */
+#include "proto/map.h"
+#include "proto/rng.h"
+#include "proto/wire.h"
 
-/* ---- the generator: everything random comes from here ---- */
-
-struct sim_rng {
-    uint64_t state;
-};
-uint64_t sim_random(struct sim_rng *r);
-uint32_t sim_below(struct sim_rng *r, uint32_t n); /* 0..n-1 */
-bool sim_chance(struct sim_rng *r, uint32_t per_mille);
-
-/* ---- a map of slots to records: a disk ---- */
-
-struct sim_record {
-    uint8_t slot[WC_DIGEST_BYTES];
-    uint8_t *bytes; /* NULL: the place is free */
-    size_t len;
-};
-struct sim_disk {
-    struct sim_record *places;
-    size_t cap, count;
-};
-void sim_disk_put(struct sim_disk *d, const uint8_t slot[WC_DIGEST_BYTES],
-                  struct wc_slice bytes);
-void sim_disk_drop(struct sim_disk *d, const uint8_t slot[WC_DIGEST_BYTES]);
-struct wc_slice sim_disk_get(const struct sim_disk *d,
-                             const uint8_t slot[WC_DIGEST_BYTES]);
-void sim_disk_fini(struct sim_disk *d);
-
-/* ---- the machine ---- */
-
-struct sim_change {
-    bool drop;
-    uint8_t slot[WC_DIGEST_BYTES];
-    uint8_t *bytes;
-    size_t len;
-    uint64_t token;
-};
-
-/* An edit that somebody makes here: what was acknowledged must never be lost. */
-struct sim_edit {
-    uint64_t token;
-    uint8_t slot[WC_DIGEST_BYTES];
-    bool acked;
-};
-
-struct sim_office {
-    struct wc_identity identity;
-    struct wc_node *node; /* NULL while it is down */
-    uint32_t incarnation;
-    bool replicate;
-    bool revoked;
-    bool disk_full;
-    uint32_t group;  /* of a partition: only equal groups hear each other */
-    int64_t skew_ms; /* of its wall clock */
-    struct sim_disk disk;
-    struct sim_change *batch;
-    size_t batch_count, batch_cap;
-    bool commit_due;
-    uint64_t timer_at_ms;
-    struct sim_conn **links; /* by link number */
-    uint32_t links_count, links_cap;
-    uint64_t next_token;
-    struct sim_edit *edits;
-    size_t edits_count, edits_cap;
-    uint64_t highest_seq; /* of own records on its disk, ever */
-    uint32_t next_person;
-    uint64_t clock_notes;
-};
-
-struct sim_conn {
-    uint32_t office[2]; /* 0: who dialled */
-    uint32_t incarnation[2];
-    uint32_t link[2];
-    bool open[2];
-    uint64_t last_at_ms[2]; /* arrival of the last frame towards each side */
-};
-
-struct sim_ask {
-    uint8_t id[WC_ASK_ID_BYTES];
-    uint32_t office;
-    bool *reached;  /* by office */
-    bool *answered; /* by office */
-    uint32_t reached_count, answered_count;
-};
-
-struct sim_params {
-    uint32_t delay_min_ms, delay_max_ms;
-    uint32_t commit_min_ms, commit_max_ms;
-    uint32_t frame_loss, frame_again, dial_loss; /* per mille */
-};
-
-struct sim {
-    uint64_t seed;
-    struct sim_rng rng;
-    struct sim_params params;
-    uint64_t now_ms;
-    struct wc_org org;
-    struct wc_signer org_signer;
-    struct sim_office *offices;
-    uint32_t count;
-    struct sim_event *queue; /* a binary heap */
-    size_t queue_count, queue_cap;
-    uint64_t next_order;
-    struct sim_conn **conns;
-    size_t conns_count, conns_cap;
-    struct sim_ask *asks;
-    size_t asks_count;
-    uint64_t steps, frames, frame_bytes;
-    uint64_t steps_now; /* at one moment: a loop that does not end is a bug */
-    uint8_t trace[WC_DIGEST_BYTES]; /* chained over every event */
-    struct sim_memo *memo;
-    bool failed;
-};
-
-/* An organisation of `count` offices that are all down. */
-void sim_init(struct sim *s, uint64_t seed, uint32_t count);
-void sim_fini(struct sim *s);
-
-/* Say that a property failed; the seed is printed with it. */
-void sim_fail(struct sim *s, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-void sim_start(struct sim *s,
-               uint32_t office); /* also after a kill: its disk is as it was */
-void sim_kill(struct sim *s, uint32_t office,
-              bool silent); /* silent: peers get no word of it */
-void sim_run_until(struct sim *s, uint64_t at_ms);
-
-/* Run until done(s, ctx) or `for_ms` later; true when done. Looked at every 100 ms. */
-bool sim_run_while_not(struct sim *s, bool (*done)(struct sim *s), uint64_t for_ms);
-
-/* Somebody at the office edits a profile (a new one, or an old one again). */
-void sim_edit(struct sim *s, uint32_t office, bool again);
-void sim_ask(struct sim *s, uint32_t office);
-
-/* Bytes that a lying office sends to every neighbour. */
-void sim_inject(struct sim *s, uint32_t office, struct wc_slice frame);
-
-/* The organisation revokes an office; the revocation comes in at another one. */
-void sim_revoke(struct sim *s, uint32_t office, uint32_t told);
-
-/* ---- properties ---- */
-
-bool sim_converged(struct sim *s); /* all honest offices that are up hold the same */
-void sim_check(struct sim *s); /* nothing acknowledged lost, disks alike, asks once */
+#define SIM_WALL_MS 1700000000000ULL /* the wall clock when virtual time is 0 */
+#define SIM_SECOND  1000ULL
 
 /* ---- scenarios ---- */
 
-struct sim_scenario {
+enum step_what {
+    STEP_END,       /* the last: settle, compare, count */
+    STEP_JOIN,      /* amount percent of the offices start, over two seconds */
+    STEP_EDIT,      /* amount edits in offices drawn at random */
+    STEP_IMPORT,    /* one office imports amount rows, 200 in a commit */
+    STEP_ASK,       /* amount asks, from offices drawn at random */
+    STEP_PARTITION, /* amount percent of the offices are cut off from the others */
+    STEP_HEAL,
+    STEP_KILL,    /* amount offices are killed in whatever they do */
+    STEP_RESTART, /* all that were killed start again from their stores */
+    STEP_REVOKE,  /* amount offices are revoked */
+    STEP_FORGE,   /* amount offices are told lies by a certified neighbour */
+    STEP_CLOCK,   /* one office's clock goes amount hours wrong */
+    STEP_CLOCK_RIGHT,
+    STEP_CLEAR, /* network and disks do nothing wrong any more */
+};
+
+struct step {
+    unsigned at_s;
+    enum step_what what;
+    unsigned amount;
+};
+
+/* What the network and the disks do wrong; all of it ends with STEP_CLEAR. */
+struct weather {
+    unsigned dial_loss_percent;
+    unsigned reset_after_s;     /* links break after so long on average; 0 never */
+    double frame_loss_percent;  /* hostile: TCP would not */
+    double frame_twice_percent; /* hostile */
+    unsigned commit_fail_percent;
+};
+
+struct scenario {
     const char *name;
     const char *what;
-    void (*run)(struct sim *s);
+    unsigned nodes;                      /* unless told otherwise */
+    unsigned delay_min_ms, delay_max_ms; /* of a link, drawn once for each */
+    struct weather weather;
+    unsigned skew_s;          /* clocks differ by at most twice this */
+    unsigned not_replicating; /* percent of offices that keep only their own records */
+    bool asks_reach_all;      /* nothing breaks while asks are under way */
+    const struct step *steps;
 };
-extern const struct sim_scenario sim_scenarios[]; /* ends with a NULL name */
+
+extern const struct scenario scenarios[];
+
+/* ---- the world ---- */
+
+/* Record bytes, once for all offices that hold them. */
+struct blob {
+    uint8_t hash[WC_DIGEST_BYTES];
+    uint8_t *bytes;
+    size_t len;
+    uint32_t home;       /* office that signed it, WC_MAP_NONE: the organisation */
+    bool home_committed; /* it was on that office's disk */
+    bool forged;         /* nobody may believe it */
+};
+
+struct stored {
+    uint8_t slot[WC_DIGEST_BYTES];
+    uint32_t blob;
+};
+
+struct change {
+    bool drop;
+    uint64_t token;
+    uint8_t slot[WC_DIGEST_BYTES];
+    uint32_t blob;
+};
+
+struct changes {
+    struct change *list;
+    size_t count, cap;
+};
+
+struct store {
+    struct stored *list;
+    uint32_t count, cap;
+    struct wc_map by_slot;
+    uint64_t sum; /* of hashes: equal stores have equal sums */
+    struct changes waiting, committing;
+};
+
+struct office {
+    struct world *world;
+    uint32_t index;
+    uint32_t life; /* counts starts: events for an earlier life are void */
+    struct wc_identity identity;
+    struct wc_node *node; /* NULL while it is down */
+    struct store store;
+    uint64_t last_seq; /* highest committed */
+    uint64_t timer_ms; /* when a TIMER event is queued for, UINT64_MAX none */
+    int64_t skew_ms;
+    unsigned side; /* of a partition */
+    bool started, revoked, killed, replicates, wrong_clock;
+    uint32_t next_link;
+    uint32_t *links; /* by number: twice the link, plus the side, plus one */
+    uint32_t link_cap;
+    uint64_t next_token;
+    uint64_t clock_notes;
+    uint64_t stepped_ms; /* when it was stepped last, and how often at that moment */
+    uint32_t timers;
+};
+
+struct side {
+    uint32_t office, life, number;
+    bool up;
+    uint64_t last_ms; /* arrival of the last frame towards it: frames stay in order */
+};
+
+struct link {
+    struct side sides[2]; /* 0 dialled */
+    unsigned delay_ms;
+    bool open;
+};
+
+enum happening {
+    HAPPENS_TIMER,
+    HAPPENS_UP,
+    HAPPENS_FRAME,
+    HAPPENS_DOWN,
+    HAPPENS_DIAL_FAILED,
+    HAPPENS_COMMIT,
+    HAPPENS_MATCHED,
+    HAPPENS_RESET,
+    HAPPENS_STEP,
+    HAPPENS_START,
+    HAPPENS_EDIT,
+    HAPPENS_IMPORT,
+    HAPPENS_ASK,
+    HAPPENS_ASK_JUDGED,
+};
+
+struct event {
+    uint64_t at_ms, order;
+    enum happening what;
+    uint32_t office, life, link, side, dial;
+    uint64_t number;
+    uint8_t id[WC_ASK_ID_BYTES];
+    uint8_t *bytes;
+    size_t len;
+};
+
+struct asked {
+    uint8_t id[WC_ASK_ID_BYTES];
+    uint32_t office, life;
+    uint32_t reachable; /* offices connected with the asker when it asked */
+    uint32_t heard;
+    uint8_t *answered, *matched; /* by office */
+};
+
+struct acked {
+    uint8_t slot[WC_DIGEST_BYTES];
+    struct wc_version version;
+    uint32_t office;
+};
+
+struct put {
+    uint32_t office;
+    uint64_t token;
+    struct acked acked;
+};
+
+struct world {
+    const struct scenario *scenario;
+    uint64_t seed;
+    struct wc_rng rng;
+    uint64_t now_ms;
+    uint64_t trace;
+    uint64_t order;
+    struct event *queue;
+    size_t queue_count, queue_cap;
+
+    struct wc_signer org_signer, foreign_signer;
+    struct wc_org org;
+    struct office *offices;
+    uint32_t office_count;
+    struct wc_map offices_by_key;
+
+    struct link *links;
+    uint32_t link_count, link_cap;
+    struct weather weather;
+    bool partitioned;
+
+    struct blob *blobs;
+    uint32_t blob_count, blob_cap;
+    struct wc_map blobs_by_hash;
+
+    struct asked *asks;
+    uint32_t ask_count;
+    struct acked *acked;
+    uint32_t acked_count, acked_cap;
+    struct put *puts; /* local edits on their way */
+    uint32_t put_count, put_cap;
+
+    struct wc_effects fx;
+    bool done;
+    bool verbose;
+
+    /* totals */
+    uint64_t events, frames, frame_bytes, edits, refused_edits;
+    uint64_t effects_max, effect_bytes_max;
+    uint64_t converged_ms;
+};
+
+struct world *world_new(const struct scenario *scenario, uint32_t offices,
+                        uint64_t seed, bool verbose);
+void world_free(struct world *w);
+/* Let everything happen until the scenario has ended. */
+void world_run(struct world *w);
+
+/* Something happens later. The event is copied, its bytes are taken over. */
+void world_later(struct world *w, uint64_t in_ms, struct event e);
+void world_start(struct world *w, uint32_t office);
+void world_kill(struct world *w, uint32_t office);
+void world_step(struct world *w, struct office *o, struct wc_event *e);
+/* Frames to an office from a neighbour that is no node: a link that only it sees. */
+void world_inject(struct world *w, uint32_t office, const struct wc_identity *from,
+                  const struct wc_buf *frames, size_t count);
+bool world_connected(const struct world *w, uint32_t a, uint32_t b);
+uint32_t world_reachable(const struct world *w, uint32_t from);
+void world_identity(struct world *w, struct wc_identity *out, uint32_t number,
+                    const char *name, const struct wc_signer *org);
+uint32_t world_blob(struct world *w, const uint8_t *bytes, size_t len);
+void world_trace(struct world *w, const void *data, size_t len);
+
+/* ---- scenario.c ---- */
+
+void scenario_happens(struct world *w, const struct event *e);
+
+/* ---- ledger.c ---- */
+
+/* Print what is wrong, the seed and how to see it again; never returns. */
+__attribute__((format(printf, 2, 3), noreturn)) void
+ledger_fail(const struct world *w, const char *format, ...);
+void ledger_effect(struct world *w, struct office *o, const struct wc_effect *e);
+void ledger_step(struct world *w, struct office *o, const struct wc_event *e);
+void ledger_commit(struct world *w, struct office *o, const struct change *c);
+void ledger_put(struct world *w, const struct office *o, uint64_t token,
+                const uint8_t slot[WC_DIGEST_BYTES]);
+void ledger_started(struct world *w, const struct office *o);
+void ledger_ask_judged(struct world *w, const struct asked *a);
+bool ledger_converged(const struct world *w);
+void ledger_end(struct world *w);
+
+/* ---- memo.c ---- */
+
+void memo_reset(void);
 
 #endif

@@ -1,0 +1,715 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+
+#include <whocan/pack.h>
+
+#include "tests/sim/sim.h"
+
+#define SETTLE_EVERY_MS   100
+#define SETTLE_MAX_MS     (300 * SIM_SECOND)
+#define ASK_JUDGED_MS     (10 * SIM_SECOND)
+#define SPREAD_MS         (5 * SIM_SECOND) /* over which one step's edits are spread */
+#define PEOPLE_PER_OFFICE 12
+#define IMPORT_BATCH      200
+
+/* clang-format off */
+#define STEPS(...) (const struct step[]){__VA_ARGS__}
+
+const struct scenario scenarios[] = {
+    {
+        .name = "calm",
+        .what = "nothing goes wrong",
+        .nodes = 40,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {10, STEP_EDIT, 300},
+            {20, STEP_ASK, 10},
+            {35, STEP_EDIT, 50},
+            {40, STEP_END, 0}),
+    },
+    {
+        .name = "large",
+        .what = "hundreds of offices, all at once",
+        .nodes = 300,
+        .delay_min_ms = 1,
+        .delay_max_ms = 50,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {20, STEP_EDIT, 100},
+            {26, STEP_ASK, 2},
+            {36, STEP_EDIT, 10},
+            {41, STEP_END, 0}),
+    },
+    {
+        .name = "loss",
+        .what = "dials fail and links break",
+        .nodes = 80,
+        .delay_min_ms = 5,
+        .delay_max_ms = 100,
+        .weather.dial_loss_percent = 20,
+        .weather.reset_after_s = 30,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {5, STEP_EDIT, 150},
+            {15, STEP_ASK, 5},
+            {20, STEP_EDIT, 150},
+            {25, STEP_END, 0}),
+    },
+    {
+        .name = "hostile-network",
+        .what = "frames vanish and come twice, which no TCP link would do",
+        .nodes = 40,
+        .delay_min_ms = 5,
+        .delay_max_ms = 50,
+        .weather.frame_loss_percent = 3,
+        .weather.frame_twice_percent = 3,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {5, STEP_EDIT, 200},
+            {6, STEP_ASK, 5},
+            {12, STEP_EDIT, 50},
+            {17, STEP_END, 0}),
+    },
+    {
+        .name = "slow",
+        .what = "links of 100 to 200 ms",
+        .nodes = 60,
+        .delay_min_ms = 100,
+        .delay_max_ms = 200,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {15, STEP_EDIT, 200},
+            {21, STEP_ASK, 5},
+            {36, STEP_EDIT, 50},
+            {41, STEP_END, 0}),
+    },
+    {
+        .name = "partition",
+        .what = "two halves edit apart and meet again",
+        .nodes = 80,
+        .delay_min_ms = 1,
+        .delay_max_ms = 30,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {10, STEP_EDIT, 100},
+            {20, STEP_PARTITION, 50},
+            {60, STEP_EDIT, 300},
+            {70, STEP_ASK, 4},
+            {90, STEP_HEAL, 0},
+            {90, STEP_END, 0}),
+    },
+    {
+        .name = "restart",
+        .what = "offices are killed in the middle of edits and start again",
+        .nodes = 50,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {8, STEP_EDIT, 300},
+            {10, STEP_KILL, 15},
+            {11, STEP_KILL, 10},
+            {15, STEP_RESTART, 0},
+            {18, STEP_EDIT, 300},
+            {20, STEP_KILL, 25},
+            {22, STEP_RESTART, 0},
+            {24, STEP_ASK, 5},
+            {25, STEP_KILL, 5},
+            {27, STEP_RESTART, 0},
+            {29, STEP_END, 0}),
+    },
+    {
+        .name = "churn",
+        .what = "offices join, die and come back while links break",
+        .nodes = 80,
+        .delay_min_ms = 5,
+        .delay_max_ms = 60,
+        .weather.dial_loss_percent = 10,
+        .weather.reset_after_s = 60,
+        .skew_s = 60,
+        .steps = STEPS(
+            {0, STEP_JOIN, 40},
+            {5, STEP_EDIT, 100},
+            {8, STEP_JOIN, 20},
+            {10, STEP_KILL, 10},
+            {15, STEP_EDIT, 100},
+            {18, STEP_RESTART, 0},
+            {20, STEP_JOIN, 40},
+            {22, STEP_KILL, 30},
+            {25, STEP_ASK, 5},
+            {30, STEP_EDIT, 100},
+            {35, STEP_RESTART, 0},
+            {36, STEP_EDIT, 50},
+            {41, STEP_END, 0}),
+    },
+    {
+        .name = "half-die",
+        .what = "half of all offices are killed at once",
+        .nodes = 100,
+        .delay_min_ms = 1,
+        .delay_max_ms = 30,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {15, STEP_KILL, 50},
+            {20, STEP_EDIT, 100},
+            {40, STEP_ASK, 5},
+            {51, STEP_EDIT, 20},
+            {56, STEP_END, 0}),
+    },
+    {
+        .name = "full-disks",
+        .what = "every fifth commit fails",
+        .nodes = 25,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .weather.commit_fail_percent = 20,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {8, STEP_EDIT, 200},
+            {20, STEP_KILL, 5},
+            {25, STEP_RESTART, 0},
+            {27, STEP_END, 0}),
+    },
+    {
+        .name = "revoke",
+        .what = "offices are revoked while they edit",
+        .nodes = 60,
+        .delay_min_ms = 1,
+        .delay_max_ms = 30,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {8, STEP_EDIT, 300},
+            {11, STEP_REVOKE, 6},
+            {20, STEP_EDIT, 100},
+            {22, STEP_KILL, 10},
+            {25, STEP_RESTART, 0},
+            {28, STEP_REVOKE, 3},
+            {28, STEP_END, 0}),
+    },
+    {
+        .name = "forgery",
+        .what = "a certified neighbour tells lies",
+        .nodes = 25,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {8, STEP_EDIT, 100},
+            {10, STEP_FORGE, 10},
+            {20, STEP_FORGE, 10},
+            {22, STEP_END, 0}),
+    },
+    {
+        .name = "import",
+        .what = "one office imports thousands of rows, and some come late",
+        .nodes = 8,
+        .delay_min_ms = 1,
+        .delay_max_ms = 5,
+        .steps = STEPS(
+            {0, STEP_JOIN, 75},
+            {5, STEP_IMPORT, 3000},
+            {6, STEP_EDIT, 50},
+            {12, STEP_JOIN, 25},
+            {14, STEP_END, 0}),
+    },
+    {
+        .name = "no-replication",
+        .what = "half of the offices keep only their own records, all answer",
+        .nodes = 30,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .not_replicating = 50,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {10, STEP_EDIT, 200},
+            {20, STEP_ASK, 10},
+            {36, STEP_EDIT, 20},
+            {41, STEP_END, 0}),
+    },
+    {
+        .name = "skew",
+        .what = "clocks differ by minutes, and one is ten years wrong",
+        .nodes = 30,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .skew_s = 240,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {10, STEP_EDIT, 100},
+            {15, STEP_CLOCK, 87600},
+            {25, STEP_EDIT, 100},
+            {35, STEP_CLOCK_RIGHT, 0},
+            {36, STEP_EDIT, 50},
+            {41, STEP_END, 0}),
+    },
+    {
+        .name = "mixed",
+        .what = "all of it at once, and then the sky clears",
+        .nodes = 60,
+        .delay_min_ms = 1,
+        .delay_max_ms = 100,
+        .weather.dial_loss_percent = 10,
+        .weather.reset_after_s = 60,
+        .weather.frame_loss_percent = 1,
+        .weather.frame_twice_percent = 1,
+        .weather.commit_fail_percent = 5,
+        .skew_s = 120,
+        .steps = STEPS(
+            {0, STEP_JOIN, 70},
+            {5, STEP_EDIT, 150},
+            {8, STEP_PARTITION, 30},
+            {9, STEP_KILL, 10},
+            {12, STEP_ASK, 5},
+            {15, STEP_RESTART, 0},
+            {18, STEP_REVOKE, 2},
+            {20, STEP_JOIN, 30},
+            {25, STEP_HEAL, 0},
+            {25, STEP_EDIT, 150},
+            {28, STEP_FORGE, 3},
+            {30, STEP_KILL, 10},
+            {33, STEP_RESTART, 0},
+            {36, STEP_CLEAR, 0},
+            {36, STEP_END, 0}),
+    },
+    {.name = NULL},
+};
+/* clang-format on */
+
+/* ---- drawing ---- */
+
+/* An office that runs and is not revoked, or NULL. */
+static struct office *draw_office(struct world *w)
+{
+    struct office *drawn = NULL;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        struct office *o = &w->offices[i];
+        if (o->node != NULL && !o->revoked && wc_rng_below(&w->rng, ++count) == 0)
+            drawn = o;
+    }
+    return drawn;
+}
+
+static void spread(struct world *w, enum happening what, unsigned amount,
+                   uint64_t over_ms)
+{
+    for (unsigned i = 0; i < amount; i++)
+        world_later(w, wc_rng_below(&w->rng, over_ms), (struct event){.what = what});
+}
+
+/* ---- edits ---- */
+
+static void person_signer(const struct office *o, const char *login,
+                          struct wc_signer *out)
+{
+    uint8_t seed[WC_KEY_BYTES];
+    struct wc_slice parts[] = {wc_slice(o->identity.sign_seed, WC_KEY_BYTES),
+                               wc_slice_text(login)};
+    wc_hash(seed, parts, 2);
+    wc_signer_init(out, seed);
+}
+
+static void person_body(struct world *w, const struct office *o, const char *login,
+                        uint64_t rev, struct wc_buf *out)
+{
+    char about[512];
+    size_t len = 40 + wc_rng_below(&w->rng, sizeof(about) - 40);
+    for (size_t i = 0; i < len; i++)
+        about[i] = (char)('a' + wc_rng_below(&w->rng, 26));
+    wc_body_begin(out, o->identity.signer.key, login, rev, 1);
+    wc_pack_text(out, "ask_me_about");
+    wc_pack_str(out, wc_slice(about, len));
+}
+
+static void put(struct world *w, struct office *o, uint8_t kind, const char *login)
+{
+    uint8_t slot[WC_DIGEST_BYTES], held_kind, sig[WC_SIG_BYTES];
+    uint8_t slot_kind = kind == WC_KIND_RETIRE ? WC_KIND_PROFILE : kind;
+    struct wc_version held = {0};
+    struct wc_buf body = {0};
+    struct wc_signer author = o->identity.signer;
+    struct wc_event e = {.type = WC_EVENT_LOCAL_PUT};
+    int rc;
+    wc_slot(slot, slot_kind, o->identity.signer.key, login);
+    if (wc_node_slot(o->node, slot, &held, &held_kind) != 0)
+        held.rev = 0;
+    if (kind == WC_KIND_RETIRE) {
+        rc = wc_retire_body(o->identity.signer.key, login, held.rev + 1, slot_kind,
+                            &body);
+        assert(rc == 0);
+    } else {
+        person_body(w, o, login, held.rev + 1, &body);
+    }
+    if (kind == WC_KIND_PROFILE)
+        person_signer(o, login, &author);
+    rc = wc_body_sign(sig, kind, wc_buf_slice(&body), &author);
+    assert(rc == 0);
+    e.u.local_put.token = ++o->next_token;
+    e.u.local_put.kind = kind;
+    e.u.local_put.body = wc_buf_slice(&body);
+    e.u.local_put.author_key = author.key;
+    e.u.local_put.author_sig = sig;
+    ledger_put(w, o, o->next_token, slot);
+    w->edits++;
+    world_step(w, o, &e);
+    wc_buf_fini(&body);
+}
+
+static void edit(struct world *w)
+{
+    struct office *o = draw_office(w);
+    uint64_t what = wc_rng_below(&w->rng, 10);
+    char login[16];
+    snprintf(login, sizeof(login), "p%u",
+             (unsigned)wc_rng_below(&w->rng, PEOPLE_PER_OFFICE));
+    if (o != NULL)
+        put(w, o,
+            what < 6   ? WC_KIND_PROFILE
+            : what < 9 ? WC_KIND_ROW
+                       : WC_KIND_RETIRE,
+            login);
+}
+
+/* The rows of one batch, all in the moment in which they came. */
+static void import(struct world *w, const struct event *e)
+{
+    struct office *o = &w->offices[e->office];
+    char login[16];
+    for (uint64_t i = 0; i < IMPORT_BATCH && o->node != NULL; i++) {
+        snprintf(login, sizeof(login), "i%u", (unsigned)(e->number + i));
+        put(w, o, WC_KIND_ROW, login);
+    }
+}
+
+/* ---- asks ---- */
+
+static void ask(struct world *w)
+{
+    struct office *o = draw_office(w);
+    struct wc_event e = {.type = WC_EVENT_LOCAL_ASK};
+    if (o == NULL)
+        return;
+    w->asks = realloc(w->asks, (w->ask_count + 1) * sizeof(*w->asks));
+    assert(w->asks != NULL);
+    struct asked *a = &w->asks[w->ask_count];
+    *a = (struct asked){.office = o->index,
+                        .life = o->life,
+                        .reachable = world_reachable(w, o->index),
+                        .answered = calloc(w->office_count, 1),
+                        .matched = calloc(w->office_count, 1)};
+    assert(a->answered != NULL && a->matched != NULL);
+    wc_put_u64(a->id, wc_rng_u64(&w->rng));
+    wc_put_u64(a->id + 8, w->ask_count);
+    world_later(w, ASK_JUDGED_MS,
+                (struct event){.what = HAPPENS_ASK_JUDGED, .number = w->ask_count});
+    w->ask_count++;
+    e.u.local_ask.id = a->id;
+    e.u.local_ask.text = wc_slice_text("who can help with a blog?");
+    e.u.local_ask.by = wc_slice_text("alice");
+    world_step(w, o, &e);
+}
+
+/* ---- joining, dying, revoking ---- */
+
+static void join(struct world *w, unsigned percent)
+{
+    uint32_t amount = (w->office_count * percent + 99) / 100;
+    for (uint32_t i = 0; i < w->office_count && amount > 0; i++) {
+        struct office *o = &w->offices[i];
+        if (o->started)
+            continue;
+        o->started = true;
+        amount--;
+        world_later(w, i == 0 ? 0 : wc_rng_below(&w->rng, 2 * SIM_SECOND),
+                    (struct event){.what = HAPPENS_START, .office = i});
+    }
+}
+
+static void kill_some(struct world *w, unsigned amount)
+{
+    for (unsigned i = 0; i < amount; i++) {
+        struct office *o = draw_office(w);
+        if (o != NULL && o->index != 0)
+            world_kill(w, o->index);
+    }
+}
+
+static void restart_all(struct world *w)
+{
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        if (w->offices[i].killed)
+            world_later(w, wc_rng_below(&w->rng, 2 * SIM_SECOND),
+                        (struct event){.what = HAPPENS_START, .office = i});
+    }
+}
+
+/* A neighbour with a certificate, and one office to which it links. */
+static void messenger(struct world *w, struct wc_identity *out)
+{
+    world_identity(w, out, 900000, "messenger", &w->org_signer);
+}
+
+static void one_record(struct wc_buf *frames, const struct wc_buf *record)
+{
+    struct wc_buf packed = {0};
+    wc_wire_hello(&frames[0], SIM_WALL_MS);
+    wc_pack_bin(&packed, wc_buf_slice(record));
+    wc_wire_records(&frames[1], WC_REASON_BROADCAST, 1, wc_buf_slice(&packed));
+    wc_buf_fini(&packed);
+}
+
+static void tell(struct world *w, uint32_t office, struct wc_buf *record)
+{
+    struct wc_identity from;
+    struct wc_buf frames[2] = {{0}};
+    messenger(w, &from);
+    one_record(frames, record);
+    world_inject(w, office, &from, frames, 2);
+    wc_buf_fini(&frames[0]);
+    wc_buf_fini(&frames[1]);
+    wc_buf_fini(record);
+}
+
+static void revoke_some(struct world *w, unsigned amount)
+{
+    for (unsigned i = 0; i < amount; i++) {
+        struct office *gone = draw_office(w);
+        struct wc_buf record = {0};
+        if (gone == NULL || gone->index == 0)
+            continue;
+        gone->revoked = true;
+        int rc = wc_revoke_build(gone->identity.signer.key, &w->org_signer,
+                                 SIM_WALL_MS + w->now_ms, &record);
+        assert(rc == 0);
+        struct office *first = draw_office(w);
+        tell(w, first->index, &record);
+    }
+}
+
+/* ---- lies ---- */
+
+static void stamped_row(struct world *w, const struct wc_identity *office,
+                        const struct wc_signer *stamper, struct wc_buf *out)
+{
+    uint8_t sig[WC_SIG_BYTES];
+    struct wc_buf body = {0};
+    struct wc_signer who = office->signer;
+    struct wc_stamp_params stamp = {.seq = UINT32_MAX,
+                                    .stamped_at_ms = SIM_WALL_MS + w->now_ms,
+                                    .expires_at_ms =
+                                        SIM_WALL_MS + w->now_ms + WC_DAY_MS};
+    /* their key on the outside, another secret beneath */
+    memcpy(who.secret, stamper->secret, sizeof(who.secret));
+    wc_body_begin(&body, office->signer.key, "mallory", 1, 0);
+    int rc = wc_body_sign(sig, WC_KIND_ROW, wc_buf_slice(&body), &who);
+    if (rc == 0)
+        rc = wc_record_stamp(WC_KIND_ROW, wc_buf_slice(&body), who.key, sig, &who,
+                             &stamp, out);
+    assert(rc == 0);
+    wc_buf_fini(&body);
+}
+
+static void foreign_card(struct world *w, const struct wc_identity *office,
+                         struct wc_buf *out)
+{
+    uint8_t sig[WC_SIG_BYTES];
+    struct wc_buf body = {0};
+    struct wc_card card = {.cert = wc_slice(office->cert_bytes, office->cert_len)};
+    struct wc_stamp_params stamp = {.seq = 1,
+                                    .stamped_at_ms = SIM_WALL_MS + w->now_ms,
+                                    .expires_at_ms =
+                                        SIM_WALL_MS + w->now_ms + WC_DAY_MS};
+    int rc = wc_card_body(office->signer.key, 1, &card, &body);
+    if (rc == 0)
+        rc = wc_body_sign(sig, WC_KIND_CARD, wc_buf_slice(&body), &office->signer);
+    if (rc == 0)
+        rc = wc_record_stamp(WC_KIND_CARD, wc_buf_slice(&body), office->signer.key, sig,
+                             &office->signer, &stamp, out);
+    assert(rc == 0);
+    wc_buf_fini(&body);
+}
+
+static void lie(struct world *w, uint32_t to, unsigned which)
+{
+    struct wc_identity liar, stranger;
+    struct wc_buf record = {0};
+    const struct office *victim = draw_office(w);
+    messenger(w, &liar);
+    world_identity(w, &stranger, 900001, "stranger", &w->foreign_signer);
+    switch (which % 4) {
+    case 0: /* an office without a certificate of ours */
+        stamped_row(w, &stranger, &stranger.signer, &record);
+        break;
+    case 1: /* a card with somebody else's certificate */
+        foreign_card(w, &stranger, &record);
+        break;
+    case 2: /* in the name of another office */
+        stamped_row(w, &victim->identity, &liar.signer, &record);
+        break;
+    case 3: /* a revocation that the organisation did not sign */
+        if (wc_revoke_build(victim->identity.signer.key, &w->foreign_signer,
+                            SIM_WALL_MS + w->now_ms, &record) != 0)
+            abort();
+        break;
+    }
+    uint32_t blob = world_blob(w, record.data, record.len);
+    w->blobs[blob].forged = true;
+    tell(w, to, &record);
+}
+
+static void forge(struct world *w, unsigned amount)
+{
+    for (unsigned i = 0; i < amount; i++) {
+        for (unsigned which = 0; which < 4; which++)
+            lie(w, draw_office(w)->index, which);
+    }
+}
+
+/* ---- steps ---- */
+
+static void partition(struct world *w, unsigned percent)
+{
+    w->partitioned = true;
+    for (uint32_t i = 0; i < w->office_count; i++)
+        w->offices[i].side = wc_rng_below(&w->rng, 100) < percent;
+}
+
+static void clock_wrong(struct world *w, unsigned hours)
+{
+    struct office *o = draw_office(w);
+    o->wrong_clock = true;
+    o->skew_ms += (int64_t)hours * 3600 * 1000;
+}
+
+static void clock_right(struct world *w)
+{
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        if (w->offices[i].wrong_clock)
+            w->offices[i].skew_ms = 0;
+    }
+}
+
+/* The end: look ten times a second whether all hold the same. */
+static void settle(struct world *w, const struct event *e)
+{
+    struct wc_node_stats stats;
+    uint64_t began_ms = w->scenario->steps[e->number].at_s * SIM_SECOND;
+    if (ledger_converged(w)) {
+        w->converged_ms = w->now_ms - began_ms;
+        w->done = true;
+        ledger_end(w);
+        return;
+    }
+    if (w->now_ms - began_ms < SETTLE_MAX_MS) {
+        world_later(w, SETTLE_EVERY_MS, *e);
+        return;
+    }
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        if (w->offices[i].node == NULL)
+            continue;
+        wc_node_stats(w->offices[i].node, &stats);
+        fprintf(stderr, "%s: %u links, %u offices, %llu and %llu records%s\n",
+                w->offices[i].identity.cert.name, stats.links_count,
+                stats.offices_count, (unsigned long long)stats.records_count[0],
+                (unsigned long long)stats.records_count[1],
+                w->offices[i].revoked ? ", revoked" : "");
+    }
+    ledger_fail(w, "offices do not hold the same records after %llu s",
+                (unsigned long long)(SETTLE_MAX_MS / SIM_SECOND));
+}
+
+static void take_step(struct world *w, const struct event *e)
+{
+    const struct step *s = &w->scenario->steps[e->number];
+    struct office *o;
+    switch (s->what) {
+    case STEP_END:
+        settle(w, e);
+        break;
+    case STEP_JOIN:
+        join(w, s->amount);
+        break;
+    case STEP_EDIT:
+        spread(w, HAPPENS_EDIT, s->amount, SPREAD_MS);
+        break;
+    case STEP_IMPORT:
+        o = draw_office(w);
+        for (unsigned i = 0; i < s->amount / IMPORT_BATCH; i++)
+            world_later(w, 10 * (uint64_t)i,
+                        (struct event){.what = HAPPENS_IMPORT,
+                                       .office = o->index,
+                                       .number = (uint64_t)i * IMPORT_BATCH});
+        break;
+    case STEP_ASK:
+        spread(w, HAPPENS_ASK, s->amount, SPREAD_MS);
+        break;
+    case STEP_PARTITION:
+        partition(w, s->amount);
+        break;
+    case STEP_HEAL:
+        w->partitioned = false;
+        break;
+    case STEP_KILL:
+        kill_some(w, s->amount);
+        break;
+    case STEP_RESTART:
+        restart_all(w);
+        break;
+    case STEP_REVOKE:
+        revoke_some(w, s->amount);
+        break;
+    case STEP_FORGE:
+        forge(w, s->amount);
+        break;
+    case STEP_CLOCK:
+        clock_wrong(w, s->amount);
+        break;
+    case STEP_CLOCK_RIGHT:
+        clock_right(w);
+        break;
+    case STEP_CLEAR:
+        w->weather = (struct weather){0};
+        break;
+    }
+}
+
+void scenario_happens(struct world *w, const struct event *e)
+{
+    switch (e->what) {
+    case HAPPENS_STEP:
+        take_step(w, e);
+        break;
+    case HAPPENS_START:
+        world_start(w, e->office);
+        break;
+    case HAPPENS_EDIT:
+        edit(w);
+        break;
+    case HAPPENS_IMPORT:
+        import(w, e);
+        break;
+    case HAPPENS_ASK:
+        ask(w);
+        break;
+    case HAPPENS_ASK_JUDGED:
+        ledger_ask_judged(w, &w->asks[e->number]);
+        break;
+    case HAPPENS_TIMER:
+    case HAPPENS_UP:
+    case HAPPENS_FRAME:
+    case HAPPENS_DOWN:
+    case HAPPENS_DIAL_FAILED:
+    case HAPPENS_COMMIT:
+    case HAPPENS_MATCHED:
+    case HAPPENS_RESET:
+        break;
+    }
+}
