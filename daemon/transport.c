@@ -524,8 +524,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         return;
     }
     c->received_bytes += (uint64_t)got;
-    c->busy =
-        true; /* the owner may close it while it looks at a frame or certificate */
+    /* The owner may close it while it looks at a frame or a certificate. */
+    c->busy = true;
     conn_input(c, wc_slice(buf->base, (size_t)got));
     c->busy = false;
     if (c->phase == PHASE_CLOSING)

@@ -419,6 +419,22 @@ static void replayed_messages_open_nothing(void **state)
     capture_drop(&c);
 }
 
+/* Message 2 is good and what comes with it is not: message 3 stays unsaid. */
+static void a_failure_takes_its_answer_back(void **state)
+{
+    (void)state;
+    struct end a, b;
+    end_open(&a, &leeds, true);
+    end_open(&b, &york, false);
+    assert_int_equal(wc_link_start(a.link, &a.out), 0);
+    assert_int_equal(pass(&a, &b), 0);
+    wc_buf_append(&b.out, "\0\1", 2);
+    wc_buf_text(&a.out, "kept");
+    assert_int_equal(pass(&b, &a), -WC_EPROTOCOL);
+    assert_true(wc_slice_is(wc_buf_slice(&a.out), "kept"));
+    close_pair(&a, &b);
+}
+
 static void a_stranger_gets_no_byte(void **state)
 {
     (void)state;
@@ -882,6 +898,7 @@ int main(void)
         cmocka_unit_test(truncated_messages_open_nothing),
         cmocka_unit_test(messages_of_another_place_open_nothing),
         cmocka_unit_test(replayed_messages_open_nothing),
+        cmocka_unit_test(a_failure_takes_its_answer_back),
         cmocka_unit_test(a_stranger_gets_no_byte),
         cmocka_unit_test(garbage_is_refused_at_its_length),
         cmocka_unit_test(other_organisations_are_refused),
