@@ -319,29 +319,57 @@ static void capture_drop(struct capture *c)
         wc_buf_fini(&c->messages[i]);
 }
 
-/* Run a handshake in which message `which` is replaced. Neither the side that reads it
- * may open, nor, for the first two messages, the other side. */
-static void expect_no_link(int which, struct wc_slice forged)
+/* Bring the side that reads message `which` to where it waits for it, and give it
+ * `message`. Keys and randomness are fixed, so that the captured messages fit. */
+static void replay(struct end *reader, const struct capture *c, int which,
+                   struct wc_slice message)
 {
-    struct end a, b, *ends[] = {&a, &b};
-    end_open(&a, &leeds, true);
-    end_open(&b, &york, false);
-    assert_int_equal(wc_link_start(a.link, &a.out), 0);
-    for (int i = 0; i < 3; i++) {
-        struct end *from = ends[i % 2], *to = ends[1 - i % 2];
-        if (i == which) {
-            wc_buf_reset(&from->out);
-            wc_buf_append(&from->out, forged.data, forged.len);
-        }
-        if (pass(from, to) != 0)
-            break;
+    bool initiator = which == 1;
+    end_open(reader, initiator ? &leeds : &york, initiator);
+    if (initiator)
+        assert_int_equal(wc_link_start(reader->link, &reader->out), 0);
+    if (which == 2)
+        assert_int_equal(give(reader, wc_buf_slice(&c->messages[0])), 0);
+    wc_buf_reset(&reader->out);
+    give(reader, message);
+}
+
+/* It may not open and may not answer; then the other side cannot open either. */
+static void expect_no_link(const struct capture *c, int which, struct wc_slice forged)
+{
+    struct end reader;
+    replay(&reader, c, which, forged);
+    assert_int_not_equal(wc_link_state(reader.link), WC_LINK_OPEN);
+    assert_null(wc_link_peer(reader.link));
+    assert_int_equal(reader.out.len, 0);
+    end_close(&reader);
+}
+
+/* What the tests below change is good before they change it. */
+static void captured_messages_fit(void **state)
+{
+    (void)state;
+    struct capture c;
+    capture_take(&c);
+    for (int which = 0; which < 3; which++) {
+        struct end reader;
+        replay(&reader, &c, which, wc_buf_slice(&c.messages[which]));
+        assert_int_equal(wc_link_state(reader.link),
+                         which == 0 ? WC_LINK_HANDSHAKE : WC_LINK_OPEN);
+        assert_true(wc_link_past_mac(reader.link));
+        if (which < 2)
+            assert_true(wc_slice_eq(wc_buf_slice(&reader.out),
+                                    wc_buf_slice(&c.messages[which + 1])));
+        end_close(&reader);
     }
-    assert_int_not_equal(wc_link_state(ends[1 - which % 2]->link), WC_LINK_OPEN);
-    if (which < 2) {
-        assert_int_not_equal(wc_link_state(a.link), WC_LINK_OPEN);
-        assert_int_not_equal(wc_link_state(b.link), WC_LINK_OPEN);
-    }
-    close_pair(&a, &b);
+    capture_drop(&c);
+}
+
+/* Under valgrind, which makes Diffie-Hellman slow, one bit of each byte and one length
+ * of nine; everywhere else all of them. */
+static size_t stride(void)
+{
+    return getenv("WHOCAN_VALGRIND") != NULL ? 9 : 1;
 }
 
 static void every_flipped_bit_stops_the_handshake(void **state)
@@ -351,9 +379,9 @@ static void every_flipped_bit_stops_the_handshake(void **state)
     capture_take(&c);
     for (int which = 0; which < 3; which++) {
         struct wc_buf *m = &c.messages[which];
-        for (size_t bit = 0; bit < m->len * 8; bit++) {
+        for (size_t bit = 0; bit < m->len * 8; bit += stride()) {
             m->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            expect_no_link(which, wc_buf_slice(m));
+            expect_no_link(&c, which, wc_buf_slice(m));
             m->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
     }
@@ -366,14 +394,14 @@ static void truncated_messages_open_nothing(void **state)
     struct capture c;
     capture_take(&c);
     for (int which = 0; which < 3; which++) {
-        for (size_t len = 0; len < c.messages[which].len; len++) {
+        for (size_t len = 0; len < c.messages[which].len; len += stride()) {
             struct wc_buf cut = {0};
-            expect_no_link(which, wc_slice(c.messages[which].data, len));
+            expect_no_link(&c, which, wc_slice(c.messages[which].data, len));
             if (len < 2)
                 continue;
             wc_buf_append(&cut, c.messages[which].data, len);
             wc_put_u16(cut.data, (uint16_t)(len - 2)); /* with a length that is right */
-            expect_no_link(which, wc_buf_slice(&cut));
+            expect_no_link(&c, which, wc_buf_slice(&cut));
             wc_buf_fini(&cut);
         }
     }
@@ -388,7 +416,7 @@ static void messages_of_another_place_open_nothing(void **state)
     for (int which = 0; which < 3; which++) {
         for (int other = 0; other < 3; other++) {
             if (other != which)
-                expect_no_link(which, wc_buf_slice(&c.messages[other]));
+                expect_no_link(&c, which, wc_buf_slice(&c.messages[other]));
         }
     }
     capture_drop(&c);
@@ -894,6 +922,7 @@ int main(void)
         cmocka_unit_test(any_split_gives_the_same_frames),
         cmocka_unit_test(frames_of_every_size_fit),
         cmocka_unit_test(a_frame_may_be_answered_at_once),
+        cmocka_unit_test(captured_messages_fit),
         cmocka_unit_test(every_flipped_bit_stops_the_handshake),
         cmocka_unit_test(truncated_messages_open_nothing),
         cmocka_unit_test(messages_of_another_place_open_nothing),
