@@ -76,6 +76,7 @@ struct wc_api {
     struct client *clients;
     uint32_t clients_count;
     bool quiet, closing;
+    struct wc_log_valve valve; /* for what clients can cause */
     struct wc_timer *patience;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -146,9 +147,11 @@ static void client_send(struct client *c, struct wc_buf *out)
     if (failed || uv_is_closing((uv_handle_t *)&c->pipe))
         goto out;
     if (unread_bytes(c) + len > WC_RPC_QUEUE_MAX_BYTES) {
-        wc_log(WC_LOG_INFO,
-               "closing a connection of uid %lu: it leaves more than %u bytes unread",
-               (unsigned long)c->uid, WC_RPC_QUEUE_MAX_BYTES);
+        if (wc_log_allow(&c->api->valve, wc_mono_ms()))
+            wc_log(
+                WC_LOG_INFO,
+                "closing a connection of uid %lu: it leaves more than %u bytes unread",
+                (unsigned long)c->uid, WC_RPC_QUEUE_MAX_BYTES);
         client_close(c);
         goto out;
     }
@@ -363,8 +366,9 @@ static void client_cancel_all(struct client *c)
  * message would start. */
 static void client_refuse(struct client *c, int rc, const char *message)
 {
-    wc_log(WC_LOG_INFO, "closing a connection of uid %lu: %s", (unsigned long)c->uid,
-           message);
+    if (wc_log_allow(&c->api->valve, wc_mono_ms()))
+        wc_log(WC_LOG_INFO, "closing a connection of uid %lu: %s",
+               (unsigned long)c->uid, message);
     c->last_written = true;
     client_send_error(c, NULL, rc, NULL, message);
 }
@@ -774,6 +778,7 @@ int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daem
     api->loop = loop;
     api->daemon = daemon;
     api->dispatch = dispatch;
+    api->valve = (struct wc_log_valve){.burst = 20, .window_ms = 60000};
     int fd = make_socket(api, path, problem);
     if (fd < 0) {
         free(api);

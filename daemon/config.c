@@ -659,6 +659,7 @@ static int set_defaults(struct loader *l, const struct wc_config_env *env)
             continue;
         snprintf(l->where, sizeof(l->where), "%s", o->key);
         l->config->listen_is_default |= o->offset == AT(listen);
+        l->config->state_is_default |= o->offset == AT(state);
         int rc = set_default(l, env, o);
         if (rc != 0)
             return rc;

@@ -51,6 +51,7 @@ struct wc_config {
     char
         *path; /* of the configuration file; it need not exist when it is the default */
     bool listen_is_default; /* nobody said where: IPv4 alone will do */
+    bool state_is_default;  /* nobody said where: directories above it may be made */
 };
 
 enum wc_option_type {

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * whocand: start in order (configuration, state, identity, index, engine, socket), run,
+ * and stop in the opposite one. The daemon stays in the foreground: service managers
+ * want that, and nobody has to look for it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include <whocan/crypto.h>
+#include <whocan/error.h>
+
+#include "daemon/advertise.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/methods.h"
+#include "daemon/office.h"
+
+#define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h: a restart would not help */
+#define TIDY_EVERY_MS      60000
+#define START_EXTEND_US    "60000000" /* while the index is built, ask for so much more */
+
+static struct wc_daemon daemon_state; /* all that is not freed at an early exit */
+static struct wc_timer *tidy_timer, *watchdog_timer;
+static uint64_t warned_days = UINT64_MAX; /* of the certificate, when last said */
+static int main_argc;
+static const char *const *main_argv;
+
+/* ---------------------------------------------------------------- starting */
+
+/* What the service manager should do: not restart what will fail again. */
+static int exit_code(int rc)
+{
+    return rc == -WC_ECONFIG || rc == -WC_EVERSION || rc == -WC_EDENIED ||
+                   rc == -WC_ETOOBIG
+               ? EXIT_CONFIGURATION
+               : EXIT_FAILURE;
+}
+
+static int complain(int rc, const char *problem)
+{
+    wc_log(WC_LOG_ERROR, "%s", problem);
+    return rc;
+}
+
+static void on_index_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    uint64_t *logged_ms = ctx, now_ms = wc_mono_ms();
+    if (now_ms - *logged_ms < 2000 && done < total)
+        return;
+    *logged_ms = now_ms;
+    wc_log(WC_LOG_NOTICE, "building the search index: %" PRIu64 " of %" PRIu64, done,
+           total);
+    sd_notifyf(0,
+               "EXTEND_TIMEOUT_USEC=" START_EXTEND_US "\nSTATUS=Building the search "
+               "index: %" PRIu64 " of %" PRIu64,
+               done, total);
+}
+
+/* A standalone office with another name is another office: its people move over. */
+static int rename_office(struct wc_daemon *d)
+{
+    struct wc_identity *to = NULL;
+    uint64_t moved = 0;
+    char problem[WC_PROBLEM_BYTES];
+    int rc = wc_office_standalone(&to, d->config.office);
+    if (rc == 0)
+        rc = wc_office_adopt(d->records, d->index, d->identity, to, wc_wall_ms(),
+                             &moved);
+    if (rc != 0) {
+        wc_office_free(to);
+        snprintf(problem, sizeof(problem), "this office could not be named %s: it %s",
+                 d->config.office, wc_strerror(rc));
+        return complain(rc, problem);
+    }
+    wc_log(WC_LOG_NOTICE, "this office was %s and is %s now; %" PRIu64 " people moved",
+           d->identity->cert.name, to->cert.name, moved);
+    wc_office_free(d->identity);
+    d->identity = to;
+    return 0;
+}
+
+static int check_name(struct wc_daemon *d)
+{
+    const char *wanted = d->config.office;
+    if (wanted == NULL || strcmp(wanted, d->identity->cert.name) == 0)
+        return 0;
+    if (wc_office_is_standalone(d->identity))
+        return rename_office(d);
+    wc_log(WC_LOG_WARNING,
+           "office = %s is ignored: the certificate of %s names this office %s", wanted,
+           d->identity->org.name, d->identity->cert.name);
+    return 0;
+}
+
+/* ~/.local/state is not in every home: the directories above the default are made, with
+ * the mode that the XDG Base Directory Specification asks for. */
+static void make_parents(const char *path)
+{
+    char parent[WC_PATH_MAX_BYTES + 1];
+    snprintf(parent, sizeof(parent), "%s", path);
+    for (char *slash = strchr(parent + 1, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(parent, 0700); /* opening the state tells if this was in vain */
+        *slash = '/';
+    }
+}
+
+static int open_state(struct wc_daemon *d)
+{
+    char problem[WC_PROBLEM_BYTES] = "";
+    if (d->config.state_is_default)
+        make_parents(d->config.state);
+    uint64_t logged_ms = wc_mono_ms();
+    int rc = wc_records_open(&d->records, d->config.state, problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    rc = wc_office_load(&d->identity, d->records, &d->config, problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    const char *languages[WC_CONFIG_LIST_MAX_COUNT + 1] = {NULL};
+    for (uint32_t i = 0; i < d->config.languages.count; i++)
+        languages[i] = d->config.languages.items[i];
+    rc = wc_index_open(&d->index, d->config.state, d->records, languages,
+                       on_index_progress, &logged_ms, problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    return check_name(d);
+}
+
+/* Listen where the configuration says. Without IPv6 the default wildcard is IPv4's. */
+static int listen_one(struct wc_daemon *d, const char *address,
+                      struct wc_strings *listened, uint16_t *port)
+{
+    char problem[WC_PROBLEM_BYTES] = "", again[WC_PROBLEM_BYTES];
+    struct wc_transport *t = wc_engine_transport(d->engine);
+    int rc = wc_transport_listen(t, address, port, problem);
+    if (rc != 0 && d->config.listen_is_default) {
+        address = "0.0.0.0:" WC_DEFAULT_PORT;
+        rc = wc_transport_listen(t, address, port, again);
+    }
+    if (rc == 0)
+        rc = wc_strings_add(listened, address);
+    if (rc == 0) {
+        wc_log(WC_LOG_INFO, "listening on %s, port %u", address, (unsigned)*port);
+        return 0;
+    }
+    wc_log(WC_LOG_ERROR, "%s: choose another address with listen", problem);
+    return rc;
+}
+
+static int listen_all(struct wc_daemon *d)
+{
+    struct wc_strings listened = {0};
+    uint16_t ports[WC_CONFIG_LIST_MAX_COUNT] = {0};
+    int rc = 0;
+    for (uint32_t i = 0; i < d->config.listen.count && rc == 0; i++)
+        rc = listen_one(d, d->config.listen.items[i], &listened, &ports[i]);
+    if (rc == 0)
+        rc = wc_advertise(&d->addresses, &d->config.advertise, &listened, ports);
+    wc_strings_fini(&listened);
+    return rc;
+}
+
+static void on_changed(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    struct wc_node_stats stats;
+    const struct wc_node *node = wc_engine_node(d->engine);
+    if (node == NULL)
+        return;
+    wc_node_stats(node, &stats);
+    sd_notifyf(0, "STATUS=%s of %s: %u offices known, %u links", d->identity->cert.name,
+               d->identity->org.name, stats.offices_count, stats.links_count);
+}
+
+/* ---------------------------------------------------------------- while running */
+
+/* Say it once when 30, 7 and 1 days are left. */
+static void check_certificate(const struct wc_identity *identity)
+{
+    static const uint64_t thresholds[] = {1, 7, 30};
+    uint64_t now_ms = wc_wall_ms(), end_ms = identity->cert.not_after_ms;
+    uint64_t days = end_ms > now_ms ? (end_ms - now_ms) / WC_DAY_MS : 0;
+    for (size_t i = 0; i < sizeof(thresholds) / sizeof(thresholds[0]); i++) {
+        if (days >= thresholds[i])
+            continue;
+        if (thresholds[i] < warned_days)
+            wc_log(WC_LOG_WARNING,
+                   "the certificate of this office ends in %" PRIu64 " days", days);
+        warned_days = thresholds[i];
+        return;
+    }
+    warned_days = UINT64_MAX;
+}
+
+static void on_tidy(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    wc_records_tidy(d->records);
+    wc_index_tidy(d->index);
+    check_certificate(d->identity);
+}
+
+static void on_watchdog(void *ctx)
+{
+    (void)ctx;
+    sd_notify(0, "WATCHDOG=1");
+}
+
+static void swap_text(char **a, char **b)
+{
+    char *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Take over what can be while running; what cannot is named. */
+static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
+{
+    struct wc_config *c = &d->config;
+    size_t from = 0;
+    for (const char *key; (key = wc_config_restart_key(c, fresh, &from)) != NULL;)
+        wc_log(WC_LOG_WARNING, "%s has changed: that takes effect at the next start",
+               key);
+    c->log_level = fresh->log_level;
+    c->access = fresh->access;
+    c->people_uid_min = fresh->people_uid_min;
+    c->people_uid_max = fresh->people_uid_max;
+    swap_text(&c->group, &fresh->group);
+    swap_text(&c->admin_group, &fresh->admin_group);
+    struct wc_strings join = c->join;
+    c->join = fresh->join;
+    fresh->join = join;
+
+    struct wc_access_rules rules;
+    wc_log_set_level(c->log_level);
+    wc_access_rules(&rules, c);
+    wc_api_set_rules(d->api, &rules);
+    wc_engine_set_join(d->engine, &c->join);
+}
+
+static void on_reload(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    struct wc_config fresh;
+    struct wc_config_env env;
+    enum wc_config_action action;
+    char problem[WC_PROBLEM_BYTES];
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, wc_mono_us());
+    wc_config_env_here(&env);
+    if (wc_config_load(&fresh, main_argc, main_argv, &env, &action, problem) != 0) {
+        wc_log(WC_LOG_ERROR, "%s; the configuration stays as it was", problem);
+    } else {
+        apply_config(d, &fresh);
+        wc_log(WC_LOG_NOTICE, "the configuration was read again");
+    }
+    wc_config_fini(&fresh);
+    sd_notify(0, "READY=1");
+}
+
+/* ---------------------------------------------------------------- stopping */
+
+static void engine_closed(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    wc_timer_free(tidy_timer);
+    wc_timer_free(watchdog_timer);
+    wc_loop_halt(d->loop);
+}
+
+static void api_closed(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    wc_engine_close(d->engine, engine_closed, d);
+}
+
+static void engine_stopped(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    wc_api_close(d->api, api_closed, d);
+}
+
+static void stop_engine(struct wc_daemon *d)
+{
+    wc_engine_stop(d->engine, engine_stopped, d);
+}
+
+static void on_stop(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    if (d->stopping)
+        return;
+    d->stopping = true;
+    sd_notify(0, "STOPPING=1\nSTATUS=Finishing what was begun");
+    wc_log(WC_LOG_NOTICE, "stopping");
+    wc_api_quiesce(d->api);
+    if (d->joining)
+        d->joined = stop_engine;
+    else
+        stop_engine(d);
+}
+
+/* ---------------------------------------------------------------- all together */
+
+static int start_timers(struct wc_daemon *d)
+{
+    uint64_t watchdog_us = 0;
+    tidy_timer = wc_timer_new(d->loop, on_tidy, d);
+    if (tidy_timer == NULL)
+        return -WC_ENOMEM;
+    wc_timer_set(tidy_timer, TIDY_EVERY_MS, TIDY_EVERY_MS);
+    if (sd_watchdog_enabled(0, &watchdog_us) <= 0 || watchdog_us < 2000)
+        return 0;
+    watchdog_timer = wc_timer_new(d->loop, on_watchdog, d);
+    if (watchdog_timer == NULL)
+        return -WC_ENOMEM;
+    wc_timer_set(watchdog_timer, watchdog_us / 2000, watchdog_us / 2000);
+    return 0;
+}
+
+static int start_signals(struct wc_daemon *d)
+{
+    int rc = wc_loop_on_signal(d->loop, SIGTERM, on_stop, d);
+    if (rc == 0)
+        rc = wc_loop_on_signal(d->loop, SIGINT, on_stop, d);
+    if (rc == 0)
+        rc = wc_loop_on_signal(d->loop, SIGHUP, on_reload, d);
+    return rc;
+}
+
+static int start_loop(struct wc_daemon *d)
+{
+    struct wc_engine_config config = {.records = d->records,
+                                      .index = d->index,
+                                      .replicate = d->config.replicate,
+                                      .changed = on_changed,
+                                      .ctx = d};
+    int rc = wc_loop_new(&d->loop);
+    config.loop = d->loop;
+    if (rc == 0)
+        rc = start_signals(d);
+    if (rc == 0)
+        rc = start_timers(d);
+    if (rc == 0)
+        rc = wc_engine_new(&d->engine, &config);
+    return rc == 0 ? 0 : complain(rc, "the event loop cannot start");
+}
+
+static int start(struct wc_daemon *d)
+{
+    char problem[WC_PROBLEM_BYTES] = "";
+    struct wc_access_rules rules;
+    if (wc_crypto_init() != 0)
+        return complain(-WC_ECRYPTO, "libsodium does not work on this machine");
+    int rc = open_state(d);
+    if (rc == 0)
+        rc = start_loop(d);
+    if (rc == 0)
+        rc = listen_all(d);
+    if (rc != 0)
+        return rc;
+    rc =
+        wc_api_new(&d->api, d->loop, d, wc_methods_dispatch, d->config.socket, problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    wc_access_rules(&rules, &d->config);
+    wc_api_set_rules(d->api, &rules);
+    rc = wc_engine_start(d->engine, d->identity, &d->config.join, &d->addresses,
+                         problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    return 0;
+}
+
+static void run(struct wc_daemon *d)
+{
+    wc_log(WC_LOG_NOTICE, "whocand %s: office %s of %s is ready, socket %s",
+           WHOCAN_VERSION, d->identity->cert.name, d->identity->org.name,
+           d->config.socket);
+    sd_notify(0, "READY=1");
+    on_changed(d);
+    check_certificate(d->identity);
+    wc_loop_run(d->loop);
+    wc_log(WC_LOG_NOTICE, "stopped");
+}
+
+/* In this order: what is open last depends on nothing any more. */
+static void finish(struct wc_daemon *d, bool ran)
+{
+    if (ran) {
+        wc_engine_free(d->engine);
+        wc_api_free(d->api);
+        wc_loop_free(d->loop);
+    }
+    wc_index_close(d->index);
+    wc_records_close(d->records);
+    wc_office_free(d->identity);
+    wc_strings_fini(&d->addresses);
+    wc_config_fini(&d->config);
+}
+
+static int print(enum wc_config_action action)
+{
+    switch (action) {
+    case WC_ACTION_HELP:
+        wc_config_print_help(stdout);
+        break;
+    case WC_ACTION_VERSION:
+        puts("whocand " WHOCAN_VERSION);
+        break;
+    case WC_ACTION_PRINT_CONFIG:
+        wc_config_print_example(stdout);
+        break;
+    case WC_ACTION_PRINT_MANUAL:
+        wc_config_print_manual(stdout);
+        break;
+    case WC_ACTION_CHECK:
+        puts("The configuration is right.");
+        break;
+    case WC_ACTION_RUN:
+        break;
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct wc_daemon *d = &daemon_state;
+    struct wc_config_env env;
+    enum wc_config_action action;
+    char problem[WC_PROBLEM_BYTES];
+    main_argc = argc;
+    main_argv = (const char *const *)argv;
+    wc_log_init(WC_LOG_NOTICE, false);
+    wc_config_env_here(&env);
+    int rc = wc_config_load(&d->config, argc, main_argv, &env, &action, problem);
+    if (rc != 0) {
+        complain(rc, problem);
+        wc_config_fini(&d->config);
+        return exit_code(rc);
+    }
+    if (action != WC_ACTION_RUN) {
+        wc_config_fini(&d->config);
+        return print(action);
+    }
+    wc_log_init(d->config.log_level, d->config.foreground);
+    d->started_mono_ms = wc_mono_ms();
+    rc = start(d);
+    if (rc == 0)
+        run(d);
+    finish(d, rc == 0);
+    return rc == 0 ? EXIT_SUCCESS : exit_code(rc);
+}
