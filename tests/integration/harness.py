@@ -16,6 +16,7 @@ a deadline passes. When a test fails, the logs of its daemons are printed.
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -71,8 +72,12 @@ class Client:
 
     def __init__(self, path, patience_s=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.socket.connect(str(path))  # blocks while the queue of the listener is full
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.settimeout(PATIENCE_S if patience_s is None else patience_s)
-        self.socket.connect(str(path))
         self.unpacker = msgpack.Unpacker(raw=False, strict_map_key=False)
         self.last_id = 0
         self.notifications = []  # (method, params) in the order in which they came
@@ -106,7 +111,10 @@ class Client:
         while True:
             for message in self.unpacker:
                 return message
-            data = self.socket.recv(65536)
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionResetError:  # it closed before it had read all that was sent
+                return None
             if not data:
                 return None
             self.unpacker.feed(data)
@@ -188,6 +196,8 @@ class Daemon:
         """Start it and wait until it answers on its socket."""
         self.spawn(*more)
         wait(self.answers, f"{self.name} answers", alive=[self])
+        if self.listen == "127.0.0.1:0":
+            self.listen = self.address()  # and the same after a restart, where the others expect it
         return self
 
     def answers(self):
@@ -205,6 +215,11 @@ class Daemon:
         """One request on a connection of its own."""
         with self.client() as client:
             return client.call(method, **params)
+
+    def connections(self):
+        """How many connections to its socket are open, on its side."""
+        lines = [line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()]
+        return sum(len(w) > 7 and w[7] == str(self.socket) and w[5] == "03" for w in lines)
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -240,8 +255,9 @@ class Daemon:
         return {o["name"]: o for o in self.call("offices.list")["offices"]}
 
     def address(self):
-        """HOST:PORT on which other offices reach it."""
-        return self.offices()[self.call("office.show")["name"]]["addresses"][0]
+        """HOST:PORT on which other offices reach it: the one of its log, because its card may be a moment behind."""
+        port = re.findall(r"listening on \S+, port (\d+)", self.log())[-1]
+        return f"127.0.0.1:{port}"
 
     def people(self, **params):
         """Everybody of an office, as rows by handle."""

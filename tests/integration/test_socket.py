@@ -1,0 +1,571 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The socket as docs/socket.md has it, through a MessagePack library that is not ours."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+import unittest
+
+import msgpack
+
+import harness
+from harness import NOTIFICATION, RESPONSE, row
+
+ROWS = [
+    row("alice", title="Librarian", team="Libraries North",
+        skills=[{"name": "content design", "level": "expert", "mentor": True}, "blogging"],
+        interests=["local history"], ask_me_about="starting a blog", languages=["English", "Norwegian"],
+        working_days=["mon", "tue", "wed", "thu", "fri", "sat", "sun"], email="alice@example.org",
+        phone="+44 113 496 0000", willing=True),
+    row("bob", title="Engineer", skills=["welding"]),
+]
+
+
+class OneDaemon(harness.Case):
+    """Tests with one daemon that knows two people."""
+
+    def setUp(self):
+        super().setUp()
+        self.leeds = self.daemon("leeds")
+        self.leeds.import_rows(ROWS)
+        self.client = self.leeds.client()
+        self.addCleanup(self.client.close)
+
+
+class Rpc(OneDaemon):
+    def test_a_response_is_as_the_specification_has_it(self):
+        self.client.send("office.show", msgid=4294967295)
+        message = self.client.receive()
+        self.assertEqual(message[:3], [RESPONSE, 4294967295, None])
+        self.assertEqual(message[3]["name"], "leeds")
+        self.assertEqual(len(message), 4)
+
+    def test_params_may_be_empty_or_one_map(self):
+        for params in ([], [{}]):
+            self.assertIsNone(self.client.response(self.client.send("office.show", params))[2])
+        for params, code in (({"a": 1}, "TYPE"), ("x", "TYPE"), ([{}, {}], "TYPE"), ([1], "TYPE"), (None, "TYPE")):
+            self.client.send_bytes(msgpack.packb([0, 9, "office.show", params]))
+            self.assertEqual(self.client.response(9)[2]["code"], code)
+
+    def test_many_requests_are_answered_whatever_their_order(self):
+        ids = [self.client.send("people.find", {"query": "blogging"}) for _ in range(200)]
+        got = {self.client.receive()[1] for _ in ids}
+        self.assertEqual(got, set(ids))
+
+    def test_a_quick_request_overtakes_a_slow_one(self):
+        slow = self.client.send("people.import", {"rows": [row(f"p{i}") for i in range(200)]})
+        quick = self.client.send("office.show")
+        self.assertEqual([self.client.response()[1], self.client.response()[1]], [quick, slow])
+
+    def test_a_message_in_single_bytes_is_a_message(self):
+        data = msgpack.packb([0, 5, "people.show", [{"handle": "alice"}]])
+        for i in range(len(data)):
+            self.client.send_bytes(data[i:i + 1])
+        self.assertEqual(self.client.response(5)[3]["person"]["handle"], "alice@leeds")
+
+    def test_notifications_are_never_answered(self):
+        self.client.send_bytes(msgpack.packb([NOTIFICATION, "office.show", []]))
+        self.client.send_bytes(msgpack.packb([NOTIFICATION, "no.such", []]))
+        self.client.send_bytes(msgpack.packb([NOTIFICATION, "me.set", [{"name": "Quiet Example"}]]))
+        harness.wait(lambda: (self.client.call("me.show")["person"] or {}).get("name") == "Quiet Example",
+                     "the notification was carried out")
+
+    def test_a_client_may_shut_its_sending_side(self):
+        self.client.send("people.find", {"query": "blogging"})
+        self.client.socket.shutdown(socket.SHUT_WR)
+        self.assertEqual(self.client.response(1)[3]["total"], 1)
+        self.assertIsNone(self.client.receive())
+
+    def test_an_error_leaves_the_connection_open(self):
+        with self.refused("METHOD"):
+            self.client.call("people.frobnicate")
+        with self.refused("MISSING", "query"):
+            self.client.call("people.find")
+        self.assertEqual(self.client.call("office.show")["name"], "leeds")
+
+
+class Garbage(OneDaemon):
+    def refuses(self, data, code):
+        with self.leeds.client() as client:
+            with contextlib.suppress(BrokenPipeError):  # it may say no before it has seen everything
+                client.send_bytes(data)
+            message = client.receive()
+            self.assertEqual((message[0], message[1], message[3]), (RESPONSE, None, None), message)
+            self.assertEqual(message[2]["code"], code, message)
+            self.assertNotIn("\n", message[2]["message"])
+            self.assertIsNone(client.receive())
+        self.assertEqual(self.leeds.call("office.show")["name"], "leeds")
+
+    def test_what_is_not_messagepack_rpc_gets_one_answer_and_the_door(self):
+        for data, code in (
+                (b"GET / HTTP/1.1\r\n\r\n", "PROTOCOL"),  # 'G' is the number 71: a message, but not one of ours
+                (b"\xc1", "TYPE"),
+                (b"\xc7\x01\x01x", "TYPE"),  # an extension
+                (b"\x93\x01\x02\x03", "PROTOCOL"),
+                (msgpack.packb([1, 1, None, {}]), "PROTOCOL"),  # a response
+                (msgpack.packb([0, 1, "office.show"]), "PROTOCOL"),
+                (msgpack.packb([0, -1, "office.show", []]), "PROTOCOL"),
+                (msgpack.packb([0, 2 ** 32, "office.show", []]), "PROTOCOL"),
+                (msgpack.packb([0, 1, 7, []]), "PROTOCOL"),
+                (msgpack.packb("text"), "PROTOCOL"),
+                (b"\x91" * 17 + b"\xc0", "DEPTH"),
+                (b"\xdd\x10\x00\x00\x00", "TOOBIG"),  # an array of 2^28 in five bytes
+                (b"\xc6\x00\x10\x00\x01", "TOOBIG"),  # a megabyte and one byte of binary
+        ):
+            with self.subTest(data=data[:20]):
+                self.refuses(data, code)
+
+    def test_a_megabyte_is_the_limit(self):
+        big = "x" * (1 << 20)
+        self.refuses(msgpack.packb([0, 1, "people.find", [{"query": big}]]), "TOOBIG")
+        # just below it is read, and refused for what it says
+        with self.refused("TOOBIG", "query"):
+            self.client.call("people.find", query=big[:-100])
+
+    def test_what_came_before_garbage_is_answered(self):
+        self.client.send_bytes(msgpack.packb([0, 1, "office.show", []]) + b"\xc1")
+        self.assertEqual(self.client.response(1)[3]["name"], "leeds")
+        self.assertEqual(self.client.receive()[1], None)
+        self.assertIsNone(self.client.receive())
+
+    def test_half_a_message_changes_nothing(self):
+        data = msgpack.packb([0, 1, "me.set", [{"name": "Half"}]])
+        with self.leeds.client() as client:
+            client.send_bytes(data[:-1])
+        self.assertIsNone(self.client.call("me.show")["person"])
+
+
+class Describe(OneDaemon):
+    def test_the_description_and_the_document_name_the_same_methods(self):
+        described = self.client.call("api.describe")
+        text = (harness.ROOT / "docs" / "socket.md").read_text()
+        section = text.split("\n## Methods\n")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| `([a-z.]+)` \| (\w+) \|", section, re.M)
+        self.assertEqual([(m["name"], m["access"]) for m in described["methods"]], rows)
+        self.assertEqual(described["name"], "whocand")
+        self.assertEqual(described["protocol"], 1)
+
+    def test_each_method_gives_what_its_description_says(self):
+        """Every key of a result is described, and the other way round."""
+        examples = {
+            "api.describe": {}, "people.find": {"query": "blogging"}, "people.show": {"handle": "alice"},
+            "people.import": {"rows": [], "dry_run": True}, "people.export": {}, "me.show": {},
+            "me.set": {"name": "Root"}, "me.add": {"skills": ["x"]}, "me.drop": {"skills": ["x"]},
+            "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "office.show": {},
+        }
+        for method in self.client.call("api.describe")["methods"]:
+            for param in method["params"]:
+                self.assertEqual(set(param), {"name", "type", "required", "help"})
+                self.assertIn(param["type"], ("str", "int", "bool", "list"))
+            if method["name"] in ("ask.cancel", "office.join"):
+                continue
+            with self.subTest(method=method["name"]):
+                result = self.client.call(method["name"], **examples[method["name"]])
+                self.assertEqual(set(result), {r["name"] for r in method["result"]})
+                if method["name"] == "me.show":
+                    self.assertIsNone(result["person"])
+
+
+class Errors(OneDaemon):
+    def test_parameters_are_checked(self):
+        for method, params, code, field in (
+                ("people.find", {"query": 7}, "TYPE", "query"),
+                ("people.find", {"query": ""}, "INVALID", "query"),
+                ("people.find", {"query": "?!"}, "INVALID", "query"),
+                ("people.find", {"query": "x" * 1001}, "TOOBIG", "query"),
+                ("people.find", {"query": "a b", "limit": 0}, "INVALID", "limit"),
+                ("people.find", {"query": "a b", "limit": 1001}, "INVALID", "limit"),
+                ("people.find", {"query": "a b", "limit": "ten"}, "TYPE", "limit"),
+                ("people.find", {"query": "a b", "office": "york"}, "NOTFOUND", "office"),
+                ("people.find", {"query": "a b", "qurey": "c"}, "INVALID", None),
+                ("people.show", {"handle": "zoe"}, "NOTFOUND", "handle"),
+                ("people.show", {"handle": "alice@york"}, "NOTFOUND", "office"),
+                ("people.show", {"handle": "Alice"}, "INVALID", "handle"),
+                ("people.export", {"office": "york"}, "NOTFOUND", "office"),
+                ("people.export", {"all": 1}, "TYPE", "all"),
+                ("people.export", {"all": True, "office": "leeds"}, "INVALID", "all"),
+                ("people.import", {"rows": {}}, "TYPE", "rows"),
+                ("people.import", {"rows": [{}] * 201}, "TOOBIG", "rows"),
+                ("people.import", {}, "MISSING", "rows"),
+                ("me.set", {"name": 7}, "TYPE", "name"),
+                ("me.set", {"skills": [{"name": "x", "level": "wizard"}]}, "INVALID", "skills[].level"),
+                ("me.set", {"skills": ["x", "X"]}, "INVALID", "skills[].name"),
+                ("me.set", {"email": "nobody"}, "INVALID", "email"),
+                ("me.set", {"working_days": ["someday"]}, "INVALID", "working_days[]"),
+                ("me.set", {"confirmed_at": 7}, "INVALID", None),
+                ("me.set", {"handle": "x"}, "INVALID", None),
+                ("me.set", {"name": "x", "if_rev": 7}, "STALE", None),
+                ("me.add", {"skills": "x"}, "TYPE", "skills"),
+                ("ask.create", {"text": ""}, "INVALID", "text"),
+                ("ask.create", {"text": "x", "wait_ms": 60001}, "INVALID", "wait_ms"),
+                ("ask.cancel", {"ask": "00"}, "NOTFOUND", "ask"),
+                ("office.join", {"invite": "whocan-invite-1:rubbish"}, None, "invite"),
+        ):
+            with self.subTest(method=method, params=str(params)[:60]):
+                with self.assertRaises(harness.RpcError) as caught:
+                    self.client.call(method, **params)
+                if code:
+                    self.assertEqual(caught.exception.code, code, caught.exception.message)
+                self.assertEqual(caught.exception.detail.get("field"), field)
+                self.assertNotIn("\n", caught.exception.message)
+
+    def test_a_megabyte_in_one_field_changes_nothing(self):
+        before = self.leeds.people()
+        result = self.client.call("people.import", rows=[row("carol", title="x" * 1000000)])
+        self.assertEqual(result["accepted"], 0)
+        self.assertEqual([(r["index"], r["handle"], r["field"]) for r in result["refused"]], [(0, "carol", "title")])
+        with self.refused("TOOBIG", "title"):
+            self.client.call("me.set", title="x" * 1000000)
+        self.assertEqual(self.leeds.people(), before)
+
+
+class People(OneDaemon):
+    def test_a_person_is_as_documented(self):
+        self.assertEqual(self.client.call("people.show", handle="alice@leeds")["person"], {
+            "handle": "alice@leeds", "name": "Alice Example", "title": "Librarian", "team": "Libraries North",
+            "office": "leeds",
+            "skills": [{"name": "content design", "level": "expert", "mentor": True, "source": "directory"},
+                       {"name": "blogging", "level": "", "source": "directory"}],
+            "interests": ["local history"], "ask_me_about": "starting a blog", "languages": ["English", "Norwegian"],
+            "working_days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+            "contact": {"email": "alice@example.org", "phone": "+44 113 496 0000"},
+            "willing": True, "available": True, "source": "directory"})
+        self.assertEqual(self.client.call("people.show", handle="bob")["person"], {
+            "handle": "bob@leeds", "name": "Bob Example", "title": "Engineer", "team": "", "office": "leeds",
+            "skills": [{"name": "welding", "level": "", "source": "directory"}], "interests": [], "ask_me_about": "",
+            "languages": [], "contact": {}, "willing": True, "available": True, "source": "directory"})
+
+    def test_a_hit_says_how_good_it_is_and_why(self):
+        result = self.client.call("people.find", query="blogging")
+        self.assertEqual(result["total"], 1)
+        self.assertGreaterEqual(result["took_us"], 0)
+        hit = result["people"][0]
+        self.assertEqual(hit["handle"], "alice@leeds")
+        self.assertGreater(hit["score"], 0)
+        self.assertTrue(hit["why"])
+        self.assertTrue(all(isinstance(w, str) for w in hit["why"]))
+
+    def test_limit_and_office_narrow_a_search(self):
+        self.leeds.import_rows([row(f"p{i}", skills=["welding"]) for i in range(30)])
+        self.assertEqual(len(self.leeds.handles("welding")), 10)
+        self.assertEqual(len(self.leeds.handles("welding", limit=3)), 3)
+        self.assertEqual(len(self.leeds.handles("welding", limit=1000, office="leeds")), 31)
+
+    def test_a_result_never_outgrows_a_message(self):
+        filler = [f"{'welding' if i == 0 else 'subject'} {i} {'x' * 80}" for i in range(64)]
+        self.leeds.import_rows([row(f"p{i}", skills=filler) for i in range(300)], batch=100)
+        result = self.client.call("people.find", query="welding", limit=1000)
+        self.assertEqual(result["total"], 301)
+        self.assertGreater(len(result["people"]), 50)
+        self.assertLess(len(result["people"]), 301)
+
+    def test_export_gives_what_import_took(self):
+        self.assertEqual(self.leeds.people(), {
+            "alice@leeds": {**ROWS[0], "handle": "alice@leeds",
+                            "skills": [ROWS[0]["skills"][0], {"name": "blogging"}]},
+            "bob@leeds": {**ROWS[1], "handle": "bob@leeds", "skills": [{"name": "welding"}]}})
+        result = self.client.call("people.import", rows=list(self.leeds.people().values()))
+        self.assertEqual(result, {"accepted": 0, "unchanged": 2, "refused": []})
+
+    def test_an_export_streams_in_pages(self):
+        self.leeds.import_rows([row(f"p{i}") for i in range(450)])
+        result = self.client.call("people.export")
+        self.assertEqual(result["count"], 452)
+        pages = [p for m, p in self.client.notifications if m == "people.batch"]
+        self.assertGreater(len(pages), 1)
+        self.assertEqual({p["request"] for p in pages}, {self.client.last_id})
+        handles = [r["handle"] for p in pages for r in p["people"]]
+        self.assertEqual(len(handles), 452)
+        self.assertEqual(len(set(handles)), 452)
+
+
+class Import(OneDaemon):
+    def test_rows_are_judged_one_by_one(self):
+        result = self.client.call("people.import", rows=[
+            row("carol"),
+            row("Carol"),
+            {"name": "Nobody"},
+            row("dave@leeds"),
+            row("erin@york"),
+            row("carol", title="again"),
+            row("frank", colour="red"),
+            row("grace", skills=[{"name": ""}]),
+            row("heidi", email=["x"]),
+            "ivan",
+            {**row("judy"), "name": "two\nlines"},
+            row("alice", **{k: v for k, v in ROWS[0].items() if k != "handle"}) | ROWS[0],
+        ])
+        self.assertEqual(result["accepted"], 2)
+        self.assertEqual(result["unchanged"], 1)
+        self.assertEqual([(r["index"], r["handle"], r["field"]) for r in result["refused"]],
+                         [(1, "Carol", "handle"), (2, "", "handle"), (4, "erin@york", "handle"), (5, "carol", "handle"),
+                          (6, "frank", "colour"), (7, "grace", "skills[].name"), (8, "heidi", "email"), (9, "", ""),
+                          (10, "judy", "name")])
+        for refused in result["refused"]:
+            self.assertTrue(refused["reason"])
+            self.assertNotIn("\n", refused["reason"])
+        self.assertEqual(set(self.leeds.people()), {f"{n}@leeds" for n in ("alice", "bob", "carol", "dave")})
+        self.assertEqual(self.leeds.people()["carol@leeds"].get("title"), None)
+
+    def test_a_dry_run_stores_nothing(self):
+        before = self.leeds.status()["records"]
+        result = self.client.call("people.import", rows=[row("carol"), row("X"), ROWS[1]], dry_run=True)
+        self.assertEqual((result["accepted"], result["unchanged"], len(result["refused"])), (1, 1, 1))
+        self.assertEqual(self.leeds.status()["records"], before)
+        self.assertNotIn("carol@leeds", self.leeds.people())
+
+    def test_a_row_replaces_the_row_before(self):
+        self.assertEqual(self.client.call("people.import", rows=[row("bob", team="Works")])["accepted"], 1)
+        self.assertEqual(self.leeds.people()["bob@leeds"], row("bob@leeds", name="Bob Example", team="Works"))
+        self.assertEqual(self.leeds.handles("welding"), [])
+
+    def test_overlapping_imports_of_one_person_all_count(self):
+        ids = [self.client.send("people.import", {"rows": [row("bob", team=f"Team {i}")]}) for i in range(40)]
+        for _ in ids:
+            self.assertEqual(self.client.response()[3], {"accepted": 1, "unchanged": 0, "refused": []})
+        self.assertRegex(self.leeds.people()["bob@leeds"]["team"], r"^Team \d+$")
+
+    def test_a_record_has_16_kib(self):
+        skills = [f"{i} {'ø' * 48}" for i in range(64)]
+        interests = [f"{i} {'ø' * 48}" for i in range(32)]
+        full = row("carol", skills=[{"name": s, "level": "practitioner", "mentor": True, "learn": True, "id": s}
+                                    for s in skills], interests=interests, ask_me_about="x" * 1000)
+        result = self.client.call("people.import", rows=[full])
+        self.assertEqual(result["accepted"], 0)
+        self.assertIn("16 KiB", result["refused"][0]["reason"])
+
+
+class Me(OneDaemon):
+    """The tests run as root, whose handle is root@leeds."""
+
+    def test_a_profile_is_made_changed_and_cleared(self):
+        shown = self.client.call("me.show")
+        self.assertEqual((shown["handle"], shown["office"], shown["rev"], shown["person"], shown["profile"], shown["row"]),
+                         ("root@leeds", "leeds", 0, None, None, None))
+        result = self.client.call("me.set", name="Root Example", skills=["brewing"], email="root@example.org")
+        self.assertEqual(result["rev"], 1)
+        self.assertEqual(result["person"]["source"], "self")
+        self.assertRegex(result["person"]["confirmed_at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(self.leeds.handles("brewing"), ["root@leeds"])
+        result = self.client.call("me.set", skills=[], title="Gardener")
+        self.assertEqual((result["rev"], result["person"]["skills"], result["person"]["name"], result["person"]["title"]),
+                         (2, [], "Root Example", "Gardener"))
+        self.assertEqual(self.client.call("me.show")["profile"],
+                         {"handle": "root@leeds", "name": "Root Example", "title": "Gardener",
+                          "email": "root@example.org"})
+
+    def test_skills_and_interests_are_added_and_dropped(self):
+        self.client.call("me.add", skills=["brewing", {"name": "Welding", "level": "expert"}], interests=["bees"])
+        result = self.client.call("me.add", skills=[{"name": "welding", "learn": True}])
+        self.assertEqual([(s["name"], s["level"]) for s in result["person"]["skills"]], [("brewing", ""), ("welding", "")])
+        result = self.client.call("me.drop", skills=["BREWING", "nothing"], interests=["bees"])
+        self.assertEqual(result["dropped"], ["brewing", "bees"])
+        self.assertEqual([s["name"] for s in result["person"]["skills"]], ["welding"])
+        rev = result["rev"]
+        result = self.client.call("me.drop", skills=["nothing"])
+        self.assertEqual((result["dropped"], result["rev"]), ([], rev))
+        with self.refused("TOOBIG", "skills"):
+            self.client.call("me.add", skills=[f"s{i}" for i in range(64)])
+
+    def test_own_words_win_over_the_directory(self):
+        self.leeds.import_rows([row("root", title="Clerk", skills=[{"name": "filing", "level": "working"}, "brewing"])])
+        result = self.client.call("me.set", title="Brewer", skills=[{"name": "brewing", "level": "expert"}])
+        person = result["person"]
+        self.assertEqual((person["name"], person["title"], person["source"]), ("Root Example", "Brewer", "both"))
+        self.assertEqual([(s["name"], s["level"], s["source"]) for s in person["skills"]],
+                         [("brewing", "expert", "self"), ("filing", "working", "directory")])
+        shown = self.client.call("me.show")
+        self.assertEqual(shown["row"]["title"], "Clerk")
+        self.assertEqual(shown["profile"]["title"], "Brewer")
+        self.leeds.import_rows([row("root", title="Archivist")])
+        self.assertEqual(self.client.call("me.show")["person"]["title"], "Brewer")
+
+    def test_an_edit_of_something_older_is_refused(self):
+        rev = self.client.call("me.set", name="One")["rev"]
+        self.client.call("me.set", name="Two", if_rev=rev)
+        with self.refused("STALE"):
+            self.client.call("me.set", name="Three", if_rev=rev)
+        with self.refused("STALE"):
+            self.client.call("me.set", name="Three", if_rev=0)
+        self.assertEqual(self.client.call("me.show")["person"]["name"], "Two")
+
+    def test_no_edit_is_lost_when_many_come_at_once(self):
+        ids = [self.client.send("me.add", {"skills": [f"skill {i}"]}) for i in range(60)]
+        revs = [self.client.response()[3]["rev"] for _ in ids]
+        self.assertEqual(sorted(revs), list(range(1, 61)))
+        self.assertEqual(len(self.client.call("me.show")["profile"]["skills"]), 60)
+
+    def test_a_queue_of_wrong_edits_is_refused_edit_by_edit(self):
+        ids = [self.client.send("me.set", {"name": "Good"})]
+        ids += [self.client.send("me.set", {"email": "wrong"}) for _ in range(60)]
+        codes = [(self.client.response()[2] or {}).get("code") for _ in ids]
+        self.assertEqual(codes, [None] + ["INVALID"] * 60)
+
+
+class Ask(OneDaemon):
+    def test_an_ask_streams_and_ends_when_all_were_heard(self):
+        answers, result = self.client.ask("who can help with blogging", wait_ms=60000)
+        self.assertEqual([m for m, _ in self.client.notifications], ["ask.started", "ask.answer"])
+        started = self.client.notifications[0][1]
+        self.assertEqual(started, {"request": 1, "ask": result["ask"], "offices_known": 1})
+        self.assertEqual(result, {"ask": result["ask"], "offices_heard": 1, "offices_known": 1, "people_total": 1})
+        self.assertEqual({k: v for k, v in answers[0].items() if k != "people"},
+                         {"request": 1, "ask": result["ask"], "office": "leeds", "total": 1, "offices_heard": 1,
+                          "offices_known": 1})
+        self.assertEqual(answers[0]["people"][0]["handle"], "alice@leeds")
+        self.assertTrue(answers[0]["people"][0]["why"])
+
+    def test_an_ask_may_not_wait_at_all(self):
+        _, result = self.client.ask("who can help with blogging", wait_ms=0)
+        self.assertLessEqual(result["offices_heard"], 1)
+
+    def test_an_answer_lists_eight(self):
+        self.leeds.import_rows([row(f"p{i}", skills=["welding"]) for i in range(30)])
+        answers, result = self.client.ask("welding")
+        self.assertEqual((len(answers[0]["people"]), answers[0]["total"], result["people_total"]), (8, 31, 31))
+
+
+class Limits(OneDaemon):
+    def test_a_client_that_does_not_read_is_closed(self):
+        with self.leeds.client() as client:
+            request = msgpack.packb([0, 1, "api.describe", []])
+            try:
+                while True:
+                    client.send_bytes(request * 100)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        harness.wait(lambda: "bytes unread" in self.leeds.log(), "the log says so")
+        self.assertEqual(self.leeds.call("office.show")["name"], "leeds")
+
+    def test_a_stream_waits_for_a_slow_reader(self):
+        about = "x" * 1000
+        self.leeds.import_rows([row(f"p{i}", ask_me_about=about, title="y" * 200) for i in range(4000)])
+        with self.leeds.client() as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            request = client.send("people.export")
+            before = rss_kib(self.leeds.process.pid)
+            for _ in range(50):  # the daemon goes on with others
+                self.leeds.call("office.show")
+            self.assertLess(rss_kib(self.leeds.process.pid) - before, 20000)
+            self.assertEqual(client.response(request)[3]["count"], 4002)
+
+    def test_thirty_two_connections_of_one_account(self):
+        self.client.call("office.show")
+        harness.wait(lambda: self.leeds.connections() == 1, "nobody else is there")
+        clients = [self.leeds.client() for _ in range(31)]  # self.client is the thirty-second
+        try:
+            for client in clients:
+                client.call("office.show")
+            with self.leeds.client() as one_more:
+                message = one_more.receive()
+                self.assertEqual((message[1], message[2]["code"]), (None, "LIMIT"))
+                self.assertIsNone(one_more.receive())
+            clients.pop().close()
+            harness.wait(self.leeds.answers, "a place is free again")
+        finally:
+            for client in clients:
+                client.close()
+
+    def test_clients_that_come_and_go_leave_nothing_behind(self):
+        before = rss_kib(self.leeds.process.pid)
+        for _ in range(300):
+            with self.leeds.client() as client, contextlib.suppress(BrokenPipeError):  # too many at once
+                client.send("people.find", {"query": "blogging"})
+                client.send("people.export")
+                client.send("ask.create", {"text": "blogging", "wait_ms": 60000})
+        harness.wait(lambda: self.leeds.connections() == 1, "their connections are closed", alive=[self.leeds])
+        self.assertLess(rss_kib(self.leeds.process.pid) - before, 20000)
+
+
+def rss_kib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M).group(1))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Access(harness.Case):
+    """Who may do what. `as_user` runs a call with another uid."""
+
+    def as_user(self, daemon, uid, method, gid=None, **params):
+        code = ("import harness, sys, json\n"
+                "try:\n    print(json.dumps(harness.Client(sys.argv[1]).call(sys.argv[2], **json.loads(sys.argv[3]))))\n"
+                "except harness.RpcError as e:\n    print(json.dumps({'code': e.code, 'message': e.message}))\n")
+        done = subprocess.run(["/usr/bin/python3", "-B", "-c", code, str(daemon.socket), method, json.dumps(params)],
+                              user=uid, group=gid if gid is not None else uid, extra_groups=[], capture_output=True,
+                              text=True, check=False, cwd="/",
+                              env={**os.environ, "PYTHONPATH": str(self.directory / "lib")})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def setUp(self):
+        super().setUp()
+        lib = self.directory / "lib"  # where every account can read it
+        lib.mkdir(mode=0o755)
+        (lib / "harness.py").write_text(pathlib.Path(harness.__file__).read_text())
+        (lib / "harness.py").chmod(0o644)
+
+    def test_people_may_search_and_system_accounts_may_not(self):
+        leeds = self.daemon("leeds")
+        self.assertEqual(self.as_user(leeds, 1500, "office.show")["name"], "leeds")
+        refusal = self.as_user(leeds, 33, "office.show")
+        self.assertEqual(refusal["code"], "DENIED")
+        self.assertIn("group whocan", refusal["message"])
+        self.assertEqual(self.as_user(leeds, 65534, "office.show")["code"], "DENIED")
+        self.assertEqual(self.as_user(leeds, 0, "office.show")["name"], "leeds")
+
+    def test_administration_is_for_root(self):
+        leeds = self.daemon("leeds")
+        refusal = self.as_user(leeds, 1500, "people.import", rows=[])
+        self.assertEqual(refusal["code"], "DENIED")
+        self.assertIn("whocan-admin", refusal["message"])
+        self.assertEqual(self.as_user(leeds, 1500, "office.join", invite="x")["code"], "DENIED")
+        self.assertEqual(self.as_user(leeds, 0, "people.import", rows=[])["accepted"], 0)
+
+    def test_the_daemons_own_user_is_an_administrator(self):
+        leeds = self.daemon("leeds", user=(1234, 1234))
+        self.assertEqual(self.as_user(leeds, 1234, "people.import", rows=[])["accepted"], 0)
+        self.assertEqual(self.as_user(leeds, 1235, "people.import", rows=[])["code"], "DENIED")
+
+    def test_a_group_may_be_let_in(self):
+        # daemon (1) and www-data (33) are in every Debian; 33's own group has the name www-data
+        leeds = self.daemon("leeds", config="[whocan]\naccess = group\ngroup = www-data\nadmin_group = daemon\n")
+        self.assertEqual(self.as_user(leeds, 33, "office.show")["name"], "leeds")
+        self.assertEqual(self.as_user(leeds, 1500, "office.show")["code"], "DENIED")
+        self.assertEqual(self.as_user(leeds, 1500, "office.show", gid=33)["name"], "leeds")
+        self.assertEqual(self.as_user(leeds, 1, "people.import", rows=[])["accepted"], 0)
+        leeds.config_path.write_text("[whocan]\naccess = everyone\n")
+        leeds.signal(1)
+        harness.wait(lambda: self.as_user(leeds, 1500, "office.show").get("name") == "leeds", "the reload lets everyone in")
+
+    def test_a_connection_that_is_open_is_judged_anew(self):
+        leeds = self.daemon("leeds", config="[whocan]\naccess = everyone\npeople_uid_min = 0\n")
+        with leeds.client() as client:
+            client.call("office.show")
+            leeds.config_path.write_text("[whocan]\naccess = everyone\nlog_level = info\n")
+            leeds.signal(1)
+            harness.wait(lambda: "was read again" in leeds.log(), "the reload")
+            client.call("office.show")
+
+    def test_an_account_without_a_name_has_no_profile(self):
+        leeds = self.daemon("leeds")
+        self.assertEqual(self.as_user(leeds, 1500, "me.show")["code"], "NOTFOUND")
+        self.assertIn("1500", self.as_user(leeds, 1500, "me.show")["message"])
+        self.assertEqual(self.as_user(leeds, 1500, "ask.create", text="blogging")["offices_heard"], 1)
+
+    def test_everybody_edits_themselves_alone(self):
+        leeds = self.daemon("leeds", config="[whocan]\naccess = everyone\n")
+        self.assertEqual(self.as_user(leeds, 33, "me.set", name="Web")["person"]["handle"], "www-data@leeds")
+        self.assertEqual(self.as_user(leeds, 1, "me.show")["person"], None)
+
+    def test_the_socket_is_open_to_all_and_says_no_itself(self):
+        leeds = self.daemon("leeds")
+        self.assertEqual(leeds.socket.stat().st_mode & 0o777, 0o666)
+
+
+if __name__ == "__main__":
+    harness.main()
