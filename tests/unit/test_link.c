@@ -148,7 +148,8 @@ static void two_offices_open_a_link(void **state)
 }
 
 /* The bytes of message 1 and 2 for fixed keys: message 1's MAC, the prologue and the
- * payload are whocan's own, so no published vector has them. */
+ * payload are whocan's own, so no published vector has them. Key and MAC are those of the
+ * example in docs/links.md. */
 static void the_bytes_are_as_documented(void **state)
 {
     (void)state;
@@ -158,9 +159,12 @@ static void the_bytes_are_as_documented(void **state)
     assert_int_equal(wc_link_start(a.link, &a.out), 0);
     uint8_t secret[WC_KEY_BYTES], pub[WC_KEY_BYTES], mac[16];
     memset(secret, 0x11, sizeof(secret));
-    wc_dh_public(pub, secret);
-    struct wc_slice parts[] = {wc_slice_text("whocan/1 hello"), wc_slice(pub, 32)};
-    wc_hash_keyed(mac, 16, leeds.org.secret, parts, 2);
+    static const char pub_hex[] =
+        "7b4e909bbe7ffe44c465a220037d608ee35897d31ef972f07f74892cb0f73f13";
+    assert_int_equal(wc_unhex(pub, 32, wc_slice_text(pub_hex)), 0);
+    assert_int_equal(leeds.org.secret[0], 0x41); /* and so are the other 31 */
+    static const char mac_hex[] = "b855f214c0546d186d55e9bed969cb71";
+    assert_int_equal(wc_unhex(mac, 16, wc_slice_text(mac_hex)), 0);
     assert_memory_equal(a.out.data, "\0\60", 2);
     assert_memory_equal(a.out.data + 2, pub, 32);
     assert_memory_equal(a.out.data + 34, mac, 16);
