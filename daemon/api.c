@@ -417,7 +417,7 @@ static void client_message(struct client *c, struct wc_slice message)
 static bool client_takes_requests(const struct client *c)
 {
     return c->pipe_open && !c->last_written && !c->api->quiet && !c->looking_up &&
-           c->requests_count < WC_RPC_INFLIGHT_MAX_COUNT &&
+           c->api->rules_number > 0 && c->requests_count < WC_RPC_INFLIGHT_MAX_COUNT &&
            !uv_is_closing((const uv_handle_t *)&c->pipe);
 }
 
@@ -805,6 +805,12 @@ void wc_api_set_rules(struct wc_api *api, const struct wc_access_rules *rules)
 {
     api->rules = *rules;
     api->rules_number++;
+    struct client *c = api->clients;
+    while (c != NULL) {
+        struct client *next = c->next;
+        client_go_on(c);
+        c = next;
+    }
 }
 
 const struct wc_access_rules *wc_api_rules(const struct wc_api *api)

@@ -32,7 +32,8 @@ int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daem
                wc_api_dispatch_fn dispatch, const char *path,
                char problem[WC_PROBLEM_BYTES]);
 
-/* Who may use it. Connections that are open are judged anew. */
+/* Who may use it. Until the first call requests wait; later ones have connections that
+ * are open judged anew. */
 void wc_api_set_rules(struct wc_api *api, const struct wc_access_rules *rules);
 const struct wc_access_rules *wc_api_rules(const struct wc_api *api);
 

@@ -76,6 +76,8 @@ struct wc_engine {
     struct open_link *links;
     uint32_t links_count, links_cap;
 
+    void (*settled)(void *ctx);
+    void *settled_ctx;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     struct wc_log_valve refused_valve, link_valve, match_valve;
@@ -278,7 +280,7 @@ static void start_commit(struct wc_engine *e)
 
 static void check_stopped(struct wc_engine *e)
 {
-    if (e->stopped == NULL || e->node == NULL)
+    if (e->node == NULL)
         return;
     void (*stopped)(void *ctx) = e->stopped;
     e->stopped = NULL;
@@ -294,6 +296,17 @@ static void check_stopped(struct wc_engine *e)
     stopped(e->stopped_ctx);
 }
 
+/* Nothing is to be written, and the engine has nothing to do at once. */
+static void check_settled(struct wc_engine *e)
+{
+    if (e->settled == NULL || e->node == NULL ||
+        wc_node_deadline(e->node) <= wc_mono_ms())
+        return;
+    void (*settled)(void *ctx) = e->settled;
+    e->settled = NULL;
+    settled(e->settled_ctx);
+}
+
 /* A turn of the loop is over: what it gathered becomes one commit. */
 static void before_wait(void *ctx)
 {
@@ -303,8 +316,10 @@ static void before_wait(void *ctx)
     if (e->gathering.count > 0 || (e->owed.count > 0 && e->stopped == NULL &&
                                    wc_mono_ms() >= e->owed_retry_mono_ms))
         start_commit(e);
-    else
+    else if (e->stopped != NULL)
         check_stopped(e);
+    else
+        check_settled(e);
 }
 
 /* The timer only wakes the loop; before_wait() does the rest. */
@@ -808,16 +823,17 @@ static int set_peers(struct wc_engine *e, const struct wc_strings *join)
     return wc_node_set_join(e->node, items, join->count);
 }
 
-int wc_engine_start(struct wc_engine *e, const struct wc_identity *identity,
-                    const struct wc_strings *join, const struct wc_strings *addresses,
+int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
                     char problem[WC_PROBLEM_BYTES])
 {
     assert(e->node == NULL);
-    e->identity = identity;
+    e->identity = office->identity;
+    e->settled = office->settled;
+    e->settled_ctx = office->ctx;
     e->starts++;
     struct loading l = {.e = e, .now_ms = wc_wall_ms()};
     struct wc_node_config config = {
-        .identity = identity,
+        .identity = office->identity,
         .store = {.ctx = e, .read = read_record},
         .replicate = e->config.replicate,
     };
@@ -830,18 +846,16 @@ int wc_engine_start(struct wc_engine *e, const struct wc_identity *identity,
     }
     rc = load(e, &l, problem);
     if (rc == 0)
-        rc = set_peers(e, join);
+        rc = set_peers(e, office->join);
     if (rc == 0)
-        rc = wc_node_set_listen(e->node, (const char *const *)addresses->items,
-                                addresses->count < WC_ADDRESSES_MAX_COUNT
-                                    ? addresses->count
-                                    : WC_ADDRESSES_MAX_COUNT);
+        rc = wc_node_set_listen(e->node, (const char *const *)office->addresses->items,
+                                office->addresses->count);
     if (rc != 0) {
         wc_node_free(e->node);
         e->node = NULL;
         return rc;
     }
-    wc_transport_set_identity(e->transport, identity);
+    wc_transport_set_identity(e->transport, office->identity);
     struct wc_event event = {.type = WC_EVENT_START};
     step(e, &event);
     return 0;
@@ -856,6 +870,7 @@ void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join)
 void wc_engine_stop(struct wc_engine *e, void (*stopped)(void *ctx), void *ctx)
 {
     assert(e->stopped == NULL && e->node != NULL);
+    e->settled = NULL;
     e->stopped = stopped;
     e->stopped_ctx = ctx;
     wc_transport_set_identity(e->transport, NULL);

@@ -43,13 +43,20 @@ void wc_engine_close(struct wc_engine *e, void (*closed)(void *ctx), void *ctx);
 /* After it is closed; NULL is fine. */
 void wc_engine_free(struct wc_engine *e);
 
-/*
- * Become an office: read all records, take up links. identity is borrowed and outlives
- * the engine or its next stop. `addresses` are for the own card. -WC_ENOMEM, or what the
- * store said; *problem gets one line.
- */
-int wc_engine_start(struct wc_engine *e, const struct wc_identity *identity,
-                    const struct wc_strings *join, const struct wc_strings *addresses,
+/* What an office is started as. */
+struct wc_engine_office {
+    const struct wc_identity *identity; /* outlives the engine or its next stop */
+    const struct wc_strings *join;      /* configured peers; copied */
+    const struct wc_strings *addresses; /* of the own card; copied */
+    /* Called once when it has settled: the own card is written. Never before
+     * wc_engine_start() returns, nor after wc_engine_stop(). */
+    void (*settled)(void *ctx);
+    void *ctx;
+};
+
+/* Become an office: read all records, take up links. -WC_ENOMEM, or what the store said;
+ * *problem gets one line. */
+int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
                     char problem[WC_PROBLEM_BYTES]);
 
 /* Take other configured peers. */

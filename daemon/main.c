@@ -354,10 +354,24 @@ static int start_loop(struct wc_daemon *d)
     return rc == 0 ? 0 : complain(rc, "the event loop cannot start");
 }
 
+/* Ready: from now on the socket answers. */
+static void on_settled(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    struct wc_access_rules rules;
+    wc_access_rules(&rules, &d->config);
+    wc_api_set_rules(d->api, &rules);
+    wc_log(WC_LOG_NOTICE, "whocand %s: office %s of %s is ready, socket %s",
+           WHOCAN_VERSION, d->identity->cert.name, d->identity->org.name,
+           d->config.socket);
+    sd_notify(0, "READY=1");
+    on_changed(d);
+    check_certificate(d->identity);
+}
+
 static int start(struct wc_daemon *d)
 {
     char problem[WC_PROBLEM_BYTES] = "";
-    struct wc_access_rules rules;
     if (wc_crypto_init() != 0)
         return complain(-WC_ECRYPTO, "libsodium does not work on this machine");
     int rc = open_state(d);
@@ -367,27 +381,20 @@ static int start(struct wc_daemon *d)
         rc = listen_all(d);
     if (rc != 0)
         return rc;
-    rc =
-        wc_api_new(&d->api, d->loop, d, wc_methods_dispatch, d->config.socket, problem);
-    if (rc != 0)
-        return complain(rc, problem);
-    wc_access_rules(&rules, &d->config);
-    wc_api_set_rules(d->api, &rules);
-    rc = wc_engine_start(d->engine, d->identity, &d->config.join, &d->addresses,
-                         problem);
-    if (rc != 0)
-        return complain(rc, problem);
-    return 0;
+    struct wc_engine_office office = {.identity = d->identity,
+                                      .join = &d->config.join,
+                                      .addresses = &d->addresses,
+                                      .settled = on_settled,
+                                      .ctx = d};
+    rc = wc_engine_start(d->engine, &office, problem);
+    if (rc == 0)
+        rc = wc_api_new(&d->api, d->loop, d, wc_methods_dispatch, d->config.socket,
+                        problem);
+    return rc == 0 ? 0 : complain(rc, problem);
 }
 
 static void run(struct wc_daemon *d)
 {
-    wc_log(WC_LOG_NOTICE, "whocand %s: office %s of %s is ready, socket %s",
-           WHOCAN_VERSION, d->identity->cert.name, d->identity->org.name,
-           d->config.socket);
-    sd_notify(0, "READY=1");
-    on_changed(d);
-    check_certificate(d->identity);
     wc_loop_run(d->loop);
     wc_log(WC_LOG_NOTICE, "stopped");
 }

@@ -260,26 +260,11 @@ struct join {
     int rc;
 };
 
-/* Go on as the office that there is now, the new one or (after a failure) the old. */
-static void join_end(struct join *j)
+/* The office that there is now, the new one or (after a failure) the old, is at work. */
+static void join_settled(void *ctx)
 {
+    struct join *j = ctx;
     struct wc_daemon *d = j->d;
-    char problem[WC_PROBLEM_BYTES];
-    if (j->rc == 0) {
-        struct wc_identity *from = d->identity;
-        d->identity = j->to;
-        wc_office_free(from);
-        wc_log(WC_LOG_NOTICE, "this office is %s of %s now; %" PRIu64 " people moved",
-               d->identity->cert.name, d->identity->org.name, j->moved);
-    } else {
-        wc_office_free(j->to);
-        wc_log(WC_LOG_ERROR, "joining failed: it %s", wc_strerror(j->rc));
-    }
-    if (wc_engine_start(d->engine, d->identity, &d->config.join, &d->addresses,
-                        problem) != 0) {
-        wc_log(WC_LOG_ERROR, "%s", problem);
-        exit(1);
-    }
     d->joining = false;
     if (j->rc == -WC_EFULL) {
         wc_request_fail(j->r, j->rc, NULL,
@@ -298,9 +283,34 @@ static void join_end(struct join *j)
         wc_pack_u64(&out, j->moved);
         wc_request_reply(j->r, &out);
     }
+    free(j);
     if (d->joined != NULL)
         d->joined(d);
-    free(j);
+}
+
+static void join_end(struct join *j)
+{
+    struct wc_daemon *d = j->d;
+    char problem[WC_PROBLEM_BYTES] = "";
+    if (j->rc == 0) {
+        struct wc_identity *from = d->identity;
+        d->identity = j->to;
+        wc_office_free(from);
+        wc_log(WC_LOG_NOTICE, "this office is %s of %s now; %" PRIu64 " people moved",
+               d->identity->cert.name, d->identity->org.name, j->moved);
+    } else {
+        wc_office_free(j->to);
+        wc_log(WC_LOG_ERROR, "joining failed: it %s", wc_strerror(j->rc));
+    }
+    struct wc_engine_office office = {.identity = d->identity,
+                                      .join = &d->config.join,
+                                      .addresses = &d->addresses,
+                                      .settled = join_settled,
+                                      .ctx = j};
+    if (wc_engine_start(d->engine, &office, problem) != 0) {
+        wc_log(WC_LOG_ERROR, "%s", problem);
+        exit(1);
+    }
 }
 
 static void join_work(void *ctx)

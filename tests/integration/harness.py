@@ -127,6 +127,8 @@ class Client:
                 raise ConnectionError("the daemon closed the connection")
             if message[0] == NOTIFICATION:
                 self.notifications.append((message[1], message[2][0]))
+            elif message[1] is None:  # the last word of a connection that is being closed
+                raise RpcError(message[2])
             elif msgid is None or message[1] == msgid:
                 return message
             else:
@@ -204,7 +206,7 @@ class Daemon:
         try:
             with self.client() as client:
                 client.call("office.show")
-        except (OSError, ConnectionError):
+        except (OSError, ConnectionError, RpcError):
             return False
         return True
 
