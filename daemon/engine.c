@@ -760,6 +760,15 @@ static void on_dial_failed(void *ctx, uint32_t dial, int rc)
         step(e, &event);
 }
 
+/* A member of the organisation that may not link: an expired certificate, say. */
+static void on_refused(void *ctx, const char *remote_address, int rc)
+{
+    struct wc_engine *e = ctx;
+    if (wc_log_allow(&e->refused_valve, wc_mono_ms()))
+        wc_log(WC_LOG_WARNING, "turned away an office at %s: what it showed %s",
+               remote_address, wc_strerror(rc));
+}
+
 bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
                        struct wc_engine_link *out)
 {
@@ -900,7 +909,8 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
                                          .up = on_up,
                                          .frame = on_frame,
                                          .down = on_down,
-                                         .dial_failed = on_dial_failed};
+                                         .dial_failed = on_dial_failed,
+                                         .refused = on_refused};
     int rc = -WC_ENOMEM;
     if (e->deadline != NULL && e->owed_timer != NULL)
         rc = wc_transport_new(&e->transport, wc_loop_uv(config->loop), &events);
