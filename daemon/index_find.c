@@ -22,6 +22,7 @@
 #define WORDS_MAX   256 /* words of a question that are looked at */
 #define TERMS_MAX   16  /* terms of one group */
 #define PHRASES_MAX 32
+#define OFFICES_MAX 16
 #define LISTS_MAX   (GROUPS_MAX * TERMS_MAX + PHRASES_MAX)
 
 /* As written is best; a stem may be chance; another spelling or a part of a word is
@@ -66,7 +67,9 @@ struct question {
     uint32_t group_count;
     struct phrase phrases[PHRASES_MAX];
     uint32_t phrase_count;
-    float rarity; /* of all groups together */
+    float rarity;       /* of all groups together */
+    bool initials[256]; /* first bytes of the terms */
+    double unit;        /* turns a sum of scores into a share of the perfect one */
 };
 
 /* A posting list on its way through the blocks. */
@@ -94,18 +97,21 @@ struct candidate {
     uint8_t prefix[WC_ATTR_PREFIX_BYTES];
 };
 
+struct office {
+    uint8_t key[WC_KEY_BYTES];
+    char text[WC_OFFICE_TEXT_BYTES];
+};
+
 /* One search at a time; kept for the next one, since it is large. */
 struct wc_searcher {
     struct wc_searcher *next;
     struct wc_index *ix;
     struct wc_text *text;
-    struct wc_terms terms;
     struct wc_people_view view;
     struct wc_unit units[WC_UNITS_MAX];
     struct question q;
     struct list lists[LISTS_MAX];
     uint32_t list_count;
-    struct wc_postings postings;
     struct block block;
     struct candidate *heap; /* the worst of the best is first */
     uint32_t heap_count, heap_cap;
@@ -117,6 +123,8 @@ struct wc_searcher {
     struct wc_hit *hits;
     uint64_t total;
     int hit_count;
+    struct office offices[OFFICES_MAX]; /* of the hits: there are many hits and few */
+    uint32_t office_count;              /* offices */
 };
 
 /* ---- searchers ---- */
@@ -129,7 +137,6 @@ static struct wc_searcher *searcher_new(struct wc_index *ix)
         return NULL;
     }
     s->ix = ix;
-    memcpy(s->terms.hash_key, ix->terms.hash_key, sizeof(s->terms.hash_key));
     return s;
 }
 
@@ -138,7 +145,6 @@ void wc_searchers_free(struct wc_searcher *list)
     while (list != NULL) {
         struct wc_searcher *next = list->next;
         wc_text_free(list->text);
-        wc_terms_fini(&list->terms);
         wc_buf_fini(&list->q.text);
         free(list->heap);
         free(list);
@@ -188,6 +194,7 @@ static void add_term(struct question *q, struct group *g, enum wc_term_kind kind
         }
     }
     g->terms[g->term_count++] = t;
+    q->initials[text.data[0]] = true;
 }
 
 /* Stemmers are not even: "rådgivere" becomes "rådgiver", which becomes "rådgiv". So
@@ -250,6 +257,7 @@ static int read_words(struct question *q, struct wc_text *text, struct wc_slice 
     bool shouting = in_capitals(text, in);
     wc_buf_reset(&q->text);
     q->spot_count = q->group_count = q->phrase_count = 0;
+    memset(q->initials, 0, sizeof(q->initials));
     int rc = wc_text_set(text, in);
     while (rc == 0 && q->spot_count < WORDS_MAX && wc_text_next(text, &w)) {
         struct spot *s = &q->spots[q->spot_count++];
@@ -317,6 +325,7 @@ static int look_up_groups(struct wc_txn *t, struct question *q, uint64_t people)
         g->rarity = rarity(people, having);
         q->rarity += g->rarity;
     }
+    q->unit = 1.0 / (q->rarity * wc_terms_reference());
     return 0;
 }
 
@@ -416,53 +425,87 @@ static uint32_t first_block(const struct wc_searcher *s)
 
 /* ---- one block ---- */
 
-/* The best of a group's lists for each document, then into the sums. The lists of a
- * group lie beside each other. */
-static int add_group(struct wc_searcher *s, uint32_t from, uint32_t to, uint32_t block)
+/* Every list that stands at the block gives its postings once, and moves on. What it
+ * read is checked as it goes: nobody writes what is out of order. */
+static int take_postings(struct list *l, struct wc_postings_view *out)
+{
+    int rc = wc_postings_view(l->cursor.value, out);
+    uint32_t next = 0;
+    for (uint32_t i = 0; rc == 0 && i < out->count; i++) {
+        uint16_t low = wc_postings_low(out, i);
+        if (low < next || low >= WC_POSTINGS_DOCS || out->impact[i] == 0)
+            return -WC_ECORRUPT;
+        next = low + 1u;
+    }
+    return rc != 0 ? rc : list_here(l, wc_cursor_next(&l->cursor));
+}
+
+static void match(struct wc_searcher *s, uint16_t low, float rarity, float best)
+{
+    struct block *b = &s->block;
+    if (b->matched[low]++ == 0)
+        b->touched[b->touched_count++] = low;
+    b->score[low] += rarity * best;
+    b->found[low] += rarity;
+}
+
+/* The best of several lists for each document, then into the sums. */
+static void add_best(struct wc_searcher *s, const struct wc_postings_view *views,
+                     const float *weights, uint32_t count, float rarity)
 {
     struct block *b = &s->block;
     uint16_t touched[WC_POSTINGS_DOCS];
+    uint32_t touched_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < views[i].count; k++) {
+            uint16_t low = wc_postings_low(&views[i], k);
+            float x = weights[i] * (float)views[i].impact[k];
+            if (b->best[low] == 0)
+                touched[touched_count++] = low;
+            if (x > b->best[low])
+                b->best[low] = x;
+        }
+    }
+    for (uint32_t i = 0; i < touched_count; i++) {
+        match(s, touched[i], rarity, b->best[touched[i]]);
+        b->best[touched[i]] = 0;
+    }
+}
+
+/* The lists of a group lie beside each other. */
+static int add_group(struct wc_searcher *s, uint32_t from, uint32_t to, uint32_t block)
+{
+    struct wc_postings_view views[TERMS_MAX];
+    float weights[TERMS_MAX], rarity = s->q.groups[s->lists[from].group].rarity;
     uint32_t count = 0;
     for (uint32_t i = from; i < to; i++) {
         struct list *l = &s->lists[i];
         if (l->ended || l->block != block)
             continue;
-        int rc = wc_postings_decode(l->cursor.value, &s->postings);
-        if (rc != 0)
-            return rc;
-        for (uint32_t k = 0; k < s->postings.count; k++) {
-            uint16_t low = s->postings.low[k];
-            float x = l->weight * (float)s->postings.impact[k];
-            if (b->best[low] == 0)
-                touched[count++] = low;
-            if (x > b->best[low])
-                b->best[low] = x;
-        }
-        rc = list_here(l, wc_cursor_next(&l->cursor));
+        weights[count] = l->weight;
+        int rc = take_postings(l, &views[count++]);
         if (rc != 0)
             return rc;
     }
-    float rarity = s->q.groups[s->lists[from].group].rarity;
-    for (uint32_t i = 0; i < count; i++) {
-        uint16_t low = touched[i];
-        if (b->matched[low]++ == 0)
-            b->touched[b->touched_count++] = low;
-        b->score[low] += rarity * b->best[low];
-        b->found[low] += rarity;
-        b->best[low] = 0;
-    }
+    if (count > 1)
+        add_best(s, views, weights, count, rarity);
+    else if (count == 1)
+        for (uint32_t k = 0; k < views[0].count; k++)
+            match(s, wc_postings_low(&views[0], k), rarity,
+                  weights[0] * (float)views[0].impact[k]);
     return 0;
 }
 
 /* A phrase only adds: whoever has it has its words too. */
 static int add_phrase(struct wc_searcher *s, struct list *l, uint32_t block)
 {
+    struct wc_postings_view v;
     if (l->ended || l->block != block)
         return 0;
-    int rc = wc_postings_decode(l->cursor.value, &s->postings);
-    for (uint32_t k = 0; rc == 0 && k < s->postings.count; k++)
-        s->block.score[s->postings.low[k]] += l->weight * (float)s->postings.impact[k];
-    return rc != 0 ? rc : list_here(l, wc_cursor_next(&l->cursor));
+    int rc = take_postings(l, &v);
+    for (uint32_t k = 0; rc == 0 && k < v.count; k++)
+        s->block.score[wc_postings_low(&v, k)] += l->weight * (float)v.impact[k];
+    return rc;
 }
 
 static int add_block(struct wc_searcher *s, uint32_t block)
@@ -585,11 +628,10 @@ static void offer(struct wc_searcher *s, struct wc_txn *t, const struct candidat
  * 2 + 1) is what an expert in every word has. */
 static double rank_of(const struct wc_searcher *s, uint16_t low)
 {
-    const struct question *q = &s->q;
-    double x = s->block.score[low] / q->rarity / wc_terms_reference();
-    if (s->block.matched[low] == q->group_count)
+    double x = s->block.score[low] * s->q.unit;
+    if (s->block.matched[low] == s->q.group_count)
         return 2.0 + x;
-    return x * s->block.found[low] / q->rarity;
+    return x * s->block.found[low] / s->q.rarity;
 }
 
 /* For people: 1 is a perfect match, below a half some word was not found. */
@@ -716,25 +758,44 @@ struct reason {
     float worth;
 };
 
+/* Note for each group how well a word of a unit answers it. */
+static void match_word(struct wc_searcher *s, struct wc_slice word, float best[])
+{
+    const struct question *q = &s->q;
+    struct wc_slice stems[WC_STEMMERS_MAX];
+    /* A stem begins as its word does: most words need no stemming here. */
+    if (!q->initials[word.data[0]])
+        return;
+    uint32_t n = wc_text_stems(s->text, word, stems);
+    for (uint32_t i = 0; i < q->group_count; i++) {
+        for (uint32_t k = 0; k < q->groups[i].term_count; k++) {
+            const struct term *t = &q->groups[i].terms[k];
+            struct wc_slice key = key_of(q, t);
+            struct wc_slice text = wc_slice(key.data + 1, key.len - 1);
+            bool same = key.data[0] == WC_TERM_WORD && wc_slice_eq(text, word);
+            for (uint32_t j = 0; key.data[0] == WC_TERM_STEM && j < n && !same; j++)
+                same = wc_slice_eq(text, stems[j]);
+            if (same && t->weight > best[i])
+                best[i] = t->weight;
+        }
+    }
+}
+
 /* How much of the question a unit answers. */
 static int worth_of(struct wc_searcher *s, const struct wc_unit *u, float *worth)
 {
-    const struct question *q = &s->q;
-    *worth = 0;
-    wc_terms_reset(&s->terms);
-    int rc = wc_terms_add(&s->terms, s->text, u);
-    if (rc != 0)
-        return rc;
-    for (uint32_t i = 0; i < q->group_count; i++) {
-        float best = 0;
-        for (uint32_t k = 0; k < q->groups[i].term_count; k++) {
-            const struct term *t = &q->groups[i].terms[k];
-            if (t->weight > best && wc_terms_has(&s->terms, key_of(q, t)))
-                best = t->weight;
-        }
-        *worth += best * q->groups[i].rarity * u->weight;
+    float best[GROUPS_MAX] = {0};
+    struct wc_word w;
+    int rc = wc_text_set(s->text, u->text);
+    while (rc == 0 && wc_text_next(s->text, &w)) {
+        match_word(s, w.main, best);
+        for (uint32_t i = 0; i < w.other_count; i++)
+            match_word(s, w.others[i], best);
     }
-    return 0;
+    *worth = 0;
+    for (uint32_t i = 0; i < s->q.group_count; i++)
+        *worth += best[i] * s->q.groups[i].rarity * u->weight;
+    return rc;
 }
 
 static const char *skill_word(const struct wc_skill *s)
@@ -823,21 +884,37 @@ static void insert_reason(struct reason top[WC_WHY_MAX], uint32_t *count,
     top[at] = *r;
 }
 
+static int office_text(struct wc_searcher *s, const uint8_t *key, struct wc_slice *out)
+{
+    uint32_t i = 0;
+    while (i < s->office_count && memcmp(s->offices[i].key, key, WC_KEY_BYTES) != 0)
+        i++;
+    if (i == s->office_count) {
+        i = s->office_count == OFFICES_MAX ? 0 : s->office_count++;
+        int rc = wc_office_text(s->ix->records, key, s->offices[i].text);
+        if (rc != 0)
+            return rc;
+        memcpy(s->offices[i].key, key, WC_KEY_BYTES);
+    }
+    *out = wc_slice_text(s->offices[i].text);
+    return 0;
+}
+
 /* The reasons for one hit; *here is false when the person has gone meanwhile. */
 static int explain(struct wc_searcher *s, struct wc_hit *hit, bool *here)
 {
     struct reason top[WC_WHY_MAX];
-    char office[WC_OFFICE_TEXT_BYTES];
+    struct wc_slice office;
     uint32_t count = 0;
-    struct wc_records *r = s->ix->records;
-    int rc = wc_people_load(r, hit->who.office_key, hit->who.subject, &s->view);
+    int rc =
+        wc_people_load(s->ix->records, hit->who.office_key, hit->who.subject, &s->view);
     *here = rc == 0;
     if (rc != 0)
         return rc == -WC_ENOTFOUND || rc == -WC_ECORRUPT ? 0 : rc;
-    rc = wc_office_text(r, hit->who.office_key, office);
-    uint32_t n = rc != 0 ? 0
-                         : wc_units(&s->view, wc_slice_text(hit->who.subject),
-                                    wc_slice_text(office), s->units);
+    rc = office_text(s, hit->who.office_key, &office);
+    uint32_t n =
+        rc != 0 ? 0
+                : wc_units(&s->view, wc_slice_text(hit->who.subject), office, s->units);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         struct reason reason = {.unit = &s->units[i]};
         rc = worth_of(s, reason.unit, &reason.worth);
@@ -854,6 +931,7 @@ static int explain(struct wc_searcher *s, struct wc_hit *hit, bool *here)
 static int explain_all(struct wc_searcher *s)
 {
     int kept = 0;
+    s->office_count = 0;
     for (int i = 0; i < s->hit_count; i++) {
         bool here;
         int rc = explain(s, &s->hits[i], &here);

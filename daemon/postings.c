@@ -6,24 +6,23 @@
 
 int wc_postings_decode(struct wc_slice value, struct wc_postings *out)
 {
-    out->count = 0;
-    if (value.len < 4 || value.len > WC_POSTINGS_MAX_BYTES || value.len % 3 != 1)
-        return -WC_ECORRUPT;
-    uint32_t count = (uint32_t)(value.len / 3);
-    const uint8_t *low = value.data + 1, *impact = low + 2 * (size_t)count;
+    struct wc_postings_view v;
     uint32_t next = 0; /* the smallest number that may come */
     uint8_t max = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        out->low[i] = wc_get_u16(low + 2 * (size_t)i);
-        out->impact[i] = impact[i];
-        if (out->low[i] < next || out->low[i] >= WC_POSTINGS_DOCS || impact[i] == 0)
+    out->count = 0;
+    if (wc_postings_view(value, &v) != 0)
+        return -WC_ECORRUPT;
+    for (uint32_t i = 0; i < v.count; i++) {
+        out->low[i] = wc_postings_low(&v, i);
+        out->impact[i] = v.impact[i];
+        if (out->low[i] < next || out->low[i] >= WC_POSTINGS_DOCS || v.impact[i] == 0)
             return -WC_ECORRUPT;
         next = out->low[i] + 1u;
-        max = impact[i] > max ? impact[i] : max;
+        max = v.impact[i] > max ? v.impact[i] : max;
     }
     if (value.data[0] != max)
         return -WC_ECORRUPT;
-    out->count = count;
+    out->count = v.count;
     return 0;
 }
 

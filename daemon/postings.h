@@ -28,6 +28,28 @@ struct wc_postings {
 /* Read a value. -WC_ECORRUPT for anything that wc_postings_encode does not write. */
 int wc_postings_decode(struct wc_slice value, struct wc_postings *out);
 
+/*
+ * The parts of a value, for reading without a copy. -WC_ECORRUPT when the length is
+ * wrong; order and range of the low numbers are for the reader to check as it goes.
+ */
+struct wc_postings_view {
+    uint32_t count;
+    const uint8_t *low, *impact; /* 2 and 1 bytes each */
+};
+static inline int wc_postings_view(struct wc_slice value, struct wc_postings_view *out)
+{
+    if (value.len < 4 || value.len > WC_POSTINGS_MAX_BYTES || value.len % 3 != 1)
+        return -WC_ECORRUPT;
+    out->count = (uint32_t)(value.len / 3);
+    out->low = value.data + 1;
+    out->impact = out->low + 2 * (size_t)out->count;
+    return 0;
+}
+static inline uint16_t wc_postings_low(const struct wc_postings_view *v, uint32_t i)
+{
+    return (uint16_t)(v->low[2 * (size_t)i] << 8 | v->low[2 * (size_t)i + 1]);
+}
+
 /* Write a value; count is 1..512, everything in order. Returns its length. */
 size_t wc_postings_encode(const struct wc_postings *p,
                           uint8_t out[WC_POSTINGS_MAX_BYTES]);

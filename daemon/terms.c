@@ -183,11 +183,6 @@ static int grow(struct wc_terms *s)
     return 0;
 }
 
-bool wc_terms_has(const struct wc_terms *s, struct wc_slice key)
-{
-    return s->slot_count > 0 && *probe(s, key) != 0;
-}
-
 void wc_term_key(struct wc_buf *out, enum wc_term_kind kind, struct wc_slice text)
 {
     wc_buf_byte(out, (uint8_t)kind);

@@ -83,9 +83,6 @@ int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit 
 /* Turn weights into impacts. */
 void wc_terms_finish(struct wc_terms *s, bool willing);
 
-/* Whether a key (kind ‖ text) is in the set. */
-bool wc_terms_has(const struct wc_terms *s, struct wc_slice key);
-
 /* Append the key of a term to *out. */
 void wc_term_key(struct wc_buf *out, enum wc_term_kind kind, struct wc_slice text);
 

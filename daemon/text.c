@@ -254,6 +254,11 @@ static bool is_apostrophe(uint32_t p)
 
 static void form_add(struct form *f, uint32_t p)
 {
+    if (p < 0x80) {
+        if (f->len < sizeof(f->bytes))
+            f->bytes[f->len++] = (uint8_t)p;
+        return;
+    }
     utf8proc_uint8_t bytes[4];
     utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)p, bytes);
     if (n <= 0 || f->len + (size_t)n > sizeof(f->bytes))
