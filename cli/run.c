@@ -49,8 +49,10 @@ void wc_run_join(const struct wc_run *run, struct wc_buf *out)
 /* ---- saying what is wrong ---- */
 
 /* A message may quote what others wrote: it becomes safe as a whole. */
-static void say(const struct wc_term *term, const char *start, enum wc_style style,
-                const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void say(const struct wc_term *term,
+                                                      const char *start,
+                                                      enum wc_style style,
+                                                      const char *format, va_list args)
 {
     char message[2048];
     struct wc_buf safe = {0};
