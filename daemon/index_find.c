@@ -430,14 +430,18 @@ static uint32_t first_block(const struct wc_searcher *s)
 static int take_postings(struct list *l, struct wc_postings_view *out)
 {
     int rc = wc_postings_view(l->cursor.value, out);
-    uint32_t next = 0;
-    for (uint32_t i = 0; rc == 0 && i < out->count; i++) {
-        uint16_t low = wc_postings_low(out, i);
-        if (low < next || low >= WC_POSTINGS_DOCS || out->impact[i] == 0)
-            return -WC_ECORRUPT;
-        next = low + 1u;
+    if (rc != 0)
+        return rc;
+    uint32_t last = wc_postings_low(out, 0);
+    unsigned bad = out->impact[0] == 0;
+    for (uint32_t i = 1; i < out->count; i++) { /* without a branch: it is hot */
+        uint32_t low = wc_postings_low(out, i);
+        bad |= (unsigned)(low <= last) | (unsigned)(out->impact[i] == 0);
+        last = low;
     }
-    return rc != 0 ? rc : list_here(l, wc_cursor_next(&l->cursor));
+    if (bad != 0 || last >= WC_POSTINGS_DOCS)
+        return -WC_ECORRUPT;
+    return list_here(l, wc_cursor_next(&l->cursor));
 }
 
 static void match(struct wc_searcher *s, uint16_t low, float rarity, float best)
