@@ -142,8 +142,8 @@ static int read_record(struct wc_csv *csv, struct wc_csv_record *record,
             return rc;
         ends[record->count++] = csv->text.len;
     }
-    if (csv->text.failed)
-        return -WC_ENOMEM;
+    if (csv->text.failed || wc_buf_reserve(&csv->text, 1) == NULL)
+        return -WC_ENOMEM; /* reserved: a record of nothing has an address too */
     for (size_t i = 0, from = 0; i < record->count; from = ends[i++])
         record->fields[i] = wc_slice(csv->text.data + from, ends[i] - from);
     if (!at_end(csv))

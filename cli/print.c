@@ -218,7 +218,8 @@ static void print_hit(const struct wc_term *term, struct wc_buf *out,
         fitted(term, out, WC_STYLE_STRONG, person, "name", w->name);
         wc_buf_text(out, "  ");
     }
-    size_t used = w->name + 2 + print_handle(term, out, person, w->handle) + 2;
+    size_t used =
+        w->name + 2 + print_handle(term, out, person, job.len > 0 ? w->handle : 0) + 2;
     if (job.len > 0 && term->columns > used + 8) {
         wc_buf_text(out, "  ");
         wc_term_cut(out, wc_buf_slice(&job), term->columns - used);

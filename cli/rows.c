@@ -184,6 +184,8 @@ static bool escapes(struct wc_slice text, size_t i)
 static struct wc_slice next_item(struct wc_slice *rest, const char *separators)
 {
     size_t end = 0;
+    if (rest->len == 0)
+        return *rest;
     while (end < rest->len && !in_set(rest->data[end], separators))
         end += escapes(*rest, end) ? 2 : 1;
     struct wc_slice item = wc_slice(rest->data, end);
@@ -532,7 +534,9 @@ int wc_row_from_csv(const struct wc_columns *columns,
                             reason, sizeof(reason));
         if (rc == -WC_EINVALID)
             invalid(why, why_cap, "%s: %s", name, reason);
-        if (rc == 0 && json_object_set_new(row, name, value) != 0)
+        if (json_is_array(value) && json_array_size(value) == 0)
+            json_decref(value); /* separators alone: as good as an empty cell */
+        else if (rc == 0 && json_object_set_new(row, name, value) != 0)
             rc = -WC_ENOMEM;
     }
     if (rc != 0) {
