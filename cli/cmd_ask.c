@@ -184,21 +184,22 @@ static void on_notification(void *arg, const char *method, uint32_t request,
 
 /* Wait for input, a signal or the next tick. The signal is let in while waiting only, so
  * that none is lost between looking and waiting. */
-static void wait_input(const struct ask *a, const sigset_t *open)
+static void wait_input(const struct ask *a, const sigset_t *waiting_mask)
 {
     struct pollfd p = {.fd = wc_client_fd(a->run->client),
                        .events = wc_client_events(a->run->client)};
     struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
-    (void)ppoll(&p, 1, &tick, open);
+    (void)ppoll(&p, 1, &tick, waiting_mask);
 }
 
 /* Until the response is here, an error, Ctrl-C, or far too much time has passed. */
-static int wait_response(struct ask *a, const sigset_t *open, struct wc_reply **reply)
+static int wait_response(struct ask *a, const sigset_t *waiting_mask,
+                         struct wc_reply **reply)
 {
     struct wc_client *client = a->run->client;
     int rc = wc_client_take(client, a->request, reply);
     while (rc == -WC_EBUSY && *reply == NULL && !interrupted && a->code == 0) {
-        wait_input(a, open);
+        wait_input(a, waiting_mask);
         rc = wc_client_pump(client, 0);
         if (rc != 0 && rc != -WC_ETIMEOUT)
             return rc;
@@ -338,7 +339,7 @@ static int run_ask(struct ask *a)
 {
     struct sigaction action = {.sa_handler = on_signal};
     sigset_t blocked;
-    sigset_t open;
+    sigset_t waiting_mask;
     struct wc_reply *reply = NULL;
     int code = send_ask(a);
     if (code != 0)
@@ -347,11 +348,11 @@ static int run_ask(struct ask *a)
     sigemptyset(&action.sa_mask);
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGINT);
-    sigprocmask(SIG_BLOCK, &blocked, &open);
+    sigprocmask(SIG_BLOCK, &blocked, &waiting_mask);
     sigaction(SIGINT, &action, NULL);
     if (draws(a))
         draw(a);
-    int rc = wait_response(a, &open, &reply);
+    int rc = wait_response(a, &waiting_mask, &reply);
     code = finish(a, rc, reply);
     wc_client_on_notify(a->run->client, NULL, NULL);
     wc_reply_free(reply);

@@ -22,6 +22,7 @@
 #define BATCH_MAX_MS      120000 /* a commit on a slow disk, with others before it */
 #define REFUSED_SHOWN     20     /* one screen */
 #define PROGRESS_EVERY_MS 100
+#define LOOK_EVERY_MS     200 /* while waiting, so that the time left goes on */
 
 struct batch {
     uint32_t request; /* 0: free */
@@ -35,6 +36,7 @@ struct import {
     bool dry_run;
     struct wc_source *source;
     uint64_t rows;
+    json_t *seen;  /* login -> line on which it stands */
     uint64_t done; /* rows that were answered or refused here */
     uint64_t accepted;
     uint64_t unchanged;
@@ -142,23 +144,26 @@ static void take_refused(struct import *m, const struct batch *b, const json_t *
     }
 }
 
-/* What it means when the daemon ends in the middle. */
+/* What it means when it breaks off in the middle. */
 static void say_so_far(struct import *m)
 {
     struct wc_buf text = {0};
-    wc_term_number(&text, m->accepted + m->unchanged);
+    uint64_t safe = m->accepted + m->unchanged;
+    wc_term_number(&text, safe);
     wc_buf_text(&text, " of ");
     wc_term_plural(&text, m->rows, "row", "rows");
     wc_buf_byte(&text, '\0');
-    if (m->dry_run || text.failed) {
+    if (m->dry_run)
         wc_run_hint(m->run, "Nothing was changed: this was a dry run.");
-    } else {
+    else if (safe == 0)
+        wc_run_hint(m->run, "No row was acknowledged.");
+    else if (!text.failed)
         wc_run_hint(m->run, "%s were acknowledged and are safe.",
                     (const char *)text.data);
+    if (!m->dry_run && !wc_client_refused(m->run->client))
         wc_run_hint(m->run,
                     "Import the same file again: what is there already counts as "
                     "unchanged.");
-    }
     wc_buf_fini(&text);
 }
 
@@ -170,13 +175,24 @@ static int failed(struct import *m, int rc)
     return code;
 }
 
-/* Wait for the oldest batch. */
+static int wait_batch(struct import *m, uint32_t request, struct wc_reply **reply)
+{
+    int64_t end_ms = elapsed_ms(m) + BATCH_MAX_MS;
+    int rc = wc_client_wait(m->run->client, request, LOOK_EVERY_MS, reply);
+    while (rc == -WC_ETIMEOUT && *reply == NULL && elapsed_ms(m) < end_ms) {
+        progress(m);
+        rc = wc_client_wait(m->run->client, request, LOOK_EVERY_MS, reply);
+    }
+    return rc;
+}
+
+/* Take the answer to the oldest batch. */
 static int take_batch(struct import *m)
 {
     struct batch *b = &m->sent[m->oldest];
     struct wc_reply *reply = NULL;
     json_t *result = NULL;
-    int rc = wc_client_wait(m->run->client, b->request, BATCH_MAX_MS, &reply);
+    int rc = wait_batch(m, b->request, &reply);
     int code = rc != 0 ? failed(m, rc) : 0;
     if (code == 0 && wc_json_from_obj(wc_reply_result(reply), &result) == 0) {
         m->accepted += wc_json_u64(result, "accepted");
@@ -237,14 +253,37 @@ static void refuse_here(struct import *m, const struct wc_source_row *row,
     m->done++;
 }
 
+/* The line on which the same person stands already; 0: none. Otherwise this one is kept.
+ * alice and alice@leeds are one: only this office's people can be imported. */
+static uint64_t seen_before(struct import *m, const struct wc_source_row *row)
+{
+    struct wc_slice handle = wc_json_str(row->row, "handle");
+    size_t len = 0;
+    while (len < handle.len && handle.data[len] != '@')
+        len++;
+    if (len == 0)
+        return 0; /* the daemon says what is wrong with it */
+    const char *login = (const char *)handle.data;
+    const json_t *line = json_object_getn(m->seen, login, len);
+    if (line != NULL)
+        return (uint64_t)json_integer_value(line);
+    json_object_setn_new(m->seen, login, len, json_integer((json_int_t)row->line));
+    return 0;
+}
+
 /* A row that no record can hold never leaves; the rest is the daemon's to judge. */
 static int add_row(struct import *m, const struct wc_source_row *row)
 {
     struct wc_buf one = {0};
     char reason[120];
     int code = 0;
+    uint64_t earlier = seen_before(m, row);
     int rc = wc_json_pack(&one, row->row);
-    if (rc == -WC_EDEPTH) {
+    if (earlier > 0) {
+        snprintf(reason, sizeof(reason), "the same handle stands in line %" PRIu64,
+                 earlier);
+        refuse_here(m, row, reason);
+    } else if (rc == -WC_EDEPTH) {
         refuse_here(m, row, wc_strerror(rc));
     } else if (one.len > WC_RECORD_MAX_BYTES) {
         snprintf(reason, sizeof(reason), "the row has %zu bytes; a record holds %d",
@@ -308,6 +347,28 @@ static void report_row(struct import *m, struct wc_buf *out, const json_t *entry
     wc_buf_fini(&text);
 }
 
+static int compare_lines(const void *a, const void *b)
+{
+    uint64_t one = wc_json_u64(*(json_t *const *)a, "line");
+    uint64_t two = wc_json_u64(*(json_t *const *)b, "line");
+    return (one > two) - (one < two);
+}
+
+/* What was refused here stands before what the daemon refused later. */
+static void sort_refused(struct import *m)
+{
+    size_t count = json_array_size(m->refused);
+    json_t **entries = count == 0 ? NULL : calloc(count, sizeof(json_t *));
+    if (entries == NULL)
+        return; /* as they came is good enough */
+    for (size_t i = 0; i < count; i++)
+        entries[i] = json_incref(json_array_get(m->refused, i));
+    qsort(entries, count, sizeof(json_t *), compare_lines);
+    for (size_t i = 0; i < count; i++)
+        json_array_set_new(m->refused, i, entries[i]);
+    free(entries);
+}
+
 static void report_refused(struct import *m, struct wc_buf *out)
 {
     size_t shown = json_array_size(m->refused);
@@ -356,6 +417,7 @@ static int report(struct import *m)
 {
     struct wc_buf out = {0};
     int code = 0;
+    sort_refused(m);
     if (wc_run_wants_json(m->run)) {
         code = report_json(m);
     } else if (wc_run_option(m->run, WC_OPT_QUIET) == NULL || m->refused_count > 0) {
@@ -406,10 +468,12 @@ static int import_file(struct wc_run *run, const char *path, struct wc_slice tex
                        .dry_run = wc_run_option(run, WC_OPT_DRY_RUN) != NULL,
                        .keep_all = json || wc_run_option(run, WC_OPT_VERBOSE) != NULL,
                        .refused = json_array(),
+                       .seen = json_object(),
                        .bar = run->err.tty && !quiet && !json};
     clock_gettime(CLOCK_MONOTONIC, &m.start);
     int code = send_file(&m, text, format);
     json_decref(m.refused);
+    json_decref(m.seen);
     wc_buf_fini(&m.packed);
     return code;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,15 +30,30 @@ void wc_passphrase_fini(struct wc_passphrase *p)
 
 /* ---- from a file ---- */
 
-static int fill(int fd, struct wc_passphrase *out)
+/* One byte. On a terminal the signals are let in while waiting only (`waiting_mask` is the mask
+ * then), so that none comes between looking for one and falling asleep. */
+static ssize_t read_byte(int fd, const sigset_t *waiting_mask, char *c)
+{
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (waiting_mask != NULL && ppoll(&p, 1, NULL, waiting_mask) < 0) {
+            if (errno != EINTR || caught != 0)
+                return -1;
+            continue;
+        }
+        ssize_t n = read(fd, c, 1);
+        if (n >= 0 || errno != EINTR)
+            return n;
+    }
+}
+
+static int fill(int fd, const sigset_t *waiting_mask, struct wc_passphrase *out)
 {
     out->len = 0;
     for (;;) {
         char c;
-        ssize_t n = read(fd, &c, 1);
-        if (n < 0 && errno == EINTR && caught == 0)
-            continue;
-        if (n < 0 || caught != 0)
+        ssize_t n = read_byte(fd, waiting_mask, &c);
+        if (n < 0)
             return -WC_EIO;
         if (n == 0 || c == '\n')
             break;
@@ -62,8 +78,7 @@ static int from_file(struct wc_run *run, const char *path, struct wc_passphrase 
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return wc_run_fail(run, WC_EXIT_FILE, "%s: %s", path, strerror(errno));
-    caught = 0;
-    int rc = fill(fd, out);
+    int rc = fill(fd, NULL, out);
     close(fd);
     if (rc == -WC_ETOOBIG)
         return too_long(run);
@@ -76,7 +91,8 @@ static int from_file(struct wc_run *run, const char *path, struct wc_passphrase 
 
 /* ---- from the terminal ---- */
 
-static int ask(int fd, const char *prompt, struct wc_passphrase *out)
+static int ask(int fd, const char *prompt, const sigset_t *waiting_mask,
+               struct wc_passphrase *out)
 {
     struct termios shown;
     struct termios hidden;
@@ -87,7 +103,7 @@ static int ask(int fd, const char *prompt, struct wc_passphrase *out)
     if (tcsetattr(fd, TCSAFLUSH, &hidden) != 0)
         return -WC_EIO;
     dprintf(fd, "%s", prompt);
-    int rc = fill(fd, out);
+    int rc = fill(fd, waiting_mask, out);
     (void)tcsetattr(fd, TCSAFLUSH, &shown);
     return rc;
 }
@@ -97,11 +113,19 @@ static int ask_guarded(int fd, const char *prompt, struct wc_passphrase *out)
 {
     struct sigaction hold = {.sa_handler = on_signal};
     struct sigaction old[SIGNAL_COUNT];
+    sigset_t blocked;
+    sigset_t waiting_mask;
     sigemptyset(&hold.sa_mask);
+    sigemptyset(&blocked);
     caught = 0;
-    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        sigaddset(&blocked, signals[i]);
         sigaction(signals[i], &hold, &old[i]);
-    int rc = ask(fd, prompt, out);
+    }
+    sigprocmask(SIG_BLOCK, &blocked, &waiting_mask);
+    int rc = ask(fd, prompt, &waiting_mask, out);
+    sigprocmask(SIG_SETMASK, &waiting_mask,
+                NULL); /* one that is pending is caught now */
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         sigaction(signals[i], &old[i], NULL);
     if (caught != 0)

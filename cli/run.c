@@ -153,7 +153,7 @@ static void hint_group(struct wc_run *run, const char *path)
 static void hint_start(struct wc_run *run)
 {
     wc_run_hint(run,
-                "Start it: `sudo systemctl start whocand`, or your own with `whocand "
+                "Start it: `sudo systemctl start whocan`, or your own with `whocand "
                 "--foreground`.");
     wc_run_hint(run, "If it listens elsewhere, name its socket: --socket PATH or "
                      "WHOCAN_SOCKET.");
@@ -177,7 +177,7 @@ static int connect_failed(struct wc_run *run, int rc, const char *path)
         hint_group(run, path);
     } else if (rc == -WC_ETIMEOUT) {
         wc_run_fail(run, WC_EXIT_UNREACHABLE, "the daemon at %s does not answer", path);
-        wc_run_hint(run, "It may be overloaded: look at `systemctl status whocand` and "
+        wc_run_hint(run, "It may be overloaded: look at `systemctl status whocan` and "
                          "try again.");
     } else {
         wc_run_fail(run, WC_EXIT_UNREACHABLE, "%s", wc_client_error(run->client));
@@ -211,7 +211,7 @@ int wc_run_call_failed(struct wc_run *run, int rc)
         return wc_run_fail(run, WC_EXIT_USAGE, "%s", text);
     wc_run_fail(run, WC_EXIT_UNREACHABLE, "%s", text);
     if (rc == -WC_ECLOSED)
-        wc_run_hint(run, "Look at `systemctl status whocand`: it may have ended or be "
+        wc_run_hint(run, "Look at `systemctl status whocan`: it may have ended or be "
                          "restarting.");
     return WC_EXIT_UNREACHABLE;
 }

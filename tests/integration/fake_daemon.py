@@ -54,6 +54,8 @@ class FakeDaemon:
         self.path = str(path)
         self.handlers = handlers
         self.calls = []
+        self.errors = []
+        self.concurrent = True  # else a request is answered before the next one is taken
         self._events = {}
         self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -71,15 +73,14 @@ class FakeDaemon:
 
     def close(self):
         for sock in [self._listener, *self._connections]:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            self._hang_up(sock)
             sock.close()
         for thread in self._threads:
             thread.join(10)
         if os.path.exists(self.path):
             os.unlink(self.path)
+        if self.errors:
+            raise self.errors[0]
 
     def called(self, method):
         """An event that is set once the method was called."""
@@ -110,8 +111,15 @@ class FakeDaemon:
             for message in unpacker:
                 thread = threading.Thread(target=self._answer, args=(sock, message), daemon=True)
                 thread.start()
-                if not getattr(self, "concurrent", True):
+                if not self.concurrent:
                     thread.join()
+
+    @staticmethod
+    def _hang_up(sock):
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:  # it has ended already
+            pass
 
     def _answer(self, sock, message):
         kind, msgid, method, params = message
@@ -128,8 +136,14 @@ class FakeDaemon:
             result = handler(Connection(self, sock, msgid), params)
         except Refusal as refusal:
             error = refusal.error
+        except ConnectionError:  # the client went first
+            return
         except HangUp:
-            sock.shutdown(socket.SHUT_RDWR)
+            self._hang_up(sock)
+            return
+        except Exception as error:  # pylint: disable=broad-except
+            self.errors.append(error)  # close() raises it where the test sees it
+            self._hang_up(sock)
             return
         try:
             sock.sendall(msgpack.packb([1, msgid, error, result]))
