@@ -838,7 +838,7 @@ static const char *unit_word(const struct wc_unit *u)
     case WC_UNIT_INTEREST:
         return "interested in";
     case WC_UNIT_ABOUT:
-        return "asks to be asked about";
+        return "can be asked about:";
     case WC_UNIT_LANGUAGE:
         return "speaks";
     case WC_UNIT_OFFICE:
@@ -850,7 +850,7 @@ static const char *unit_word(const struct wc_unit *u)
 static const char *unit_tail(const struct wc_unit *u)
 {
     if (u->kind == WC_UNIT_LISTED)
-        return " (from the directory)";
+        return " (directory)";
     return u->kind == WC_UNIT_SKILL && u->skill->mentor ? ", willing to mentor" : "";
 }
 

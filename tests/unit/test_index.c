@@ -264,7 +264,7 @@ static void test_the_question_of_the_readme(void **state)
     people_of_a_council();
     finds("We want to start a blog, who can help?", "bob alice");
     assert_string_equal(hits[0].why[0], "practitioner in blogging");
-    assert_string_equal(hits[0].why[1], "asks to be asked about Starting a blog");
+    assert_string_equal(hits[0].why[1], "can be asked about: Starting a blog");
     assert_int_equal(hits[0].why_count, 2);
     assert_string_equal(hits[1].why[0], "interested in local history blogging");
     assert_int_equal(hits[1].why_count, 1);
@@ -292,7 +292,7 @@ static void test_reasons(void **state)
     assert_int_equal(hits[0].why_count, 4);
     assert_string_equal(hits[0].why[0], "expert in zebra care, willing to mentor");
     assert_string_equal(hits[0].why[1],
-                        "skilled in zebra listing (from the directory)");
+                        "skilled in zebra listing (directory)");
     assert_string_equal(hits[0].why[2], "some awareness of zebra history");
     assert_int_equal(find("zulu"), 1);
     assert_string_equal(hits[0].why[0], "speaks Zulu");
