@@ -220,8 +220,7 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
 {
     const struct wc_person *p = &v->person;
     bool days = p->working_days != 0;
-    bool confirmed = p->confirmed_at_ms != 0;
-    wc_pack_map(b, 13 + (uint32_t)days + confirmed + (hit != NULL ? 2 : 0));
+    wc_pack_map(b, 14 + (uint32_t)days + (hit != NULL ? 2 : 0));
     pack_handle(b, subject, office);
     wc_pack_text(b, "office");
     wc_pack_text(b, office);
@@ -239,10 +238,11 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
     wc_pack_bool(b, (p->present & WC_PERSON_WILLING) == 0 || p->willing);
     wc_pack_text(b, "available");
     wc_pack_bool(b, works_on(p->working_days, now_ms));
-    if (confirmed) {
-        wc_pack_text(b, "confirmed_at");
+    wc_pack_text(b, "confirmed_at");
+    if (p->confirmed_at_ms != 0)
         wc_pack_time(b, p->confirmed_at_ms);
-    }
+    else
+        wc_pack_nil(b); /* nobody knows: only the directory speaks of them */
     wc_pack_text(b, "source");
     wc_pack_text(b, source_name(v));
     if (hit != NULL)

@@ -234,11 +234,13 @@ class People(OneDaemon):
             "interests": ["local history"], "ask_me_about": "starting a blog", "languages": ["English", "Norwegian"],
             "working_days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
             "contact": {"email": "alice@example.org", "phone": "+44 113 496 0000"},
-            "willing": True, "available": True, "source": "directory"})
+            "willing": True, "available": True, "confirmed_at": None,
+            "source": "directory"})
         self.assertEqual(self.client.call("people.show", handle="bob")["person"], {
             "handle": "bob@leeds", "name": "Bob Example", "title": "Engineer", "team": "", "office": "leeds",
             "skills": [{"name": "welding", "level": "", "source": "directory"}], "interests": [], "ask_me_about": "",
-            "languages": [], "contact": {}, "willing": True, "available": True, "source": "directory"})
+            "languages": [], "contact": {}, "willing": True, "available": True, "confirmed_at": None,
+            "source": "directory"})
 
     def test_a_hit_says_how_good_it_is_and_why(self):
         result = self.client.call("people.find", query="blogging")
