@@ -9,10 +9,11 @@
 #include "cli/json.h"
 #include "cli/table.h"
 
-#define LABEL_COLUMNS    14
-#define NAME_COLUMNS_MAX 24
-#define WHY_INDENT       4
-#define DAY_SECONDS      86400L
+#define LABEL_COLUMNS      14
+#define NAME_COLUMNS_MAX   24
+#define HANDLE_COLUMNS_MAX 30 /* longer ones stand out, uncut */
+#define WHY_INDENT         4
+#define DAY_SECONDS        86400L
 
 /* ---- pieces ---- */
 
@@ -108,7 +109,8 @@ static void add_ago(struct wc_buf *out, const json_t *object, const char *key,
 
 /* ---- a list of people ---- */
 
-static size_t widest(const json_t *people, size_t count, const char *key)
+static size_t widest(const json_t *people, size_t count, const char *key,
+                     size_t columns_max)
 {
     size_t most = 0;
     for (size_t i = 0; i < count; i++) {
@@ -118,7 +120,7 @@ static size_t widest(const json_t *people, size_t count, const char *key)
         most = width > most ? width : most;
         wc_buf_fini(&safe);
     }
-    return most < NAME_COLUMNS_MAX ? most : NAME_COLUMNS_MAX;
+    return most < columns_max ? most : columns_max;
 }
 
 static void fitted(const struct wc_term *term, struct wc_buf *out, enum wc_style style,
@@ -235,8 +237,8 @@ void wc_print_people(const struct wc_term *term, struct wc_buf *out,
 {
     size_t all = json_array_size(people);
     size_t shown = count < all ? count : all;
-    struct list_widths w = {widest(people, shown, "name"),
-                            widest(people, shown, "handle")};
+    struct list_widths w = {widest(people, shown, "name", NAME_COLUMNS_MAX),
+                            widest(people, shown, "handle", HANDLE_COLUMNS_MAX)};
     for (size_t i = 0; i < shown; i++)
         print_hit(term, out, json_array_get(people, i), &w);
 }
