@@ -485,6 +485,9 @@ class Limits(OneDaemon):
 
 
 def rss_kib(pid):
+    """Resident memory; nothing under a sanitizer, which keeps freed memory on purpose."""
+    if os.environ.get("WHOCAN_SMALL") == "1":
+        return 0
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M).group(1))
 
