@@ -14,8 +14,10 @@ free ports of loopback, and nothing waits by sleeping: wait() looks at a conditi
 a deadline passes. When a test fails, the logs of its daemons are printed.
 """
 import contextlib
+import itertools
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -382,6 +384,19 @@ def wait_same_people(daemons, count):
     """Until every office knows so many people."""
     for daemon in daemons:
         wait(lambda d=daemon: d.status()["people"] == count, f"{daemon.name} knows {count} people", alive=daemons)
+
+
+def free_uids(count):
+    """Uids in the range of people that no account of this machine has."""
+    return list(itertools.islice((uid for uid in range(50000, 60000) if not _has_account(uid)), count))
+
+
+def _has_account(uid):
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def row(login, **fields):

@@ -55,9 +55,10 @@ class CommandLine(harness.Case):
         runtime = self.directory / "run"
         runtime.mkdir(mode=0o700)
         if os.geteuid() == 0:
+            uid, = harness.free_uids(1)
             for path in (home, runtime):
-                os.chown(path, 1234, 1234)
-            how = {"user": 1234, "group": 1234, "extra_groups": []}
+                os.chown(path, uid, uid)
+            how = {"user": uid, "group": uid, "extra_groups": []}
         else:
             how = {}
         environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "PATH": os.environ["PATH"], **sanitizers()}
@@ -126,10 +127,11 @@ class BadStart(harness.Case):
     def test_a_state_directory_of_another_user(self):
         state = self.directory / "state"
         state.mkdir(mode=0o700)
-        os.chown(state, 1234, 1234)
+        owner, somebody = harness.free_uids(2)
+        os.chown(state, owner, owner)
         self.fails(78, str(state), *self.flags())
         self.assertEqual(list(state.iterdir()), [])
-        how = {"user": 4321, "group": 4321, "extra_groups": []}
+        how = {"user": somebody, "group": somebody, "extra_groups": []}
         self.fails(78, str(state), *self.flags(socket="/nonexistent/s"), **how)
 
     def test_a_state_directory_that_others_can_read(self):

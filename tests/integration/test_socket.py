@@ -513,10 +513,11 @@ class Access(harness.Case):
         lib.mkdir(mode=0o755)
         (lib / "harness.py").write_text(pathlib.Path(harness.__file__).read_text())
         (lib / "harness.py").chmod(0o644)
+        self.person, self.own, self.other = harness.free_uids(3)
 
     def test_people_may_search_and_system_accounts_may_not(self):
         leeds = self.daemon("leeds")
-        self.assertEqual(self.as_user(leeds, 1500, "office.show")["name"], "leeds")
+        self.assertEqual(self.as_user(leeds, self.person, "office.show")["name"], "leeds")
         refusal = self.as_user(leeds, 33, "office.show")
         self.assertEqual(refusal["code"], "DENIED")
         self.assertIn("group whocan", refusal["message"])
@@ -525,27 +526,27 @@ class Access(harness.Case):
 
     def test_administration_is_for_root(self):
         leeds = self.daemon("leeds")
-        refusal = self.as_user(leeds, 1500, "people.import", rows=[])
+        refusal = self.as_user(leeds, self.person, "people.import", rows=[])
         self.assertEqual(refusal["code"], "DENIED")
         self.assertIn("whocan-admin", refusal["message"])
-        self.assertEqual(self.as_user(leeds, 1500, "office.join", invite="x")["code"], "DENIED")
+        self.assertEqual(self.as_user(leeds, self.person, "office.join", invite="x")["code"], "DENIED")
         self.assertEqual(self.as_user(leeds, 0, "people.import", rows=[])["accepted"], 0)
 
     def test_the_daemons_own_user_is_an_administrator(self):
-        leeds = self.daemon("leeds", user=(1234, 1234))
-        self.assertEqual(self.as_user(leeds, 1234, "people.import", rows=[])["accepted"], 0)
-        self.assertEqual(self.as_user(leeds, 1235, "people.import", rows=[])["code"], "DENIED")
+        leeds = self.daemon("leeds", user=(self.own, self.own))
+        self.assertEqual(self.as_user(leeds, self.own, "people.import", rows=[])["accepted"], 0)
+        self.assertEqual(self.as_user(leeds, self.other, "people.import", rows=[])["code"], "DENIED")
 
     def test_a_group_may_be_let_in(self):
         # daemon (1) and www-data (33) are in every Debian; 33's own group has the name www-data
         leeds = self.daemon("leeds", config="[whocan]\naccess = group\ngroup = www-data\nadmin_group = daemon\n")
         self.assertEqual(self.as_user(leeds, 33, "office.show")["name"], "leeds")
-        self.assertEqual(self.as_user(leeds, 1500, "office.show")["code"], "DENIED")
-        self.assertEqual(self.as_user(leeds, 1500, "office.show", gid=33)["name"], "leeds")
+        self.assertEqual(self.as_user(leeds, self.person, "office.show")["code"], "DENIED")
+        self.assertEqual(self.as_user(leeds, self.person, "office.show", gid=33)["name"], "leeds")
         self.assertEqual(self.as_user(leeds, 1, "people.import", rows=[])["accepted"], 0)
         leeds.config_path.write_text("[whocan]\naccess = everyone\n")
         leeds.signal(1)
-        harness.wait(lambda: self.as_user(leeds, 1500, "office.show").get("name") == "leeds", "the reload lets everyone in")
+        harness.wait(lambda: self.as_user(leeds, self.person, "office.show").get("name") == "leeds", "the reload lets everyone in")
 
     def test_a_connection_that_is_open_is_judged_anew(self):
         leeds = self.daemon("leeds", config="[whocan]\naccess = everyone\npeople_uid_min = 0\n")
@@ -558,9 +559,9 @@ class Access(harness.Case):
 
     def test_an_account_without_a_name_has_no_profile(self):
         leeds = self.daemon("leeds")
-        self.assertEqual(self.as_user(leeds, 1500, "me.show")["code"], "NOTFOUND")
-        self.assertIn("1500", self.as_user(leeds, 1500, "me.show")["message"])
-        self.assertEqual(self.as_user(leeds, 1500, "ask.create", text="blogging")["offices_heard"], 1)
+        self.assertEqual(self.as_user(leeds, self.person, "me.show")["code"], "NOTFOUND")
+        self.assertIn(str(self.person), self.as_user(leeds, self.person, "me.show")["message"])
+        self.assertEqual(self.as_user(leeds, self.person, "ask.create", text="blogging")["offices_heard"], 1)
 
     def test_everybody_edits_themselves_alone(self):
         leeds = self.daemon("leeds", config="[whocan]\naccess = everyone\n")
