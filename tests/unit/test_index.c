@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -618,6 +620,87 @@ static void test_catches_up_with_what_it_missed(void **state)
     finds("welding", "bob");
 }
 
+/* The log is cut when an index stays away too long. */
+static void test_a_log_that_was_cut(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "welding", WC_LEVEL_WORKING);
+    put(&leeds, "alice", &p);
+    wc_records_indexed(records, 1000); /* as if all of it were held */
+    for (int i = 0; i < 2; i++)        /* the second commit forgets the first */
+        assert_int_equal(
+            commit_one(records, office_person(&leeds, WC_KIND_PROFILE,
+                                              i == 0 ? "bob" : "carol", 1, &p)),
+            0);
+    finds("welding", "alice");
+    assert_int_equal(wc_index_apply(index_, NULL, 0), 0);
+    finds("welding", "alice bob carol");
+
+    wc_index_close(index_);
+    wc_records_indexed(records, 1000);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(commit_one(records, office_drop(&leeds, WC_KIND_PROFILE,
+                                                         i == 0 ? "alice" : "bob")),
+                         0);
+    open_index();
+    assert_int_equal(built, 1);
+    finds("welding", "carol");
+}
+
+static bool index_on_small_disk(void)
+{
+    static uint8_t bytes[1 << 20];
+    const char *file = scratch_path("state/index/data.mdb");
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t len = read(fd, bytes, sizeof(bytes));
+    close(fd);
+    if (len <= 0 || geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", scratch_path("state/index"), "tmpfs", 0, "size=768k,mode=700") !=
+            0)
+        return false;
+    scratch_write(file, bytes, (size_t)len);
+    return true;
+}
+
+static void test_a_full_disk_leaves_it_behind(void **state)
+{
+    (void)state;
+    static uint8_t filler[200 * 1024];
+    wc_index_close(index_);
+    if (!index_on_small_disk()) {
+        open_index();
+        print_message("skipped: a small disk needs root\n");
+        skip();
+    }
+    open_index();
+    assert_int_equal(built, UINT64_MAX);
+    scratch_write(scratch_path("state/index/filler"), filler, sizeof(filler));
+    int rc = 0, n = 0;
+    for (; rc == 0 && n < 1000; n++) {
+        char subject[16], skill[64];
+        struct wc_person p = {.present = 0};
+        snprintf(subject, sizeof(subject), "p%04d", n);
+        snprintf(skill, sizeof(skill), "welding w%d x%d y%d z%d", n, n, n, n);
+        person_skill(&p, skill, WC_LEVEL_NONE);
+        struct wc_change c = office_person(&leeds, WC_KIND_PROFILE, subject, 1, &p);
+        assert_int_equal(wc_records_commit(records, &c, 1), 0);
+        rc = wc_index_apply(index_, &c, 1);
+        change_fini(&c);
+    }
+    assert_int_equal(rc, -WC_EFULL);
+    assert_true(find("welding") > 0);
+    assert_int_equal(total, n - 1);
+    assert_int_equal(unlink(scratch_path("state/index/filler")), 0);
+    assert_int_equal(wc_index_apply(index_, NULL, 0), 0);
+    assert_true(find("welding") > 0);
+    assert_int_equal(total, n);
+    wc_index_close(index_);
+    index_ = NULL;
+    assert_int_equal(umount(scratch_path("state/index")), 0);
+}
+
 static void rebuilds(void)
 {
     open_index();
@@ -977,6 +1060,8 @@ int main(void)
         INDEX_TEST(test_an_office_gets_another_title),
         INDEX_TEST(test_a_clean_stop_keeps_the_index),
         INDEX_TEST(test_catches_up_with_what_it_missed),
+        INDEX_TEST(test_a_log_that_was_cut),
+        INDEX_TEST(test_a_full_disk_leaves_it_behind),
         INDEX_TEST(test_builds_anew_when_missing),
         INDEX_TEST(test_builds_anew_after_a_power_cut),
         INDEX_TEST(test_builds_anew_for_another_version),
