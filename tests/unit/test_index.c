@@ -656,7 +656,7 @@ static bool index_on_small_disk(void)
     ssize_t len = read(fd, bytes, sizeof(bytes));
     close(fd);
     if (len <= 0 || geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", scratch_path("state/index"), "tmpfs", 0, "size=768k,mode=700") !=
             0)
         return false;

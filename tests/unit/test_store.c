@@ -486,7 +486,7 @@ static void test_a_short_write_is_a_full_disk_or_a_failure(void **state)
 static bool small_disk(const char *path)
 {
     if (unshare(CLONE_NEWNS) != 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mkdir(path, 0700) != 0)
         return false;
     return mount("tmpfs", path, "tmpfs", 0, "size=1m") == 0;
