@@ -293,8 +293,7 @@ static void test_reasons(void **state)
     assert_int_equal(find("zebra"), 1);
     assert_int_equal(hits[0].why_count, 4);
     assert_string_equal(hits[0].why[0], "expert in zebra care, willing to mentor");
-    assert_string_equal(hits[0].why[1],
-                        "skilled in zebra listing (directory)");
+    assert_string_equal(hits[0].why[1], "skilled in zebra listing (directory)");
     assert_string_equal(hits[0].why[2], "some awareness of zebra history");
     assert_int_equal(find("zulu"), 1);
     assert_string_equal(hits[0].why[0], "speaks Zulu");
