@@ -17,6 +17,7 @@
 #include <whocan/record.h>
 
 #include "daemon/index.h"
+#include "daemon/store.h"
 
 #define QUESTIONS   1000
 #define PASSES      5
@@ -361,6 +362,17 @@ int main(int argc, char **argv)
     wc_records_close(m.records);
     open_both(&m, argv[2]);
     printf("reopen   %.0f ms\n", (now_us() - start) / 1e3);
+    wc_index_close(m.index);
+    wc_records_close(m.records);
+
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/index", argv[2]);
+    check(wc_store_remove(path), path);
+    start = now_us();
+    double spent = spent_us();
+    open_both(&m, argv[2]);
+    printf("build    %.1f s, %.1f s of processor\n", (now_us() - start) / 1e6,
+           (spent_us() - spent) / 1e6);
     wc_index_close(m.index);
     wc_records_close(m.records);
     free(m.changes);
