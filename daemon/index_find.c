@@ -638,11 +638,12 @@ static double rank_of(const struct wc_searcher *s, uint16_t low)
     return x * s->block.found[low] / s->q.rarity;
 }
 
-/* For people: 1 is a perfect match, below a half some word was not found. */
+/* For people: up to 1, from 0.95 an expert in every word; below a half some word was not
+ * found. Always larger for the larger rank: other offices' people are sorted in by it. */
 static double score_of(double rank)
 {
     double x = rank >= 2.0 ? rank - 2.0 : rank;
-    return (rank >= 2.0 ? 0.5 : 0.0) + 0.5 * (x < 1.0 ? x : 1.0);
+    return (rank >= 2.0 ? 0.5 : 0.0) + 0.5 * (x < 1.0 ? 0.9 * x : 1.0 - 0.1 / x);
 }
 
 static int rank_block(struct wc_searcher *s, struct wc_txn *t, uint32_t block)
