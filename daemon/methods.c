@@ -124,7 +124,7 @@ static const struct wc_result status_results[] = {
     {"organisation", "str", "its name"},
     {"mode", "str", "standalone or member"},
     {"uptime_s", "int", "seconds since the start"},
-    {"people", "int", "people known here"},
+    {"people", "int", "people that a search here can find"},
     {"records", "int", "records held"},
     {"offices_known", "int", "this one included"},
     {"links", "[{office, since_s, received_bytes, sent_bytes}]", "open links"},

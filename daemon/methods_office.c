@@ -185,9 +185,11 @@ void wc_node_status(struct wc_request *r)
 {
     struct wc_daemon *d = wc_request_daemon(r);
     struct wc_records_usage usage;
+    struct wc_index_usage searchable;
     struct wc_node_stats stats;
     struct wc_buf out = {0};
     wc_records_usage(d->records, &usage);
+    wc_index_usage(d->index, &searchable);
     wc_node_stats(wc_engine_node(d->engine), &stats);
     wc_pack_map(&out, 12);
     wc_pack_text(&out, "version");
@@ -201,7 +203,7 @@ void wc_node_status(struct wc_request *r)
     wc_pack_text(&out, "uptime_s");
     wc_pack_u64(&out, (wc_mono_ms() - d->started_mono_ms) / 1000);
     wc_pack_text(&out, "people");
-    wc_pack_u64(&out, wc_records_people_count(d->records, NULL));
+    wc_pack_u64(&out, searchable.people_count);
     wc_pack_text(&out, "records");
     wc_pack_u64(&out, usage.records_count);
     wc_pack_text(&out, "offices_known");
