@@ -703,7 +703,7 @@ class Organisation(Case):
         self.assertFalse((self.directory / "k").exists())
 
     def test_the_passphrase_is_asked_without_echo(self):
-        terminal = self.terminal("org", "create", "Council", "--key", self.key)
+        terminal = self.terminal("org", "create", "Council", "--key", self.key, columns=200)
         terminal.until("New passphrase")
         self.assertFalse(terminal.echoes())
         terminal.type("correct horse\n").until("The same again").type("correct horse\n")
@@ -715,7 +715,7 @@ class Organisation(Case):
         self.assertTrue(terminal.process.stdout.read().startswith(b"whocan-invite-1:"))
 
     def test_two_passphrases_that_differ(self):
-        terminal = self.terminal("org", "create", "Council", "--key", self.key)
+        terminal = self.terminal("org", "create", "Council", "--key", self.key, columns=200)
         terminal.until("New passphrase").type("correct horse\n").until("The same again").type("correct house\n")
         self.assertEqual(terminal.end(), 2)
         self.assertFalse(self.key.exists())
