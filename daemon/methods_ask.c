@@ -26,7 +26,8 @@ struct wc_asking {
     struct wc_slice text; /* the request's */
     struct wc_timer *patience;
     uint32_t heard_count, known_count;
-    uint32_t packing_count; /* answers on the pool */
+    uint32_t packing_count; /* answers on the pool, which may overtake each other */
+    uint32_t told_count;    /* answers sent to the client */
     uint64_t people_total;
     bool over; /* as soon as nothing is packed any more */
 };
@@ -73,7 +74,6 @@ static void asking_over(void *ctx)
 struct packing {
     struct wc_asking *a;
     struct wc_answer answer;
-    uint32_t heard_count;
     char office[WC_OFFICE_NAME_MAX_BYTES + 1];
     struct wc_hit hits[WHY_HITS_COUNT]; /* of the own index, for the reasons */
     int hits_count;
@@ -150,7 +150,7 @@ static void packing_done(void *ctx)
     wc_pack_text(&out, "total");
     wc_pack_u64(&out, p->answer.total);
     wc_pack_text(&out, "offices_heard");
-    wc_pack_u64(&out, p->heard_count);
+    wc_pack_u64(&out, ++a->told_count);
     wc_pack_text(&out, "offices_known");
     wc_pack_u64(&out, a->known_count);
     out.failed = out.failed || p->people.failed;
@@ -187,7 +187,6 @@ static void on_answer(void *ctx, const struct wc_answer *answer, uint32_t heard_
     }
     p->a = a;
     p->answer = *answer;
-    p->heard_count = heard_count;
     memcpy(p->office, office.cert.name, sizeof(p->office));
     if (wc_loop_work(a->d->loop, packing_work, packing_done, p) != 0) {
         free(p);
@@ -278,7 +277,7 @@ void wc_ask_cancel(struct wc_request *r)
     struct wc_buf out = {0};
     wc_obj_str(wc_obj_get(wc_request_params(r, NULL), "ask"), &hex);
     struct wc_asking *a = d->asks;
-    while (a != NULL && (!wc_slice_is(hex, a->hex) || a->uid != caller->uid))
+    while (a != NULL && (a->over || a->uid != caller->uid || !wc_slice_is(hex, a->hex)))
         a = a->next;
     if (a == NULL) {
         wc_request_fail(r, -WC_ENOTFOUND, "ask", "you have no open ask of that name");

@@ -330,9 +330,11 @@ static void join_done(void *ctx)
 static void join_stopped(void *ctx)
 {
     struct join *j = ctx;
-    j->rc = wc_loop_work(j->d->loop, join_work, join_done, j);
-    if (j->rc != 0)
-        join_end(j);
+    int rc = wc_loop_work(j->d->loop, join_work, join_done, j);
+    if (rc == 0)
+        return;
+    j->rc = rc;
+    join_end(j);
 }
 
 /* Refuse with the reason, or give the identity of the invitation. */
