@@ -21,12 +21,34 @@ struct export
     char why[512];
 };
 
+/* CSV has no escapes: on a terminal, where nobody can import it, it is made safe. */
+static int write_for_eyes(struct wc_run *run, const struct wc_buf *text)
+{
+    struct wc_buf safe = {0};
+    struct wc_slice rest = wc_buf_slice(text);
+    while (rest.len > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.len);
+        size_t len = end == NULL ? rest.len : (size_t)(end - rest.data);
+        size_t line = len > 0 && rest.data[len - 1] == '\r' ? len - 1 : len;
+        wc_term_safe(&safe, wc_slice(rest.data, line));
+        wc_buf_byte(&safe, '\n');
+        len += end != NULL;
+        rest = wc_slice(rest.data + len, rest.len - len);
+    }
+    safe.failed |= text->failed;
+    int code = wc_run_write(run, &safe);
+    wc_buf_fini(&safe);
+    return code;
+}
+
 static void put(struct export *x, const struct wc_buf *text)
 {
     if (x->code != 0)
         return;
     if (x->file == NULL)
-        x->code = wc_run_write(x->run, text);
+        x->code = x->format == WC_FORMAT_CSV && x->run->out.tty
+                      ? write_for_eyes(x->run, text)
+                      : wc_run_write(x->run, text);
     else if (text->failed ||
              wc_file_write(x->file, wc_buf_slice(text), x->why, sizeof(x->why)) != 0)
         x->code = wc_run_fail(x->run, WC_EXIT_FILE, "%s",

@@ -5,6 +5,7 @@
  * what a person needs when something breaks in the middle.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,14 @@ struct import {
 };
 
 /* ---- the progress bar ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
 
 static int64_t elapsed_ms(const struct import *m)
 {
@@ -302,12 +311,26 @@ static int add_row(struct import *m, const struct wc_source_row *row)
     return code;
 }
 
+/* Ctrl-C: what is under way is waited for, so that the count of what is safe is right. */
+static int stopped(struct import *m)
+{
+    int code = 0;
+    while (code == 0 && m->under_way > 0)
+        code = take_batch(m);
+    clear_bar(m);
+    if (code == 0) {
+        code = wc_run_fail(m->run, WC_EXIT_INTERRUPTED, "stopped");
+        say_so_far(m);
+    }
+    return code;
+}
+
 static int send_rows(struct import *m)
 {
     struct wc_source_row row;
     int code = 0;
     int rc = 0;
-    while (code == 0 && (rc = wc_source_next(m->source, &row)) == 1) {
+    while (code == 0 && !interrupted && (rc = wc_source_next(m->source, &row)) == 1) {
         if (row.row == NULL)
             refuse_here(m, &row, row.reason);
         else
@@ -315,6 +338,8 @@ static int send_rows(struct import *m)
         json_decref(row.row);
         progress(m);
     }
+    if (code == 0 && interrupted)
+        return stopped(m);
     if (code == 0 && rc < 0)
         code = failed(m, rc);
     if (code == 0)
@@ -448,6 +473,10 @@ static int send_file(struct import *m, struct wc_slice text, enum wc_format form
     if (wc_source_open(&m->source, text, format, why, sizeof(why)) != 0)
         return wc_run_fail(m->run, WC_EXIT_USAGE, "%s: %s; nothing was imported",
                            m->name, why);
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL); /* a second Ctrl-C does not wait */
     m->rows = wc_source_rows(m->source);
     int code = wc_run_connect(m->run);
     if (code == 0)

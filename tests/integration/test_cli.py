@@ -484,6 +484,28 @@ class Import(Case):
         self.assertEqual(terminal.process.stdout.read(), b"1,000 rows: 1,000 accepted, 0 unchanged, 0 refused\n")
 
 
+    def test_ctrl_c_says_what_is_safe(self):
+        gate = threading.Event()
+        count = []
+
+        def take(_, params):
+            count.append(params)
+            if len(count) > 2:
+                self.assertTrue(gate.wait(PATIENCE_S))
+            return {"accepted": len(params["rows"]), "unchanged": 0, "refused": []}
+        daemon = self.serve(people_import=take)
+        daemon.concurrent = False
+        path = self.file("p.csv", "handle\n" + "".join(f"u{i}\n" for i in range(5000)))
+        terminal = self.terminal("import", path)
+        terminal.until("400 of 5,000 rows")
+        terminal.interrupt()
+        gate.set()
+        self.assertEqual(terminal.end(), 130)
+        safe = 200 * len(count)
+        self.assertLess(safe, 5000)
+        self.assertIn(f"{safe:,} of 5,000 rows were acknowledged and are safe", terminal.screen.text)
+
+
 class Export(Case):
     ROWS = [{"handle": "alice", "name": "Alice; \"A\"", "skills": [{"name": "ISO 9001:2015", "level": "expert"}, "x|y"],
              "interests": ["a, b"], "ask_me_about": "one\ntwo", "languages": ["English"], "willing": False},
@@ -514,6 +536,13 @@ class Export(Case):
             self.assertEqual(daemon.calls[-1], ("people.import", {"rows": self.ROWS}), name)
         with open(path, newline="", encoding="utf-8") as file:
             self.assertEqual(next(csv.DictReader(file))["name"], 'Alice; "A"')
+
+    def test_csv_on_a_terminal_is_harmless(self):
+        self.serve_export()
+        terminal = self.terminal("export", "--format", "csv", columns=200)
+        self.assertEqual(terminal.end(), 0)
+        self.assertIn("bob,Bob\\u{202e},", terminal.screen.text)
+        self.assertIn("\u202e", self.whocan("export", "--format", "csv"))
 
     def test_a_file_appears_when_it_is_complete(self):
         self.serve_export(count=3)  # one row was lost on the way
@@ -773,10 +802,17 @@ class Guide(Case):
                      re.search(r"WHOCAN_SANITIZE:\w+=.", (BUILD / "CMakeCache.txt").read_text()),
                      "a library with sanitizers needs a program with them")
     def test_c(self):
+        root = self.directory / "root"  # installed as a package has it
+        self.environment["DESTDIR"] = str(root)
+        self.run_program("cmake", "--install", str(BUILD))
+        [description] = root.rglob("whocan.pc")
+        [library] = root.rglob("libwhocan.so.0")
+        self.environment.update(PKG_CONFIG_PATH=str(description.parent), PKG_CONFIG_SYSROOT_DIR=str(root),
+                                LD_LIBRARY_PATH=str(library.parent))
+        flags = self.run_program("pkg-config", "--cflags", "--libs", "whocan").split()
         program = self.directory / "who-can"
         self.run_program("cc", "-std=c17", "-Wall", "-Wextra", "-Werror", "-o", program,
-                         self.file("who-can.c", self.c), f"-I{ROOT / 'include'}", f"-L{BUILD / 'cli'}", "-lwhocan",
-                         f"-Wl,-rpath,{BUILD / 'cli'}")
+                         self.file("who-can.c", self.c), *flags)
         self.assertEqual(self.run_program(program, "who can"), "alice@leeds\tAlice Archer\t\nheard from 1 offices\n")
 
 
