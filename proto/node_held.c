@@ -247,11 +247,12 @@ static void delete_expired(struct wc_node *node, uint32_t id)
 static void due_restamp(struct wc_node *node, uint32_t id, uint32_t *left)
 {
     uint64_t expires_at_ms = node->held[id].expires_at_ms;
-    bool alone = wc_node_offices_count(node) <= 1;
     uint64_t next = expires_at_ms;
+    bool alone = wc_node_offices_count(node) <= 1;
+    bool of_future = node->held[id].stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS;
     if (*left == 0)
         next = node->now_ms + 1;
-    else if (!node->reconciled && !alone)
+    else if (!node->reconciled && !alone && !of_future)
         /* the store may be an old backup: newer versions would be among the others */
         next = node->now_ms + WC_EXPIRY_LOOK_MS;
     else {
