@@ -436,7 +436,8 @@ int wc_node_on_want(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
     while (peer->wants[place] != NULL)
         place++;
     peer->wants[place] = want;
-    wc_node_due(node, WC_DUE_SERVE, node->mono_ms);
+    if (place == 0) /* else it is being served already, in pieces */
+        wc_node_due(node, WC_DUE_SERVE, node->mono_ms);
     return 0;
 }
 

@@ -534,16 +534,22 @@ static inline void puppet_clear(void)
     net.heard_count = 0;
 }
 
-/* A neighbour of engine n with this identity; it has not said HELLO yet. */
-static inline uint32_t puppet_open(int n, const struct wc_identity *who,
-                                   bool we_dialled)
+/* A neighbour of engine n with this identity, who dialled or was dialled; it has not
+ * said HELLO yet. */
+static inline uint32_t puppet_dialled(int n, const struct wc_identity *who,
+                                      uint32_t dial)
 {
     assert_true(net.links_count < NET_LINKS_MAX);
     uint32_t id = net.links_count++;
     net.links[id] = (struct net_link){.node = {n, -1}, .open = true};
     net.links[id].number[0] = ++net.nodes[n].next_link;
-    net_up(n, net.links[id].number[0], who, we_dialled, 0);
+    net_up(n, net.links[id].number[0], who, dial != 0, dial);
     return id;
+}
+
+static inline uint32_t puppet_open(int n, const struct wc_identity *who)
+{
+    return puppet_dialled(n, who, 0);
 }
 
 /* Say a frame; the buffer is emptied. */
@@ -567,7 +573,7 @@ static inline void puppet_hello(uint32_t id, int64_t offset_ms)
 /* Linked, greeted, and nothing of it remembered. */
 static inline uint32_t puppet_link(int n, const struct wc_identity *who)
 {
-    uint32_t id = puppet_open(n, who, false);
+    uint32_t id = puppet_open(n, who);
     puppet_hello(id, 0);
     net_run();
     puppet_clear();

@@ -23,7 +23,7 @@ static void the_own_card_is_stored_before_it_is_sent(void **state)
     net_start(0);
     assert_int_equal(net.nodes[0].own_puts, 1);
     assert_true((net.nodes[0].changes[0].token & WC_NODE_TOKEN) != 0);
-    uint32_t link = puppet_open(0, &peer, false);
+    uint32_t link = puppet_open(0, &peer);
     puppet_hello(link, 0);
     net_wait(50);
     assert_int_equal(puppet_count(link, WC_WIRE_RECORDS), 0);
@@ -33,7 +33,7 @@ static void the_own_card_is_stored_before_it_is_sent(void **state)
     assert_int_equal(net.nodes[0].acks, 0);
     /* who comes later gets it with the first words */
     struct wc_identity third = net.nodes[2].identity;
-    link = puppet_open(0, &third, false);
+    link = puppet_open(0, &third);
     assert_int_equal(puppet_count(link, WC_WIRE_RECORDS), 1);
 }
 
@@ -782,7 +782,7 @@ static void a_revoked_office_is_gone(void **state)
     assert_int_equal(net_stats(0).offices_count, 2);
     /* neither its link nor its records come back, nor its card, nor after a restart */
     for (int i = 0; i < 2; i++) {
-        a = puppet_open(0, &bad, false);
+        a = puppet_open(0, &bad);
         assert_false(net_is_open(a));
         make_record(
             &(struct made){
@@ -812,7 +812,7 @@ static void a_revocation_never_ends(void **state)
     net_cut(b);
     net.now_ms += 3000 * WC_DAY_MS;
     net_wait(1000);
-    uint32_t a = puppet_open(0, &bad, false);
+    uint32_t a = puppet_open(0, &bad);
     assert_false(net_is_open(a));
 }
 
