@@ -467,6 +467,16 @@ static inline void net_wait(uint64_t ms)
     }
 }
 
+/* Let days pass, as for a machine that sleeps: the wall clock jumps, and then there is
+ * a minute to notice. */
+static inline void net_days(uint64_t days)
+{
+    for (uint64_t i = 0; i < days; i++) {
+        net.now_ms += WC_DAY_MS;
+        net_wait(61000);
+    }
+}
+
 static inline void net_start(int n)
 {
     net_load(n);

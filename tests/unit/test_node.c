@@ -386,7 +386,7 @@ static void a_lease_ends_with_the_certificate(void **state)
     assert_int_equal(r.expires_at_ms, me->cert.not_after_ms);
     r = stored_record(1, net_key(1), WC_KIND_ROW, "alice");
     assert_int_equal(r.expires_at_ms, net.now_ms + WC_PROFILE_LEASE_MAX_MS);
-    net_wait(11 * WC_DAY_MS); /* and then nothing is stamped any more */
+    net_days(11); /* and then nothing is stamped any more */
     net_put(0, WC_KIND_ROW, "bob");
     assert_int_equal(net.nodes[0].acked_rc, -WC_EEXPIRED);
 }
@@ -866,7 +866,7 @@ static void what_expires_is_hidden_and_dropped_a_day_later(void **state)
     net_wait(3600000);
     assert_int_equal(net_stats(0).records_count[1], 0);
     assert_int_equal(net.nodes[0].drops, 0);
-    net_wait(WC_EXPIRED_KEEP_MS + 60000);
+    net_days(1);
     assert_int_equal(net.nodes[0].drops, 1);
     assert_int_equal(net_version(0, from.signer.key, WC_KIND_ROW, "bob").rev, 0);
 }
@@ -882,10 +882,10 @@ static void own_records_are_stamped_again_at_half_their_lease(void **state)
     struct wc_buf old = {0};
     wc_buf_append(&old, before.bytes.data, before.bytes.len);
     assert_int_equal(wc_record_decode(wc_buf_slice(&old), &before, NULL), 0);
-    net_wait(WC_PROFILE_LEASE_MAX_MS / 2 - WC_DAY_MS);
+    net_days(89);
     assert_int_equal(net_version(0, net_key(0), WC_KIND_ROW, "alice").seq,
                      before.version.seq);
-    net_wait(WC_PROFILE_LEASE_MAX_MS / 10 + 2 * WC_DAY_MS);
+    net_days(20);
     struct wc_record after = stored_record(0, net_key(0), WC_KIND_ROW, "alice");
     assert_int_equal(after.version.rev, before.version.rev);
     assert_true(after.version.seq > before.version.seq);
@@ -894,7 +894,7 @@ static void own_records_are_stamped_again_at_half_their_lease(void **state)
     assert_memory_equal(after.author_sig, before.author_sig, WC_SIG_BYTES);
     assert_int_equal(wc_record_verify(&after, net.org.org.key), 0);
     /* a year on she is still there, and the retirement has ended */
-    net_wait(365 * WC_DAY_MS);
+    net_days(365);
     assert_true(net_holds(0, net_key(0), WC_KIND_ROW, "alice"));
     assert_true(net_holds(0, net_key(0), WC_KIND_CARD, "card"));
     assert_false(net_holds(0, net_key(0), WC_KIND_PROFILE, "bob"));
@@ -911,14 +911,14 @@ static void old_records_are_not_stamped_before_somebody_was_asked(void **state)
     know(&net.nodes[1].identity, a);
     net_cut(a);
     net_stop(0);
-    net_wait(95 * WC_DAY_MS);
+    net_days(95);
     net_start(0);
     net_wait(10 * 60000);
     struct wc_record r = stored_record(0, net_key(0), WC_KIND_ROW, "alice");
     assert_true(r.stamped_at_ms < OFFICES_NOW_MS + WC_DAY_MS);
     net_start(1);
     net_link(0, 1);
-    net_wait(WC_PROFILE_LEASE_MAX_MS / 10);
+    net_days(20);
     r = stored_record(0, net_key(0), WC_KIND_ROW, "alice");
     assert_true(r.stamped_at_ms > OFFICES_NOW_MS + 90 * WC_DAY_MS);
 }
