@@ -37,7 +37,7 @@ static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
 
 /* What stands below the list: how many more there are, and how to see them. */
 static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t shown,
-                        uint64_t total)
+                        uint64_t total, uint64_t limit)
 {
     struct wc_buf text = {0};
     if (shown == 0) {
@@ -50,7 +50,8 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
         wc_term_number(&text, shown);
         wc_buf_text(&text, " of ");
         wc_term_plural(&text, total, "person", "people");
-        wc_buf_text(&text, "; --limit N shows more.");
+        wc_buf_text(&text, shown < limit ? "; one answer holds no more."
+                                         : "; --limit N shows more.");
     } else {
         wc_term_plural(&text, shown, "person", "people");
         wc_buf_text(&text, ".");
@@ -62,13 +63,13 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
     wc_buf_fini(&text);
 }
 
-static int find_print(struct wc_run *run, const json_t *result)
+static int find_print(struct wc_run *run, const json_t *result, uint64_t limit)
 {
     struct wc_buf out = {0};
     const json_t *people = json_object_get(result, "people");
     size_t shown = json_array_size(people);
     wc_print_people(&run->out, &out, people, shown);
-    find_footer(run, &out, shown, wc_json_u64(result, "total"));
+    find_footer(run, &out, shown, wc_json_u64(result, "total"), limit);
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;
@@ -89,8 +90,8 @@ int wc_cmd_find(struct wc_run *run)
     else
         json_decref(params);
     if (code == 0)
-        code =
-            wc_run_wants_json(run) ? wc_run_json(run, result) : find_print(run, result);
+        code = wc_run_wants_json(run) ? wc_run_json(run, result)
+                                      : find_print(run, result, limit);
     json_decref(result);
     return code;
 }

@@ -136,7 +136,7 @@ class FakeDaemon:
             result = handler(Connection(self, sock, msgid), params)
         except Refusal as refusal:
             error = refusal.error
-        except ConnectionError:  # the client went first
+        except OSError:  # the client went first, or close() came
             return
         except HangUp:
             self._hang_up(sock)

@@ -221,6 +221,11 @@ class Find(Case):
         self.assertIn("3 of 12 people", out)
         self.assertNotRegex(out, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
+    def test_a_footer_says_how_to_see_more(self):
+        self.serve(people_find=lambda *_: {"people": [ALICE, BJORN], "total": 12, "took_us": 1})
+        self.assertIn("2 of 12 people; --limit N shows more.", self.whocan("find", "blog", "-n2"))
+        self.assertIn("2 of 12 people; one answer holds no more.", self.whocan("find", "blog", "-n3"))
+
     def test_nobody(self):
         self.serve(people_find=lambda *_: {"people": [], "total": 0, "took_us": 1})
         self.assertIn("Nobody found", self.whocan("find", "blog"))
