@@ -15,6 +15,7 @@
 #include <whocan/error.h>
 
 #include "daemon/address.h"
+#include "daemon/text.h"
 
 #define AT(member) offsetof(struct wc_config, member)
 
@@ -118,7 +119,7 @@ const struct wc_option wc_config_options[] = {
              "answered.",
      .offset = AT(replicate)},
     {.key = "languages",
-     .type = WC_OPTION_WORDS,
+     .type = WC_OPTION_LANGUAGES,
      .argument = "NAME",
      .fallback = "english norwegian",
      .help =
@@ -224,6 +225,19 @@ static bool word_valid(const char *text)
     return len > 0 && text[len] == '\0' && len <= 32;
 }
 
+static int check_language(struct loader *l, const struct wc_option *o, const char *item)
+{
+    char names[WC_PROBLEM_BYTES] = "";
+    size_t len = 0;
+    for (const char *const *name = wc_text_languages(); *name != NULL; name++) {
+        if (strcmp(*name, item) == 0)
+            return 0;
+        if (len + strlen(*name) + 2 < sizeof(names))
+            len += (size_t)snprintf(names + len, sizeof(names) - len, " %s", *name);
+    }
+    return fail(l, "%s: no stemmer for \"%s\"; there are:%s", o->key, item, names);
+}
+
 static int check_item(struct loader *l, const struct wc_option *o, const char *item)
 {
     switch (o->type) {
@@ -238,10 +252,10 @@ static int check_item(struct loader *l, const struct wc_option *o, const char *i
                         "[2001:db8::7]:%s)",
                         o->key, item, WC_DEFAULT_PORT, WC_DEFAULT_PORT);
         return 0;
-    case WC_OPTION_WORDS:
+    case WC_OPTION_LANGUAGES:
         if (!word_valid(item))
             return fail(l, "%s: \"%s\" is not a lower-case name", o->key, item);
-        return 0;
+        return check_language(l, o, item);
     case WC_OPTION_PATH:
     case WC_OPTION_OFFICE:
     case WC_OPTION_NAME:
@@ -369,7 +383,7 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
         return set_choice(l, o, value);
     case WC_OPTION_LISTEN:
     case WC_OPTION_ADDRESSES:
-    case WC_OPTION_WORDS:
+    case WC_OPTION_LANGUAGES:
         return set_list(l, o, value);
     }
     abort();
@@ -378,7 +392,7 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
 static bool is_list(const struct wc_option *o)
 {
     return o->type == WC_OPTION_LISTEN || o->type == WC_OPTION_ADDRESSES ||
-           o->type == WC_OPTION_WORDS;
+           o->type == WC_OPTION_LANGUAGES;
 }
 
 /* Take a value from a source, once for each key but lists. */
@@ -793,7 +807,7 @@ static bool same_value(const struct wc_option *o, const struct wc_config *a,
                                           : a->access == b->access;
     case WC_OPTION_LISTEN:
     case WC_OPTION_ADDRESSES:
-    case WC_OPTION_WORDS:
+    case WC_OPTION_LANGUAGES:
         return same_strings(x, y);
     }
     abort();

@@ -63,7 +63,7 @@ enum wc_option_type {
     WC_OPTION_CHOICE, /* one of the words in `choices` */
     WC_OPTION_LISTEN, /* list of HOST:PORT, or none */
     WC_OPTION_ADDRESSES,
-    WC_OPTION_WORDS, /* list of lower-case words */
+    WC_OPTION_LANGUAGES, /* list of names of wc_text_languages() */
 };
 
 struct wc_option {

@@ -148,6 +148,15 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
         wc_pack_text(b, text);
         count++;
     }
+    uint64_t people = wc_records_people_count(d->records, d->identity->signer.key);
+    if (people >= d->identity->cert.quota) {
+        snprintf(text, sizeof(text),
+                 "this office has %" PRIu64 " people, and its certificate allows no "
+                 "more than %" PRIu32,
+                 people, d->identity->cert.quota);
+        wc_pack_text(b, text);
+        count++;
+    }
     if (wc_office_is_standalone(d->identity) && d->config.join.count > 0) {
         wc_pack_text(b,
                      "join is configured, but this office belongs to no organisation: "
@@ -383,6 +392,16 @@ void wc_office_join(struct wc_request *r)
     struct wc_identity *to = read_invitation(r);
     if (to == NULL)
         return;
+    uint64_t people = wc_records_people_count(d->records, d->identity->signer.key);
+    if (people > to->cert.quota) {
+        wc_request_fail(r, -WC_ELIMIT, "invite",
+                        "this office has %" PRIu64 " people, and the certificate of "
+                        "this invitation allows %" PRIu32 ": ask for one with a larger "
+                        "quota; nothing was changed",
+                        people, to->cert.quota);
+        wc_office_free(to);
+        return;
+    }
     struct join *j = calloc(1, sizeof(*j));
     if (j == NULL) {
         wc_office_free(to);

@@ -160,8 +160,9 @@ static enum verdict judge(struct wc_node *node, struct incoming *in, int *rc)
     return v;
 }
 
-/* Over the quota the smallest slots stay, so that every reader keeps the same ones.
- * False: this one is not among them. */
+/* Over the quota the smallest slots stay, so that every reader keeps the same ones; but
+ * what this office itself acknowledged never goes in favour of what comes back from
+ * outside. False: this one is not among those that stay. */
 static bool make_room(struct wc_node *node, const struct incoming *in)
 {
     int person = wc_node_person_set(in->r.kind);
@@ -177,7 +178,7 @@ static bool make_room(struct wc_node *node, const struct incoming *in)
         return false;
     while (wc_itemset_count(people) >= o->cert.quota) {
         wc_itemset_last(people, &last);
-        if (memcmp(in->slot, last.key, WC_DIGEST_BYTES) > 0)
+        if (in->office == node->self || memcmp(in->slot, last.key, WC_DIGEST_BYTES) > 0)
             return false;
         wc_node_unhold(node, last.value, true);
     }

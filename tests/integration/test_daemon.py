@@ -48,6 +48,10 @@ class CommandLine(harness.Case):
         status, out, err = run("--check-config", "--config", good)
         self.assertEqual((status, out), (78, ""))
         self.assertIn(f"{good}:3: unknown key \"colour\"", err)
+        good.write_text("[whocan]\nlanguages = english klingon\n")
+        status, out, err = run("--check-config", "--config", good)
+        self.assertEqual((status, out), (78, ""))
+        self.assertIn("no stemmer for \"klingon\"; there are: ", err)
 
     def test_an_ordinary_user_gets_xdg_directories(self):
         home = self.directory / "home"
@@ -144,7 +148,7 @@ class BadStart(harness.Case):
         self.fails(78, "/a/b", *self.flags(state=self.directory / "a" / "b"))
 
     def test_a_language_that_nobody_speaks(self):
-        self.fails(78, "no stemmer for one of the languages", *self.flags(languages="klingon"))
+        self.fails(78, "no stemmer for \"klingon\"", *self.flags(languages="klingon"))
 
     def test_damaged_records(self):
         leeds = self.daemon("leeds")

@@ -211,6 +211,20 @@ class Joining(harness.Case):
         with self.refused("EXISTS"):
             leeds.call("office.join", invite=organisation.invite("york"))
 
+    def test_an_office_with_more_people_than_its_certificate_allows_does_not_join(self):
+        organisation = self.organisation()
+        leeds = self.daemon("leeds")
+        leeds.import_rows([row(f"p{i}") for i in range(3)])
+        before = leeds.call("office.show")
+        with self.refused("LIMIT", "invite"):
+            leeds.call("office.join", invite=organisation.invite("leeds", "--quota", "2"))
+        self.assertEqual(leeds.call("office.show"), before)
+        self.assertEqual(len(leeds.people()), 3)
+        leeds.call("office.join", invite=organisation.invite("leeds", "--quota", "3"))
+        self.assertIn("allows no more than 3", "".join(leeds.status()["warnings"]))
+        refused = leeds.call("people.import", rows=[row("one-more")])["refused"]
+        self.assertEqual(len(refused), 1)
+
     def test_offices_of_two_organisations_do_not_talk(self):
         for directory in ("a", "b"):
             (self.directory / directory).mkdir()
