@@ -718,6 +718,30 @@ static void over_the_quota_all_keep_the_same_people(void **state)
     assert_int_equal(net_stats(0).records_count[1], 3);
 }
 
+/* Another machine that runs under our certificate: its people never push out ours. */
+static void own_people_stay_whatever_a_twin_says(void **state)
+{
+    (void)state;
+    static const char *const logins[] = {"cat", "dan", "eve", "fay", "gus", "hal"};
+    net.nodes[0].identity.cert.quota = 2;
+    offices_certify(&net.nodes[0].identity, &net.org);
+    net_start(0);
+    net_put(0, WC_KIND_ROW, "alice");
+    net_put(0, WC_KIND_ROW, "bob");
+    net_run();
+    uint32_t a = puppet_link(0, &net.nodes[1].identity);
+    for (int i = 0; i < 6; i++) {
+        make_record(&(struct made){.office = &net.nodes[0].identity,
+                                   .kind = WC_KIND_ROW,
+                                   .login = logins[i]},
+                    &record);
+        puppet_records(a, WC_REASON_BROADCAST, &record);
+    }
+    assert_true(net_is_open(a));
+    assert_true(net_holds(0, net_key(0), WC_KIND_ROW, "alice"));
+    assert_true(net_holds(0, net_key(0), WC_KIND_ROW, "bob"));
+}
+
 static void the_higher_serial_is_the_current_office_of_a_name(void **state)
 {
     (void)state;
@@ -1017,6 +1041,7 @@ int main(void)
         net_test(kinds_of_the_future_are_kept_and_passed_on),
         net_test(an_office_may_not_retire_its_card),
         net_test(over_the_quota_all_keep_the_same_people),
+        net_test(own_people_stay_whatever_a_twin_says),
         net_test(the_higher_serial_is_the_current_office_of_a_name),
         net_test(a_revoked_office_is_gone),
         net_test(a_revocation_never_ends),
