@@ -71,6 +71,28 @@ static bool group_number(const char *name, gid_t *out)
     return error == 0 && found != NULL;
 }
 
+static bool is_missing(const char *name, const char *default_name)
+{
+    gid_t number;
+    return strcmp(name, default_name) != 0 && !group_number(name, &number);
+}
+
+bool wc_access_problem(const struct wc_access_rules *rules, char *out, size_t cap)
+{
+    const char *key = NULL, *name = NULL;
+    if (is_missing(rules->group, WC_DEFAULT_GROUP)) {
+        key = "group";
+        name = rules->group;
+    } else if (is_missing(rules->admin_group, WC_DEFAULT_ADMIN_GROUP)) {
+        key = "admin_group";
+        name = rules->admin_group;
+    }
+    if (key != NULL)
+        snprintf(out, cap, "%s: this machine has no group \"%s\": it lets nobody in",
+                 key, name);
+    return key != NULL;
+}
+
 /* The groups of an account; *count of them, to be freed. NULL when memory is out. */
 static gid_t *read_groups(const struct passwd *account, int *count)
 {

@@ -20,6 +20,12 @@ struct wc_access_rules {
 };
 void wc_access_rules(struct wc_access_rules *out, const struct wc_config *config);
 
+/* One line for the log about a group that was configured and is not there, so that nobody
+ * is let in by it; false when all is well. On the pool only, like wc_access_resolve(). The
+ * defaults may be missing: an office that a person runs for themselves has no use for
+ * them. */
+bool wc_access_problem(const struct wc_access_rules *rules, char *out, size_t cap);
+
 enum wc_login_state {
     WC_LOGIN_OK,
     WC_LOGIN_NONE,       /* the uid has no account */

@@ -80,14 +80,14 @@ const struct wc_option wc_config_options[] = {
     {.key = "group",
      .type = WC_OPTION_NAME,
      .argument = "NAME",
-     .fallback = "whocan",
+     .fallback = WC_DEFAULT_GROUP,
      .reload = true,
      .help = "Group whose members have access whatever their uid is.",
      .offset = AT(group)},
     {.key = "admin_group",
      .type = WC_OPTION_NAME,
      .argument = "NAME",
-     .fallback = "whocan-admin",
+     .fallback = WC_DEFAULT_ADMIN_GROUP,
      .reload = true,
      .help =
          "Group whose members may administer this office: import people and join an "

@@ -19,9 +19,11 @@
 
 #include "daemon/log.h"
 
-#define WC_PROBLEM_BYTES  512 /* one line for the operator: a path and a sentence */
-#define WC_PATH_MAX_BYTES 255 /* of the paths in the configuration */
-#define WC_DEFAULT_PORT   "7411"
+#define WC_DEFAULT_GROUP       "whocan"
+#define WC_DEFAULT_ADMIN_GROUP "whocan-admin"
+#define WC_PROBLEM_BYTES       512 /* one line for the operator: a path and a sentence */
+#define WC_PATH_MAX_BYTES      255 /* of the paths in the configuration */
+#define WC_DEFAULT_PORT        "7411"
 
 /* The longest path of a Unix socket: sun_path less its terminator (unix(7)). */
 #define WC_SOCKET_PATH_MAX_BYTES 107

@@ -222,6 +222,41 @@ static void swap_text(char **a, char **b)
     *b = kept;
 }
 
+/* Whether the groups of the configuration are there: the account database may be slow, so
+ * it is asked on the pool. */
+struct group_check {
+    struct wc_access_rules rules;
+    char problem[WC_PROBLEM_BYTES];
+};
+
+static void group_check_work(void *ctx)
+{
+    struct group_check *check = ctx;
+    if (!wc_access_problem(&check->rules, check->problem, sizeof(check->problem)))
+        check->problem[0] = '\0';
+}
+
+static void group_check_done(void *ctx)
+{
+    struct group_check *check = ctx;
+    if (check->problem[0] != '\0')
+        wc_log(WC_LOG_WARNING, "%s", check->problem);
+    free(check);
+}
+
+static void set_rules(struct wc_daemon *d)
+{
+    struct group_check *check = calloc(1, sizeof(*check));
+    struct wc_access_rules rules;
+    wc_access_rules(&rules, &d->config);
+    wc_api_set_rules(d->api, &rules);
+    if (check == NULL)
+        return;
+    check->rules = rules;
+    if (wc_loop_work(d->loop, group_check_work, group_check_done, check) != 0)
+        free(check);
+}
+
 /* Take over what can be while running; what cannot is named. */
 static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
 {
@@ -240,10 +275,8 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     c->join = fresh->join;
     fresh->join = join;
 
-    struct wc_access_rules rules;
     wc_log_set_level(c->log_level);
-    wc_access_rules(&rules, c);
-    wc_api_set_rules(d->api, &rules);
+    set_rules(d);
     wc_engine_set_join(d->engine, &c->join);
 }
 
@@ -358,9 +391,7 @@ static int start_loop(struct wc_daemon *d)
 static void on_settled(void *ctx)
 {
     struct wc_daemon *d = ctx;
-    struct wc_access_rules rules;
-    wc_access_rules(&rules, &d->config);
-    wc_api_set_rules(d->api, &rules);
+    set_rules(d);
     wc_log(WC_LOG_NOTICE, "whocand %s: office %s of %s is ready, socket %s",
            WHOCAN_VERSION, d->identity->cert.name, d->identity->org.name,
            d->config.socket);

@@ -548,6 +548,13 @@ class Access(harness.Case):
         leeds.signal(1)
         harness.wait(lambda: self.as_user(leeds, self.person, "office.show").get("name") == "leeds", "the reload lets everyone in")
 
+    def test_a_group_that_is_not_there_is_named(self):
+        leeds = self.daemon("leeds", config="[whocan]\nadmin_group = no-such-group\n")
+        harness.wait(lambda: 'admin_group: this machine has no group "no-such-group"' in leeds.log(), "a warning")
+        leeds.config_path.write_text("[whocan]\ngroup = nor-this-one\n")
+        leeds.signal(1)
+        harness.wait(lambda: 'group: this machine has no group "nor-this-one"' in leeds.log(), "another warning")
+
     def test_a_connection_that_is_open_is_judged_anew(self):
         leeds = self.daemon("leeds", config="[whocan]\naccess = everyone\npeople_uid_min = 0\n")
         with leeds.client() as client:
