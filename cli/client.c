@@ -228,6 +228,22 @@ static int connect_within(int fd, const struct sockaddr_un *address, int timeout
     return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ? errno : 0;
 }
 
+/*
+ * Never 0 to 2: where a program was started with one of them closed, what it prints would
+ * go into the daemon's socket. Negative with errno.
+ */
+static int make_socket(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return above;
+}
+
 int wc_client_connect(struct wc_client *client, const char *path, int timeout_ms)
 {
     char found[4096];
@@ -241,7 +257,7 @@ int wc_client_connect(struct wc_client *client, const char *path, int timeout_ms
             "the socket path is longer than the %zu bytes that the system takes",
             sizeof(address.sun_path) - 1);
     memcpy(address.sun_path, found, strlen(found) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = make_socket();
     if (fd < 0)
         return fail(client, -WC_EIO, "cannot make a socket: %s", strerror(errno));
     int error = connect_within(fd, &address, timeout_ms);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client library against a server that says exactly what a test wants it to. */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -666,6 +667,28 @@ static void the_socket_is_found_in_order(void **state)
     rmdir(directory);
 }
 
+/* Descriptors 0 to 2 are for what a program reads and prints. */
+static void a_closed_standard_output_is_no_socket(void **state)
+{
+    (void)state;
+    struct server s = {0};
+    server_start(&s, NULL);
+    int kept = dup(STDIN_FILENO);
+    assert_true(kept > STDERR_FILENO);
+    close(STDIN_FILENO);
+    struct wc_client *c = wc_client_new();
+    int rc = wc_client_connect(c, s.path, WAIT_MS);
+    bool taken = fcntl(STDIN_FILENO, F_GETFD) >= 0;
+    dup2(kept, STDIN_FILENO);
+    close(kept);
+    assert_int_equal(rc, 0);
+    assert_false(taken);
+    assert_true(wc_client_fd(c) > STDERR_FILENO);
+    assert_true((fcntl(wc_client_fd(c), F_GETFD) & FD_CLOEXEC) != 0);
+    wc_client_free(c);
+    server_stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -685,6 +708,7 @@ int main(void)
         cmocka_unit_test(failures_to_connect_are_told_apart),
         cmocka_unit_test(a_full_backlog_ends_in_a_timeout),
         cmocka_unit_test(the_socket_is_found_in_order),
+        cmocka_unit_test(a_closed_standard_output_is_no_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
