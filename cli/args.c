@@ -281,6 +281,7 @@ static int find_command(struct wc_args *args, const struct wc_command *commands,
         used = 2;
     }
     args->command = c;
+    args->group = second_word(c->path) != NULL && used == 1 ? c : NULL;
     args->words += used;
     args->word_count -= used;
     return 0;
@@ -289,6 +290,9 @@ static int find_command(struct wc_args *args, const struct wc_command *commands,
 static int check_use(const struct wc_args *args, char *why, size_t why_cap)
 {
     const struct wc_command *c = args->command;
+    const char *socket = args->value[WC_OPT_SOCKET];
+    if (socket != NULL && socket[0] == '\0')
+        return invalid(why, why_cap, "--socket needs the path of a socket");
     uint32_t allowed = WC_OPTS_GLOBAL | (c == NULL ? 0 : c->opts);
     for (int i = 0; i < WC_OPT_COUNT; i++) {
         if (args->value[i] == NULL || (allowed & WC_OPT_BIT(i)) != 0)
@@ -394,17 +398,41 @@ void wc_args_help(struct wc_buf *out, const struct wc_command *command)
     help_options(out, command->opts);
 }
 
+static void help_command(struct wc_buf *out, const struct wc_command *c)
+{
+    char left[48];
+    char line[160];
+    snprintf(left, sizeof(left), "%s %s", c->path, c->words);
+    snprintf(line, sizeof(line), "  %-31s %s\n", left, c->summary);
+    wc_buf_text(out, line);
+}
+
+void wc_args_help_group(struct wc_buf *out, const struct wc_command *group)
+{
+    char first[24];
+    char text[160];
+    snprintf(first, sizeof(first), "%.*s", (int)first_len(group->path), group->path);
+    snprintf(text, sizeof(text), "Usage: whocan %s COMMAND [options]\n\nCommands:\n",
+             first);
+    wc_buf_text(out, text);
+    for (const struct wc_command *c = group;
+         c->path != NULL && starts_with_word(c->path, first); c++)
+        help_command(out, c);
+    snprintf(
+        text, sizeof(text),
+        "\n`whocan %s` alone is `whocan %s`. `whocan %s COMMAND --help` tells more "
+        "about\none command.\n",
+        first, group->path, first);
+    wc_buf_text(out, text);
+    help_options(out, group->opts);
+}
+
 void wc_args_help_all(struct wc_buf *out, const struct wc_command *commands)
 {
     wc_buf_text(out, "Usage: whocan COMMAND [options]\n\n"
                      "Finds the person who can help.\n\nCommands:\n");
-    for (const struct wc_command *c = commands; c->path != NULL; c++) {
-        char left[48];
-        char line[160];
-        snprintf(left, sizeof(left), "%s %s", c->path, c->words);
-        snprintf(line, sizeof(line), "  %-31s %s\n", left, c->summary);
-        wc_buf_text(out, line);
-    }
+    for (const struct wc_command *c = commands; c->path != NULL; c++)
+        help_command(out, c);
     help_options(out, 0);
     wc_buf_text(out, "\n`whocan COMMAND --help` tells more about one command, "
                      "`man whocan` about all.\n");

@@ -69,8 +69,10 @@ struct wc_command {
 
 struct wc_args {
     const struct wc_command *command; /* NULL: none was named */
-    const char *value[WC_OPT_COUNT];  /* NULL when not given; "" for a flag */
-    char **words;                     /* what is left, borrowed from argv */
+    const struct wc_command *group;  /* the first of a group of which no second word was
+                                         given; `command` is that one too */
+    const char *value[WC_OPT_COUNT]; /* NULL when not given; "" for a flag */
+    char **words;                    /* what is left, borrowed from argv */
     int word_count;
 };
 
@@ -90,8 +92,9 @@ int wc_args_parse(int argc, char **argv, const struct wc_command *commands,
 int wc_args_number(const struct wc_args *args, enum wc_opt opt, uint64_t low,
                    uint64_t high, uint64_t *out, char *why, size_t why_cap);
 
-/* Append --help of one command, or of the program. */
+/* Append --help of one command, of the group that starts with one, or of the program. */
 void wc_args_help(struct wc_buf *out, const struct wc_command *command);
+void wc_args_help_group(struct wc_buf *out, const struct wc_command *group);
 void wc_args_help_all(struct wc_buf *out, const struct wc_command *commands);
 
 #endif

@@ -70,7 +70,7 @@ const struct wc_command wc_commands[] = {
      0, 0, wc_cmd_export},
     {"office show", "", "Show this office's certificate", "", 0, 0, 0,
      wc_cmd_office_show},
-    {"office join", "[INVITATION|-]", "Join an organisation with an invitation",
+    {"office join", "INVITATION|-", "Join an organisation with an invitation",
      "The invitation is the line that `whocan org invite` printed. It is a secret:\n"
      "better from a file or - (standard input) than in the command itself, where\n"
      "others on the machine can see it.\n\n"
@@ -99,8 +99,10 @@ const struct wc_command wc_commands[] = {
 static int print_help(struct wc_run *run)
 {
     struct wc_buf text = {0};
-    if (run->args->command != NULL)
+    if (run->args->command != NULL && run->args->group == NULL)
         wc_args_help(&text, run->args->command);
+    else if (run->args->group != NULL)
+        wc_args_help_group(&text, run->args->group);
     else
         wc_args_help_all(&text, wc_commands);
     int rc = wc_run_write(run, &text);
@@ -139,6 +141,8 @@ int wc_cli_main(int argc, char **argv)
     struct wc_run run;
     char why[512] = "";
     int skip = argc > 0 ? 1 : 0;
+    if (wc_run_occupy_standard() != 0)
+        return WC_EXIT_FILE; /* there may be nowhere to say so */
     int rc =
         wc_args_parse(argc - skip, argv + skip, wc_commands, &args, why, sizeof(why));
     wc_run_init(&run, &args);

@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,19 @@
 
 #define CONNECT_MAX_MS 5000
 #define CALL_MAX_MS    30000 /* a daemon on a busy disk answers within seconds */
+
+/* Opened for the direction that nobody uses: reading and writing fail as if closed. */
+int wc_run_occupy_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        /* the lowest free number is given out, and all below are taken */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return -WC_EIO;
+    }
+    return 0;
+}
 
 void wc_run_init(struct wc_run *run, const struct wc_args *args)
 {
@@ -202,11 +216,20 @@ int wc_run_connect(struct wc_run *run)
     return connect_failed(run, rc, path);
 }
 
+size_t wc_run_field_path(const char *text)
+{
+    static const char path[] = "skills[].";
+    return strncmp(text, path, strlen(path)) == 0 ? strlen(path) : 0;
+}
+
 int wc_run_call_failed(struct wc_run *run, int rc)
 {
     const char *text = wc_client_error(run->client);
-    if (wc_client_refused(run->client))
-        return wc_run_fail(run, WC_EXIT_REFUSED, "%s", text);
+    if (wc_client_refused(run->client)) {
+        size_t path = wc_run_field_path(text);
+        return wc_run_fail(run, WC_EXIT_REFUSED, "%s%s", path > 0 ? "skill " : "",
+                           text + path);
+    }
     if (rc == -WC_ETOOBIG)
         return wc_run_fail(run, WC_EXIT_USAGE, "%s", text);
     wc_run_fail(run, WC_EXIT_UNREACHABLE, "%s", text);

@@ -30,6 +30,12 @@ struct wc_run {
     time_t now;
 };
 
+/*
+ * Occupy those of the descriptors 0 to 2 that are closed, so that no file or socket gets
+ * their number. What is read from or written to them fails, as it should. 0, or -WC_EIO.
+ */
+int wc_run_occupy_standard(void);
+
 /* Set up the screens and the time; nothing is opened. */
 void wc_run_init(struct wc_run *run, const struct wc_args *args);
 void wc_run_fini(struct wc_run *run);
@@ -55,6 +61,10 @@ int wc_run_call(struct wc_run *run, const char *method, json_t *params,
                 json_t **result);
 int wc_run_call_quiet(struct wc_run *run, const char *method, json_t *params,
                       json_t **result, int *refused);
+
+/* Bytes of "skills[]." at the start of the daemon's words, which say "skill " to people;
+ * 0 when they start otherwise. */
+size_t wc_run_field_path(const char *text);
 
 /* Say why the latest call failed; returns the exit code. */
 int wc_run_call_failed(struct wc_run *run, int rc);

@@ -171,6 +171,30 @@ static void numbers_have_bounds(void **state)
     assert_int_equal(n, 7);
 }
 
+static void a_group_alone_is_known(void **state)
+{
+    (void)state;
+    const struct wc_args *args = accepted("me|--help", "me show");
+    assert_ptr_equal(args->group, args->command);
+    assert_non_null(accepted("help|org", "org show")->group);
+    assert_null(accepted("me|set|--help", "me set")->group);
+    assert_null(accepted("find|x", "find")->group);
+    const struct wc_command *group = accepted("org|--help", "org show")->group;
+    struct wc_buf text = {0};
+    wc_args_help_group(&text, group);
+    wc_buf_byte(&text, '\0');
+    assert_non_null(strstr((const char *)text.data, "  org create NAME"));
+    assert_non_null(strstr((const char *)text.data, "  org invite OFFICE"));
+    assert_null(strstr((const char *)text.data, "office join"));
+    wc_buf_fini(&text);
+}
+
+static void an_empty_socket_is_refused(void **state)
+{
+    (void)state;
+    assert_refused("--socket=|status", "--socket needs the path");
+}
+
 static void help_fits_the_screen(void **state)
 {
     (void)state;
@@ -240,6 +264,8 @@ int main(void)
         cmocka_unit_test(help_is_found_in_every_way),
         cmocka_unit_test(mistakes_are_told_and_guessed),
         cmocka_unit_test(numbers_have_bounds),
+        cmocka_unit_test(a_group_alone_is_known),
+        cmocka_unit_test(an_empty_socket_is_refused),
         cmocka_unit_test(help_fits_the_screen),
         cmocka_unit_test(everything_is_documented),
     };
