@@ -22,6 +22,7 @@
 #define BATCHES_UNDER_WAY 4
 #define BATCH_MAX_MS      120000 /* a commit on a slow disk, with others before it */
 #define REFUSED_SHOWN     20     /* one screen */
+#define REFUSED_KEPT      1000   /* so many are sorted before the later ones go */
 #define PROGRESS_EVERY_MS 100
 #define LOOK_EVERY_MS     200 /* while waiting, so that the time left goes on */
 
@@ -126,12 +127,40 @@ static void clear_bar(const struct import *m)
 
 /* ---- answers ---- */
 
+static int compare_lines(const void *a, const void *b)
+{
+    uint64_t one = wc_json_u64(*(json_t *const *)a, "line");
+    uint64_t two = wc_json_u64(*(json_t *const *)b, "line");
+    return (one > two) - (one < two);
+}
+
+/* What was refused here stands before what the daemon refused later. */
+static void sort_refused(struct import *m)
+{
+    size_t count = json_array_size(m->refused);
+    json_t **entries = count == 0 ? NULL : calloc(count, sizeof(json_t *));
+    if (entries == NULL)
+        return; /* as they came is good enough */
+    for (size_t i = 0; i < count; i++)
+        entries[i] = json_incref(json_array_get(m->refused, i));
+    qsort(entries, count, sizeof(json_t *), compare_lines);
+    for (size_t i = 0; i < count; i++)
+        json_array_set_new(m->refused, i, entries[i]);
+    free(entries);
+}
+
+/* Those with the lowest lines stay, in whatever order they came. */
+static void keep_first(struct import *m)
+{
+    sort_refused(m);
+    while (json_array_size(m->refused) > REFUSED_SHOWN)
+        json_array_remove(m->refused, json_array_size(m->refused) - 1);
+}
+
 static void refuse(struct import *m, uint64_t line, struct wc_slice handle,
                    struct wc_slice field, struct wc_slice reason)
 {
     m->refused_count++;
-    if (!m->keep_all && json_array_size(m->refused) == REFUSED_SHOWN)
-        return;
     json_t *entry = json_object();
     json_object_set_new(entry, "line", json_integer((json_int_t)line));
     json_object_set_new(entry, "handle", wc_json_new_str(handle));
@@ -139,6 +168,8 @@ static void refuse(struct import *m, uint64_t line, struct wc_slice handle,
         json_object_set_new(entry, "field", wc_json_new_str(field));
     json_object_set_new(entry, "reason", wc_json_new_str(reason));
     json_array_append_new(m->refused, entry);
+    if (!m->keep_all && json_array_size(m->refused) >= REFUSED_KEPT)
+        keep_first(m);
 }
 
 static void take_refused(struct import *m, const struct batch *b, const json_t *refused)
@@ -295,8 +326,7 @@ static int add_row(struct import *m, const struct wc_source_row *row)
     } else if (rc == -WC_EDEPTH) {
         refuse_here(m, row, wc_strerror(rc));
     } else if (one.len > WC_RECORD_MAX_BYTES) {
-        snprintf(reason, sizeof(reason), "the row has %zu bytes; a record holds %d",
-                 one.len, WC_RECORD_MAX_BYTES);
+        wc_source_too_big(one.len, reason, sizeof(reason));
         refuse_here(m, row, reason);
     } else {
         if (m->packed.len + one.len > BATCH_MAX_BYTES)
@@ -363,35 +393,17 @@ static void report_row(struct import *m, struct wc_buf *out, const json_t *entry
     wc_buf_text(&text, handle.len > 0 ? ", " : "");
     wc_term_safe(&text, handle);
     wc_buf_text(&text, ": ");
-    wc_term_safe(&text, field);
+    if (field.len > 0) { /* a text of jansson ends with a zero byte */
+        size_t path = wc_run_field_path((const char *)field.data);
+        wc_buf_text(&text, path > 0 ? "skill " : "");
+        wc_term_safe(&text, wc_slice(field.data + path, field.len - path));
+    }
     wc_buf_text(&text, field.len > 0 ? ": " : "");
     wc_term_safe(&text, wc_json_str(entry, "reason"));
     wc_buf_text(out, "  ");
     wc_term_wrap(out, wc_buf_slice(&text), 4, m->run->out.columns);
     out->failed |= text.failed;
     wc_buf_fini(&text);
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    uint64_t one = wc_json_u64(*(json_t *const *)a, "line");
-    uint64_t two = wc_json_u64(*(json_t *const *)b, "line");
-    return (one > two) - (one < two);
-}
-
-/* What was refused here stands before what the daemon refused later. */
-static void sort_refused(struct import *m)
-{
-    size_t count = json_array_size(m->refused);
-    json_t **entries = count == 0 ? NULL : calloc(count, sizeof(json_t *));
-    if (entries == NULL)
-        return; /* as they came is good enough */
-    for (size_t i = 0; i < count; i++)
-        entries[i] = json_incref(json_array_get(m->refused, i));
-    qsort(entries, count, sizeof(json_t *), compare_lines);
-    for (size_t i = 0; i < count; i++)
-        json_array_set_new(m->refused, i, entries[i]);
-    free(entries);
 }
 
 static void report_refused(struct import *m, struct wc_buf *out)
@@ -442,7 +454,10 @@ static int report(struct import *m)
 {
     struct wc_buf out = {0};
     int code = 0;
-    sort_refused(m);
+    if (m->keep_all)
+        sort_refused(m);
+    else
+        keep_first(m);
     if (wc_run_wants_json(m->run)) {
         code = report_json(m);
     } else if (wc_run_option(m->run, WC_OPT_QUIET) == NULL || m->refused_count > 0) {

@@ -207,15 +207,20 @@ uint64_t wc_source_rows(const struct wc_source *source)
 
 /* ---- rows ---- */
 
-static void refuse_size(struct wc_source_row *row, size_t bytes)
+void wc_source_too_big(size_t bytes, char *why, size_t why_cap)
 {
     struct wc_buf text = {0};
+    wc_buf_text(&text, "the row has ");
     wc_term_number(&text, bytes);
-    wc_buf_byte(&text, '\0');
-    snprintf(row->reason, sizeof(row->reason),
-             "the row has %s bytes; a record holds %d",
-             text.failed ? "too many" : (const char *)text.data, WC_RECORD_MAX_BYTES);
+    wc_buf_text(&text, " bytes; a record holds ");
+    wc_term_number(&text, WC_RECORD_MAX_BYTES);
+    snprintf(why, why_cap, "%.*s", (int)text.len, (const char *)text.data);
     wc_buf_fini(&text);
+}
+
+static void refuse_size(struct wc_source_row *row, size_t bytes)
+{
+    wc_source_too_big(bytes, row->reason, sizeof(row->reason));
 }
 
 static void keep_handle(struct wc_source_row *row, struct wc_slice handle)

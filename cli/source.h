@@ -44,4 +44,7 @@ uint64_t wc_source_rows(const struct wc_source *source);
 /* The next row. 1, 0 at the end, -WC_ENOMEM. */
 int wc_source_next(struct wc_source *source, struct wc_source_row *row);
 
+/* "the row has 20,000 bytes; a record holds 16,384" */
+void wc_source_too_big(size_t bytes, char *why, size_t why_cap);
+
 #endif

@@ -357,7 +357,7 @@ static void a_row_of_a_mebibyte_is_refused(void **state)
     assert_null(row.row);
     assert_string_equal(row.handle, "big");
     assert_string_equal(row.reason,
-                        "the row has 1,048,579 bytes; a record holds 16384");
+                        "the row has 1,048,579 bytes; a record holds 16,384");
     assert_int_equal(wc_source_next(s, &row), 1);
     json_decref(row.row);
     wc_source_free(s);
@@ -368,7 +368,7 @@ static void a_row_of_a_mebibyte_is_refused(void **state)
     s = open_source(text, strlen(text), WC_FORMAT_JSONL);
     assert_int_equal(wc_source_next(s, &row), 1);
     assert_null(row.row);
-    assert_non_null(strstr(row.reason, "a record holds 16384"));
+    assert_non_null(strstr(row.reason, "a record holds 16,384"));
     wc_source_free(s);
 }
 
