@@ -2,6 +2,7 @@
 /* me show, set, add, drop: one's own profile, a field at a time. cmd_edit.c has the form. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <whocan/limits.h>
 
@@ -95,6 +96,26 @@ static void join_values(const struct wc_args *args, enum wc_field field,
     }
 }
 
+/* "me set name Root title=X" was meant as two fields, not as one long name. */
+static int refuse_pairs(struct wc_run *run)
+{
+    struct wc_slice name;
+    struct wc_slice value;
+    char *const *words = run->args->words;
+    for (int i = 1; i < run->args->word_count; i++) {
+        if (!split_pair(words[i], &name, &value))
+            continue;
+        int code = wc_run_fail(run, WC_EXIT_USAGE, "\"%s\" looks like another field",
+                               words[i]);
+        wc_run_hint(run,
+                    "Several fields: write each as FIELD=VALUE, %s=\"...\" too. If it "
+                    "belongs to the value: %s=\"... %s\"",
+                    words[0], words[0], words[i]);
+        return code;
+    }
+    return 0;
+}
+
 static int params_from_words(struct wc_run *run, json_t *params)
 {
     const struct wc_args *args = run->args;
@@ -108,7 +129,9 @@ static int params_from_words(struct wc_run *run, json_t *params)
             return wc_run_fail(run, WC_EXIT_USAGE, "set %s to what? (\"\" clears it)",
                                args->words[0]);
         join_values(args, field, &text);
-        int code = put_field(run, params, name, wc_buf_slice(&text));
+        int code = refuse_pairs(run);
+        if (code == 0)
+            code = put_field(run, params, name, wc_buf_slice(&text));
         wc_buf_fini(&text);
         return code;
     }
@@ -242,10 +265,28 @@ static int read_names(struct wc_run *run, enum what what, json_t **out)
     return 0;
 }
 
+/* --level in its one spelling, or NULL. */
+static int read_level(struct wc_run *run, const char **level)
+{
+    const char *word = wc_run_option(run, WC_OPT_LEVEL);
+    *level = word == NULL ? NULL : wc_level_find(wc_slice_text(word));
+    if (word == NULL || *level != NULL)
+        return 0;
+    struct wc_buf list = {0};
+    wc_level_list(&list);
+    int code = wc_run_fail(run, WC_EXIT_USAGE, "level must be one of %.*s",
+                           (int)list.len, (const char *)list.data);
+    wc_buf_fini(&list);
+    return code;
+}
+
 /* What the options say goes to every skill named. */
 static int apply_options(struct wc_run *run, json_t *skills)
 {
-    const char *level = wc_run_option(run, WC_OPT_LEVEL);
+    const char *level = NULL;
+    int code = read_level(run, &level);
+    if (code != 0)
+        return code;
     for (size_t i = 0; i < json_array_size(skills); i++) {
         json_t *skill = json_array_get(skills, i);
         if (json_is_string(skill)) {
@@ -253,9 +294,8 @@ static int apply_options(struct wc_run *run, json_t *skills)
             json_array_set_new(skills, i, map);
             skill = json_array_get(skills, i);
         }
-        if (level != NULL &&
-            json_object_set_new(skill, "level", json_string(level)) != 0)
-            return wc_run_fail(run, WC_EXIT_USAGE, "the level is not UTF-8 text");
+        if (level != NULL)
+            json_object_set_new(skill, "level", json_string(level));
         if (wc_run_option(run, WC_OPT_MENTOR) != NULL)
             json_object_set_new(skill, "mentor", json_true());
         if (wc_run_option(run, WC_OPT_LEARN) != NULL)
@@ -318,38 +358,71 @@ static json_t *plain_names(const json_t *list)
     return names;
 }
 
-/* The daemon counts what it dropped, or lists it. */
-static size_t dropped_count(const json_t *result)
+/* What was asked for and is not in the list of what was dropped, compared as the daemon
+ * compares names. */
+static json_t *not_dropped(const json_t *names, const json_t *dropped)
 {
-    const json_t *dropped = json_object_get(result, "dropped");
-    return json_is_array(dropped) ? json_array_size(dropped)
-                                  : (size_t)wc_json_u64(result, "dropped");
+    json_t *missing = json_array();
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        json_t *name = json_array_get(names, i);
+        bool found = false;
+        for (size_t k = 0; k < json_array_size(dropped) && !found; k++) {
+            const char *other = json_string_value(json_array_get(dropped, k));
+            found = other != NULL && strcasecmp(json_string_value(name), other) == 0;
+        }
+        if (!found)
+            json_array_append(missing, name);
+    }
+    return missing;
+}
+
+static int dropped_say(struct wc_run *run, const json_t *dropped)
+{
+    struct wc_buf out = {0};
+    struct wc_buf text = {0};
+    names_text(dropped, &text);
+    wc_buf_text(&out, "Dropped: ");
+    wc_term_safe(&out, wc_buf_slice(&text));
+    wc_buf_byte(&out, '\n');
+    out.failed |= text.failed;
+    int code = wc_run_write(run, &out);
+    wc_buf_fini(&text);
+    wc_buf_fini(&out);
+    return code;
+}
+
+/* What was not there is told; it is a failure only where nothing was. */
+static int missing_say(struct wc_run *run, const json_t *missing, const char *key)
+{
+    struct wc_buf text = {0};
+    names_text(missing, &text);
+    int code = wc_run_fail(run, WC_EXIT_REFUSED,
+                           "not among the %s of your profile: %.*s; `whocan me` lists "
+                           "them",
+                           key, (int)text.len, (const char *)text.data);
+    wc_buf_fini(&text);
+    return code;
 }
 
 static int drop(struct wc_run *run, enum what what, json_t *names)
 {
     json_t *result = NULL;
-    struct wc_buf out = {0};
     const char *key = what == WHAT_SKILLS ? "skills" : "interests";
     int code = wc_run_call(run, "me.drop", json_pack("{s:O}", key, names), &result);
-    if (code == 0 && wc_run_wants_json(run)) {
+    if (code != 0)
+        return code;
+    const json_t *dropped = json_object_get(result, "dropped");
+    json_t *missing = not_dropped(names, dropped);
+    bool none = json_array_size(dropped) == 0;
+    if (wc_run_wants_json(run))
         code = wc_run_json(run, result);
-    } else if (code == 0 && dropped_count(result) == 0) {
-        code =
-            wc_run_fail(run, WC_EXIT_REFUSED,
-                        "that is not among the %s of your profile; `whocan me` lists "
-                        "them",
-                        key);
-    } else if (code == 0) {
-        struct wc_buf text = {0};
-        names_text(names, &text);
-        wc_buf_text(&out, "Dropped: ");
-        wc_term_safe(&out, wc_buf_slice(&text));
-        wc_buf_byte(&out, '\n');
-        wc_buf_fini(&text);
-        code = wc_run_write(run, &out);
+    else if (!none)
+        code = dropped_say(run, dropped);
+    if (code == 0 && json_array_size(missing) > 0) {
+        int said = missing_say(run, missing, key);
+        code = none ? said : 0;
     }
-    wc_buf_fini(&out);
+    json_decref(missing);
     json_decref(result);
     return code;
 }

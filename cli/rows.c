@@ -12,6 +12,7 @@
 #define CSV_LIST ";|"
 
 static const char *const levels[] = {"awareness", "working", "practitioner", "expert"};
+#define LEVEL_COUNT (sizeof(levels) / sizeof(levels[0]))
 static const char *const days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
 static const char *const names[WC_FIELD_COUNT] = {
@@ -242,6 +243,19 @@ static const char *find_word(struct wc_slice text, const char *const *words,
     return NULL;
 }
 
+const char *wc_level_find(struct wc_slice text)
+{
+    return find_word(text, levels, LEVEL_COUNT);
+}
+
+void wc_level_list(struct wc_buf *out)
+{
+    for (size_t i = 0; i < LEVEL_COUNT; i++) {
+        wc_buf_text(out, i > 0 ? ", " : "");
+        wc_buf_text(out, levels[i]);
+    }
+}
+
 struct skill_words {
     const char *level;
     bool mentor;
@@ -254,7 +268,7 @@ static bool skill_words(struct wc_slice rest, struct skill_words *out)
     *out = (struct skill_words){0};
     while (rest.len > 0) {
         struct wc_slice word = next_item(&rest, ":,");
-        const char *level = find_word(word, levels, 4);
+        const char *level = wc_level_find(word);
         if (level != NULL)
             out->level = level;
         else if (find_word(word, (const char *const[]){"mentor", "can_mentor"}, 2))

@@ -59,6 +59,10 @@ int wc_field_parse(enum wc_field field, struct wc_slice text, const char *separa
 void wc_field_write(struct wc_buf *out, enum wc_field field, const json_t *value,
                     char separator);
 
+/* The level that was meant, any case, or NULL; and "awareness, working, ...". */
+const char *wc_level_find(struct wc_slice text);
+void wc_level_list(struct wc_buf *out);
+
 /* One skill and one plain item of a list. `pretty` writes "name: expert, mentor". */
 int wc_skill_read(struct wc_slice text, json_t **out, char *why, size_t why_cap);
 void wc_skill_write(struct wc_buf *out, const json_t *skill, char separator,
