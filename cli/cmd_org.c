@@ -22,6 +22,7 @@
 
 #define KEY_FILE_MAX_BYTES 65536
 #define INVITE_MAX_BYTES   65536
+#define INVITE_START       "whocan-invite-" /* and the version */
 #define DAYS_DEFAULT       730
 #define DAYS_MAX           3650
 #define QUOTA_DEFAULT      100000
@@ -409,7 +410,10 @@ static int read_invitation(struct wc_run *run, struct wc_buf *out)
     if (file != NULL && word != NULL)
         return wc_run_fail(run, WC_EXIT_USAGE,
                            "give the invitation itself or --file, not both");
-    if (file == NULL && word == NULL && isatty(STDIN_FILENO) == 1)
+    if (file == NULL && word == NULL)
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "usage: whocan office join INVITATION|-, or --file FILE");
+    if (file == NULL && strcmp(word, "-") == 0 && isatty(STDIN_FILENO) == 1)
         fputs("Paste the invitation, then Enter and Ctrl-D:\n", stderr);
     if (word != NULL && strcmp(word, "-") != 0) {
         wc_buf_text(out, word);
@@ -419,6 +423,24 @@ static int read_invitation(struct wc_run *run, struct wc_buf *out)
                      sizeof(why)) != 0)
         return wc_run_fail(run, WC_EXIT_FILE, "%s", why);
     return 0;
+}
+
+/* Whether it is one is the daemon's to judge; what cannot be one is told with its name. */
+static int check_invitation(struct wc_run *run, struct wc_slice line)
+{
+    const char *file = wc_run_option(run, WC_OPT_FILE);
+    size_t start = strlen(INVITE_START);
+    if (line.len > start && memcmp(line.data, INVITE_START, start) == 0 &&
+        memchr(line.data, '\0', line.len) == NULL && wc_utf8_valid(line))
+        return 0;
+    if (file == NULL && strcmp(run->args->words[0], "-") == 0)
+        file = "standard input";
+    wc_run_fail(run, WC_EXIT_USAGE, "%s is not an invitation",
+                file != NULL ? file : "that");
+    wc_run_hint(run, "An invitation is one line that starts with " INVITE_START "1. "
+                     "Whoever keeps the organisation's key");
+    wc_run_hint(run, "makes it: whocan org invite OFFICE --key FILE");
+    return WC_EXIT_USAGE;
 }
 
 static int joined(struct wc_run *run, const json_t *result)
@@ -447,15 +469,13 @@ int wc_cmd_office_join(struct wc_run *run)
     struct wc_buf text = {0};
     json_t *result = NULL;
     int code = read_invitation(run, &text);
-    if (code == 0) {
-        json_t *line = wc_json_new_str(trim_line(wc_buf_slice(&text)));
-        if (line == NULL || json_string_length(line) == 0)
-            code = wc_run_fail(run, WC_EXIT_USAGE, "that is not an invitation");
-        else
-            code = wc_run_call(run, "office.join", json_pack("{s:O}", "invite", line),
-                               &result);
-        json_decref(line);
-    }
+    struct wc_slice line = trim_line(wc_buf_slice(&text));
+    if (code == 0)
+        code = check_invitation(run, line);
+    if (code == 0)
+        code =
+            wc_run_call(run, "office.join",
+                        json_pack("{s:o}", "invite", wc_json_new_str(line)), &result);
     if (code == 0)
         code = joined(run, result);
     if (text.data != NULL)

@@ -204,6 +204,14 @@ int wc_json_parse(struct wc_slice text, json_t **out, char *why, size_t why_cap)
                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (*out != NULL)
         return 0;
+    enum json_error_code code = json_error_code(&error);
+    if (code == json_error_null_character || code == json_error_null_byte_in_key) {
+        snprintf(why, why_cap,
+                 "line %d: a text holds \\u0000, the character with the number 0; no "
+                 "field can hold it",
+                 error.line);
+        return -WC_EINVALID;
+    }
     struct wc_buf safe = {0}; /* the parser quotes what it met */
     wc_term_safe(&safe, wc_slice_text(error.text));
     snprintf(why, why_cap, "%.*s", (int)safe.len,

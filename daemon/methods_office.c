@@ -358,9 +358,8 @@ static struct wc_identity *read_invitation(struct wc_request *r)
         free(to);
         wc_request_fail(
             r, rc, "invite",
-            "this is not a whole invitation%s%s: copy the line that starts with "
-            "whocan-invite-1: again",
-            err.why != NULL ? ", it " : "", err.why != NULL ? err.why : "");
+            "this is not a whole invitation: copy the whole line that starts with "
+            "whocan-invite-1, and nothing else");
         return NULL;
     }
     rc = wc_cert_dates(&to->cert, wc_wall_ms());

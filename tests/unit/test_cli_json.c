@@ -180,6 +180,23 @@ static void printed_json_is_safe_for_a_terminal(void **state)
     wc_buf_fini(&text);
 }
 
+static void a_zero_character_is_told_in_plain_words(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{\"name\": \"a\\u0000b\"}",
+                                        "{\"a\\u0000b\": 1}"};
+    for (size_t i = 0; i < 2; i++) {
+        char why[200] = "";
+        json_t *value = NULL;
+        assert_int_equal(
+            wc_json_parse(wc_slice_text(texts[i]), &value, why, sizeof(why)),
+            -WC_EINVALID);
+        assert_null(value);
+        assert_non_null(strstr(why, "a text holds \\u0000"));
+        assert_null(strstr(why, "JSON_"));
+    }
+}
+
 static void lookups_never_fail(void **state)
 {
     (void)state;
@@ -208,6 +225,7 @@ int main(void)
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(bad_json_is_refused_with_a_reason),
         cmocka_unit_test(printed_json_is_safe_for_a_terminal),
+        cmocka_unit_test(a_zero_character_is_told_in_plain_words),
         cmocka_unit_test(lookups_never_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
