@@ -260,7 +260,7 @@ static void summary(const struct ask *a, struct wc_buf *out, uint64_t shown)
         wc_buf_text(&text, " shown");
     }
     wc_buf_text(&text, ".");
-    if (a->heard < a->offices)
+    if (a->heard > 0 && a->heard < a->offices)
         wc_buf_text(&text, " --wait SECONDS waits longer.");
     wc_buf_text(out, shown > 0 ? "\n" : "");
     wc_term_styled(&a->run->out, out, WC_STYLE_DIM, wc_buf_slice(&text));
@@ -276,7 +276,11 @@ static int print_done(struct ask *a)
     if (draws(a))
         rewind_drawing(a, &out);
     wc_print_people(&a->run->out, &out, a->people, shown);
-    if (count == 0)
+    if (a->heard == 0 && interrupted)
+        wc_buf_text(&out, "No office had answered yet.\n");
+    else if (a->heard == 0)
+        wc_buf_text(&out, "No office has answered in that time: raise --wait.\n");
+    else if (count == 0)
         wc_buf_text(&out, "Nobody found. Try other words, or ask again later.\n");
     summary(a, &out, shown);
     int code = wc_run_write(a->run, &out);

@@ -41,9 +41,11 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
 {
     struct wc_buf text = {0};
     if (shown == 0) {
-        wc_buf_text(out,
-                    "Nobody found. Try fewer or other words, or put the question to "
-                    "every office: whocan ask\n");
+        wc_term_wrap(
+            out,
+            wc_slice_text("Nobody found. Try fewer or other words, or put the question "
+                          "to every office: whocan ask"),
+            0, run->out.columns);
         return;
     }
     if (total > shown) {
@@ -57,9 +59,14 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
         wc_buf_text(&text, ".");
     }
     wc_buf_text(&text, " `whocan show HANDLE` tells all about one.");
+    struct wc_buf lines = {0};
+    wc_term_wrap(&lines, wc_buf_slice(&text), 0, run->out.columns);
+    out->failed |= text.failed || lines.failed;
     wc_buf_byte(out, '\n');
-    wc_term_styled(&run->out, out, WC_STYLE_DIM, wc_buf_slice(&text));
+    wc_term_styled(&run->out, out, WC_STYLE_DIM,
+                   wc_slice(lines.data, lines.len > 0 ? lines.len - 1 : 0));
     wc_buf_byte(out, '\n');
+    wc_buf_fini(&lines);
     wc_buf_fini(&text);
 }
 
