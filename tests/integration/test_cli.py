@@ -150,6 +150,19 @@ class Reaching(Case):
         self.assertEqual(done.returncode, 5)
         self.assertIn("No space left", done.stderr)
 
+    def test_closed_descriptors(self):
+        """Where one of the first three is closed, what is printed must not reach the daemon instead."""
+        daemon = self.serve(people_find=lambda *_: {"people": [ALICE], "total": 1, "took_us": 1})
+        for closed, status, said in ((">&-", 5, "cannot write the output"), ("<&-", 0, ""), ("2>&-", 0, ""),
+                                     ("<&- >&- 2>&-", 5, "")):
+            with self.subTest(closed=closed):
+                done = subprocess.run(["/bin/sh", "-c", f'exec "$0" find blog {closed}', WHOCAN], text=True,
+                                      capture_output=True, env=self.environment, check=False, timeout=PATIENCE_S)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertEqual("Alice" in done.stdout, status == 0)
+        self.assertEqual([method for method, _ in daemon.calls], ["people.find"] * 4)
+
 
 class Usage(Case):
     def test_mistakes(self):
@@ -166,7 +179,10 @@ class Usage(Case):
                             (["me", "add", "interest", "x", "--mentor"], "go with a skill"),
                             (["export", "--format", "xml"], "csv or jsonl"),
                             (["export", "--all", "--office", "x"], "exclude each other"),
-                            (["org", "create", "X"], "--key FILE"), ([], "what shall it do?")):
+                            (["org", "create", "X"], "--key FILE"), (["--socket", "", "status"], "--socket needs the path"),
+                            (["office", "join"], "usage: whocan office join"),
+                            (["me", "add", "skill", "x", "--level", "guru"], "level must be one of awareness, working"),
+                            (["me", "set", "name", "Root", "Rootsson", "title=X"], "looks like another field"), ([], "what shall it do?")):
             with self.subTest(words=words):
                 done = self.run_whocan(*words)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
@@ -182,6 +198,11 @@ class Usage(Case):
         self.assertRegex(self.whocan("--version"), r"^whocan \d+\.\d+\.\d+\n$")
         self.assertIn("Commands:", self.whocan("--help"))
         self.assertIn("Usage: whocan me add", self.whocan("me", "add", "--help"))
+        for group, others in (("me", ("set", "edit", "add", "drop")), ("org", ("create", "invite")), ("office", ("join",))):
+            text = self.whocan(group, "--help")
+            for other in ("show", *others):
+                self.assertRegex(text, rf"(?m)^  {group} {other}\b")
+            self.assertEqual(self.whocan("help", group), text)
         self.assertEqual(self.whocan("help", "find"), self.whocan("find", "--help"))
 
     def test_completion(self):
@@ -225,6 +246,14 @@ class Find(Case):
         self.serve(people_find=lambda *_: {"people": [ALICE, BJORN], "total": 12, "took_us": 1})
         self.assertIn("2 of 12 people; --limit N shows more.", self.whocan("find", "blog", "-n2"))
         self.assertIn("2 of 12 people; one answer holds no more.", self.whocan("find", "blog", "-n3"))
+
+    def test_a_footer_keeps_to_a_narrow_screen(self):
+        for answer in ({"people": [ALICE, BJORN], "total": 12}, {"people": [], "total": 0}):
+            self.serve(people_find=lambda *_, answer=answer: {**answer, "took_us": 1})
+            out = self.whocan("find", "blog", environment={"COLUMNS": "40"})
+            self.assertLessEqual(max(map(len, out.splitlines())), 40, out)
+            self.assertRegex(out, r"tells\s+all\s+about\s+one\.|whocan\s+ask\n")
+            self.socket.unlink()
 
     def test_nobody(self):
         self.serve(people_find=lambda *_: {"people": [], "total": 0, "took_us": 1})
@@ -340,6 +369,17 @@ class Ask(Case):
         self.assertEqual(out.count("Heard from"), 1)
         self.assertLess(out.index("Alice"), out.index("Carol"))
 
+    def test_nobody_was_heard(self):
+        self.serve(ask_create=lambda *_: {"ask": "a1", "offices_heard": 0, "offices_known": 3, "people_total": 0})
+        out = self.whocan("ask", "x", "--wait", "0")
+        self.assertIn("No office has answered in that time: raise --wait.", out)
+        self.assertIn("Heard from 0 of 3 offices", out)
+        self.assertNotIn("other words", out)
+
+    def test_nobody_was_found(self):
+        self.serve(ask_create=lambda *_: {"ask": "a1", "offices_heard": 3, "offices_known": 3, "people_total": 0})
+        self.assertIn("Nobody found. Try other words", self.whocan("ask", "x"))
+
     def test_a_refusal(self):
         def refuse(*_):
             raise Refusal("LIMIT", "you have asked 10 times in a minute: wait a little")
@@ -415,7 +455,7 @@ class Import(Case):
         self.assertIn("  line 2, bob: name: is not\\u{1b}[2J nice", lines)
         self.assertIn("  line 4, alice@leeds: the same handle stands in line 1", lines)
         self.assertTrue(any(line.startswith("  line 3: is not JSON") for line in lines))
-        self.assertTrue(any(line.startswith("  line 5") and "a record holds 16384" in line for line in lines), out)
+        self.assertTrue(any(line.startswith("  line 5") and "a record holds 16,384" in line for line in lines), out)
         self.assertEqual([row["handle"] for row in self.rows(daemon)], ["alice", "bob", "quiet"])
         report = json.loads(self.whocan("import", path, "--json", status=1))
         self.assertEqual([r["line"] for r in report.pop("refused")], [2, 3, 4, 5])
@@ -429,6 +469,17 @@ class Import(Case):
         self.assertEqual(out[20], "  and 480 more: --verbose lists them all")
         self.assertEqual(len(self.whocan("import", path, "--verbose", status=1).splitlines()), 501)
         self.assertEqual(len(json.loads(self.whocan("import", path, "--json", status=1))["refused"]), 500)
+
+    def test_the_first_refusals_are_those_of_the_first_lines(self):
+        """Rows that are refused here are known before those that the daemon refuses."""
+        self.serve_import(lambda row: "no")
+        path = self.file("p.jsonl", "".join(f'{{"handle": "u{i}"}}\nnot json\n' for i in range(1500)))
+        out = self.whocan("import", path, status=1).splitlines()
+        self.assertEqual([int(re.match(r"  line (\d+)", line)[1]) for line in out if line.startswith("  line")],
+                         list(range(1, 21)))
+        self.assertIn("  and 2,980 more: --verbose lists them all", out)
+        report = json.loads(self.whocan("import", path, "--json", status=1))
+        self.assertEqual([r["line"] for r in report["refused"]], list(range(1, 3001)))
 
     def test_batches_keep_to_the_limits(self):
         sizes = []
@@ -625,6 +676,10 @@ class Me(Case):
         self.assertEqual(self.whocan("me", "drop", "skill", "blogging"), "Dropped: blogging\n")
         self.assertEqual(daemon.calls[-1], ("me.drop", {"skills": ["blogging"]}))
         self.whocan("me", "drop", "skill", "flying", status=4, stderr="not among the skills")
+        out = self.whocan("me", "drop", "skill", "flying", "--json", status=4, stderr="not among the skills")
+        self.assertEqual(json.loads(out)["dropped"], [])
+        self.assertEqual(self.whocan("me", "drop", "skill", "blogging, flying",
+                                     stderr="not among the skills of your profile: flying;"), "Dropped: blogging\n")
 
     def test_edit(self):
         daemon = self.serve_me()
@@ -774,6 +829,11 @@ class Organisation(Case):
         self.assertEqual(daemon.calls, [("office.join", {"invite": "whocan-invite-1:abc"})] * 3)
         self.whocan("office", "join", "x", "--file", path, status=2, stderr="not both")
         self.whocan("office", "join", "--file", self.file("empty", "\n"), status=2, stderr="not an invitation")
+        for name, content in (("nothing", b""), ("picture", b"\x89PNG\0\xff"), ("zero", b"whocan-invite-1:a\0b")):
+            path = self.file(name, content)
+            self.whocan("office", "join", "--file", path, status=2, stderr=f"{path} is not an invitation")
+            self.whocan("office", "join", "--file", path, status=2, stderr="whocan org invite OFFICE")
+        self.assertEqual(len(daemon.calls), 3)
 
 
 class Guide(Case):
