@@ -208,6 +208,7 @@ void wc_node_due(struct wc_node *node, enum wc_due what, uint64_t at_ms)
 
 static void start(struct wc_node *node)
 {
+    assert(!node->started);
     node->started = true;
     node->sync_round_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SYNC_EVERY_MS);
     node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +

@@ -76,7 +76,10 @@ static void join_failed(struct wc_node *node, struct wc_join *join)
 {
     if (join->failures < UINT32_MAX)
         join->failures++;
-    join->due_ms = node->mono_ms + backoff(node, join->failures);
+    uint64_t wait = backoff(node, join->failures);
+    if (wc_node_links_count(node) >= WC_LINKS_WANTED_COUNT && wait < WC_DIAL_CALM_MS)
+        wait += WC_DIAL_CALM_MS;
+    join->due_ms = node->mono_ms + wait;
 }
 
 static void office_failed(struct wc_node *node, struct wc_office *o)

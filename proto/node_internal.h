@@ -42,6 +42,11 @@
 /* Records that became new within one turn of the caller's loop travel in one frame. */
 #define WC_FLUSH_MS 1
 
+/* When an office has as many links as it may, whoever comes is a visitor: long enough to
+ * learn the cards of everybody, so that nobody whose only configured peer is popular
+ * stays alone. */
+#define WC_VISIT_MS 15000
+
 /* Reconciliation: with every new link (who was dialled waits a little, so that most
  * links are found equal once and not twice) and now and then with one neighbour. */
 #define WC_SYNC_EVERY_MS    30000
@@ -75,6 +80,8 @@
 #define WC_DIAL_BACKOFF_MS    250
 #define WC_DIAL_BACKOFF_MAX_MS                                                         \
     60000 /* an office that was away for a week is back within a minute */
+#define WC_DIAL_CALM_MS                                                                \
+    30000 /* who has enough links does not press a configured peer that closed one */
 #define WC_DIAL_STEADY_MS                                                              \
     5000 /* a link that lasted so long was good: dial again at once when it is lost */
 #define WC_DIAL_EXPLORE_MS                                                             \
@@ -188,6 +195,7 @@ struct wc_peer {
     bool initiator; /* we dialled */
     bool join;      /* to a configured peer */
     bool explore;   /* by a random dial: others may go in its favour */
+    bool visitor;   /* came when all places were taken: leaves soon */
     bool hello;     /* theirs came */
     bool clock;     /* the office's offset was measured on this link */
     bool closing;   /* freed at the end of the step */

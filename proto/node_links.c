@@ -155,6 +155,9 @@ static int link_allowed(const struct wc_node *node, const struct wc_cert *cert)
         return -WC_EEXISTS;
     if (node->own_revoked || (office != WC_NONE && node->offices[office]->revoked))
         return -WC_EREVOKED;
+    if ((office == WC_NONE || node->offices[office]->link == 0) &&
+        wc_node_links_count(node) >= WC_NODE_LINKS_MAX_COUNT)
+        return -WC_ELIMIT;
     return node->clock_off ? 0 : wc_cert_dates(cert, node->now_ms);
 }
 
@@ -216,11 +219,6 @@ void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
         refuse_link(node, link, 0);
         return;
     }
-    if (old == NULL && wc_node_links_count(node) >= WC_NODE_LINKS_MAX_COUNT) {
-        refuse_link(node, link, -WC_ELIMIT);
-        wc_node_office_release(node, office);
-        return;
-    }
     if (old != NULL) {
         join = join || old->join;
         wc_node_close(node, old, 0);
@@ -233,6 +231,8 @@ void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
     peer->initiator = initiator;
     peer->join = join;
     peer->explore = explore;
+    peer->visitor =
+        wc_node_links_count(node) > WC_NODE_LINKS_MAX_COUNT - WC_NODE_VISITORS_COUNT;
     node->offices[office]->link = link;
     wc_node_note(node, WC_NOTE_LINK_UP, 0, link, 0, office);
     greet(node, peer);
@@ -369,6 +369,18 @@ static void ping(struct wc_node *node, struct wc_peer *peer)
     wc_node_send(node, peer, &frame);
 }
 
+/* A visitor's time is over, or there is room for it to stay. */
+static bool visit_ends(struct wc_node *node, struct wc_peer *peer)
+{
+    if (node->mono_ms - peer->up_ms < WC_VISIT_MS) {
+        wc_node_due(node, WC_DUE_LINKS, peer->up_ms + WC_VISIT_MS);
+        return false;
+    }
+    peer->visitor =
+        wc_node_links_count(node) > WC_NODE_LINKS_MAX_COUNT - WC_NODE_VISITORS_COUNT;
+    return peer->visitor;
+}
+
 void wc_node_run_links(struct wc_node *node)
 {
     for (uint32_t i = 0; i < node->peer_count; i++) {
@@ -377,6 +389,10 @@ void wc_node_run_links(struct wc_node *node)
             continue;
         if (node->mono_ms - peer->heard_ms >= WC_LINK_SILENT_MS) {
             wc_node_close(node, peer, -WC_ETIMEOUT);
+            continue;
+        }
+        if (peer->visitor && visit_ends(node, peer)) {
+            wc_node_close(node, peer, -WC_ELIMIT);
             continue;
         }
         uint64_t spoken_ms =

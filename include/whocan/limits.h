@@ -84,6 +84,8 @@
 
 #define WC_NODE_LINKS_MAX_COUNT                                                        \
     256 /* open at once: each may hold a queue of WC_LINK_QUEUE_MAX_BYTES */
+#define WC_NODE_VISITORS_COUNT                                                         \
+    16 /* of them for whoever comes when the others are taken, for a moment each */
 
 /* --- messages between offices (counts in one frame; no honest frame has more) --- */
 #define WC_WIRE_RECORDS_MAX_COUNT 256 /* the smallest record has about 350 bytes */

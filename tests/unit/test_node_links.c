@@ -207,6 +207,46 @@ static void there_is_an_end_to_links(void **state)
         assert_int_equal(net_is_open(last), i < WC_NODE_LINKS_MAX_COUNT);
     }
     assert_int_equal(net_stats(0).links_count, WC_NODE_LINKS_MAX_COUNT);
+    /* a peer that we dialled ourselves, and cannot have, is not dialled at once again */
+    const char *join = "f:1";
+    assert_int_equal(wc_node_set_join(net.nodes[0].node, &join, 1), 0);
+    net_run();
+    for (int i = 0; i < 20; i++) {
+        uint32_t dials = net.nodes[0].dials;
+        if (dials > 0 && i > 0)
+            net_wait(50);
+        if (net.nodes[0].dials > dials || i == 0)
+            puppet_dialled(0, &net.nodes[5].identity, net.nodes[0].last_dial);
+    }
+    assert_in_range(net.nodes[0].dials, 1, 2); /* there are links enough */
+}
+
+/* Who comes when all places are taken may stay for a moment. */
+static void the_last_places_are_for_visitors(void **state)
+{
+    (void)state;
+    struct wc_identity who = net.nodes[1].identity;
+    uint32_t links[WC_NODE_LINKS_MAX_COUNT];
+    net_start(0);
+    for (uint32_t i = 0; i < WC_NODE_LINKS_MAX_COUNT; i++) {
+        memset(who.sign_seed, 1, sizeof(who.sign_seed));
+        wc_put_u32(who.sign_seed, i + 1);
+        wc_signer_init(&who.signer, who.sign_seed);
+        memcpy(who.cert.sign_key, who.signer.key, WC_KEY_BYTES);
+        links[i] = puppet_open(0, &who);
+    }
+    net_wait(14000);
+    assert_int_equal(net_stats(0).links_count, WC_NODE_LINKS_MAX_COUNT);
+    net_cut(links[3]); /* one leaves, so one visitor may stay */
+    for (uint32_t i = 0; i < WC_NODE_LINKS_MAX_COUNT; i++) {
+        if (net_is_open(links[i]))
+            puppet_hello(links[i], 0);
+    }
+    net_wait(2000);
+    assert_int_equal(net_stats(0).links_count,
+                     WC_NODE_LINKS_MAX_COUNT - WC_NODE_VISITORS_COUNT);
+    assert_true(net_is_open(links[4]));
+    assert_false(net_is_open(links[WC_NODE_LINKS_MAX_COUNT - 2]));
 }
 
 /* ---- clocks ---- */
@@ -472,6 +512,7 @@ int main(void)
         net_test(a_link_that_fell_silent_gives_way),
         net_test(a_link_to_ourselves_is_closed),
         net_test(there_is_an_end_to_links),
+        net_test(the_last_places_are_for_visitors),
         net_test(a_clock_far_from_most_neighbours_is_off),
         net_test(one_wrong_neighbour_is_their_own_trouble),
         net_test(who_leaves_has_no_say),
