@@ -137,7 +137,7 @@ class OneOffice(Case):
         self.assertEqual(self.whocan(leeds, "me", "edit", environment=editor), "Saved: team, skills.\n")
         self.assertEqual(self.json(leeds, "me")["profile"]["skills"], [{"name": "bees", "level": "working"}])
         self.assertEqual(self.whocan(leeds, "me", "edit", environment={"EDITOR": "true"}), "Nothing was changed.\n")
-        meanwhile = f"{WHOCAN} --socket {leeds.socket} me set title Other >/dev/null; sed -i 's/^team:.*/team: X/'"
+        meanwhile = f"'{WHOCAN}' --socket {leeds.socket} me set title Other >/dev/null; sed -i 's/^team:.*/team: X/'"
         script = self.file("editor", f"#!/bin/sh\n{meanwhile} \"$1\"\n")
         script.chmod(0o755)
         self.whocan(leeds, "me", "edit", status=4, stderr="changed elsewhere",
