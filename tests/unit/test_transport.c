@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -390,11 +391,24 @@ static void exchange(struct office *a, struct office *b)
     assert_true(wc_slice_is(wc_buf_slice(&a->last_frame), "and back"));
 }
 
+/* A bare system may have no /etc/hosts, and then not even localhost is a name. */
+static bool localhost_is_a_name(void)
+{
+    struct addrinfo *list = NULL;
+    bool known = getaddrinfo("localhost", NULL, NULL, &list) == 0;
+    if (known)
+        freeaddrinfo(list);
+    else
+        print_message("this machine does not know the name localhost\n");
+    return known;
+}
+
 static void two_offices_talk(void **state)
 {
     (void)state;
     static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
-    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+    size_t count = sizeof(hosts) / sizeof(hosts[0]) - (localhost_is_a_name() ? 0 : 1);
+    for (size_t i = 0; i < count; i++) {
         struct office leeds, york;
         office_start(&leeds, &leeds_id, NULL);
         office_start(&york, &york_id, hosts[i]);
@@ -445,6 +459,8 @@ static void every_address_of_a_name_is_tried(void **state)
     (void)state;
     struct office leeds, york;
     char name[32];
+    if (!localhost_is_a_name())
+        skip();
     office_start(&leeds, &leeds_id, NULL);
     office_start(&york, &york_id, "127.0.0.1");
     snprintf(name, sizeof(name), "localhost:%u", (unsigned)york.port);
