@@ -102,25 +102,28 @@ void wc_node_close(struct wc_node *node, struct wc_peer *peer, int rc)
     }
 }
 
+/* Each leaves the list before anything is told of it: what follows from a lost link
+ * counts and walks the links that there are. */
 void wc_node_reap(struct wc_node *node)
 {
-    uint32_t kept = 0;
     if (!node->peers_closing)
         return;
     node->peers_closing = false;
-    for (uint32_t i = 0; i < node->peer_count; i++) {
+    for (uint32_t i = 0; i < node->peer_count;) {
         struct wc_peer *peer = node->peers[i];
         if (!peer->closing) {
-            node->peers[kept++] = peer;
+            i++;
             continue;
         }
         uint32_t office = peer->office;
         bool good = node->mono_ms - peer->up_ms >= WC_DIAL_STEADY_MS;
+        node->peer_count--;
+        memmove(&node->peers[i], &node->peers[i + 1],
+                (node->peer_count - i) * sizeof(struct wc_peer *));
         peer_free(peer);
         wc_node_dial_lost(node, office, good);
         wc_node_office_release(node, office);
     }
-    node->peer_count = kept;
     judge_clock(node);
 }
 
