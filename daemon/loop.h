@@ -23,7 +23,7 @@ int wc_loop_new(struct wc_loop **out);
 /* After wc_loop_run() has returned; NULL is fine. */
 void wc_loop_free(struct wc_loop *loop);
 
-/* For transport.c and api.c. */
+/* For the transport and api.c. */
 struct uv_loop_s *wc_loop_uv(struct wc_loop *loop);
 
 /* Run until wc_loop_halt() was called and the last handle of anybody is closed. */
