@@ -194,6 +194,11 @@ const struct wc_caller *wc_request_caller(const struct wc_request *r)
     return &r->caller;
 }
 
+void wc_request_set_caller(struct wc_request *r, const struct wc_caller *caller)
+{
+    r->caller = *caller;
+}
+
 struct wc_slice wc_request_method(const struct wc_request *r)
 {
     return r->rpc.method;

@@ -49,6 +49,8 @@ void wc_api_free(struct wc_api *api); /* after closed(); NULL is fine */
 
 struct wc_daemon *wc_request_daemon(const struct wc_request *r);
 const struct wc_caller *wc_request_caller(const struct wc_request *r);
+/* The caller from now on: the person for whom the intranet acts. */
+void wc_request_set_caller(struct wc_request *r, const struct wc_caller *caller);
 struct wc_slice wc_request_method(const struct wc_request *r);
 
 /* The parameters: a map, or NULL when there are none. They live as long as the request.

@@ -110,6 +110,24 @@ const struct wc_option wc_config_options[] = {
      .help = "Highest uid of a person's account. Raise it when a directory service "
              "gives out larger ones.",
      .offset = AT(people_uid_max)},
+    {.key = "intranet_user",
+     .type = WC_OPTION_NAME,
+     .argument = "NAME",
+     .reload = true,
+     .help = "Account (its name, or its uid) that the intranet runs as: it may search "
+             "whatever access says. It has no profile of its own by this.",
+     .offset = AT(intranet_user)},
+    {.key = "intranet_acts",
+     .type = WC_OPTION_BOOL,
+     .argument = "YES|NO",
+     .fallback = "no",
+     .reload = true,
+     .help =
+         "Whether the account of intranet_user may act for the people who are logged "
+         "in to the intranet: ask, and edit their profiles, which others then see as "
+         "\"via intranet\". Say yes only when the intranet knows for sure who they "
+         "are.",
+     .offset = AT(intranet_acts)},
     {.key = "replicate",
      .type = WC_OPTION_BOOL,
      .argument = "YES|NO",

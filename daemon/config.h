@@ -45,10 +45,11 @@ struct wc_strings {
 
 struct wc_config {
     char *state, *socket, *office, *group, *admin_group;
+    char *intranet_user; /* NULL: there is none */
     struct wc_strings listen, join, advertise, languages;
     enum wc_access_mode access;
     uint64_t people_uid_min, people_uid_max;
-    bool replicate, foreground;
+    bool replicate, foreground, intranet_acts;
     enum wc_log_level log_level;
     char
         *path; /* of the configuration file; it need not exist when it is the default */
@@ -59,7 +60,7 @@ struct wc_config {
 enum wc_option_type {
     WC_OPTION_PATH,
     WC_OPTION_OFFICE, /* an office name */
-    WC_OPTION_NAME,   /* of a group */
+    WC_OPTION_NAME,   /* of a group or an account */
     WC_OPTION_UINT,
     WC_OPTION_BOOL,   /* yes or no */
     WC_OPTION_CHOICE, /* one of the words in `choices` */

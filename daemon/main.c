@@ -271,6 +271,8 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     c->people_uid_max = fresh->people_uid_max;
     swap_text(&c->group, &fresh->group);
     swap_text(&c->admin_group, &fresh->admin_group);
+    swap_text(&c->intranet_user, &fresh->intranet_user);
+    c->intranet_acts = fresh->intranet_acts;
     struct wc_strings join = c->join;
     c->join = fresh->join;
     fresh->join = join;

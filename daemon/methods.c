@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <whocan/limits.h>
@@ -18,7 +19,15 @@
 
 /* ---------------------------------------------------------------- the table */
 
+/* Of the methods that the intranet may call for a person. */
+#define AS_PARAM                                                                       \
+    {                                                                                  \
+        "as", WC_PARAM_STR, false, 1, WC_SUBJECT_MAX_BYTES,                            \
+            "login of the person for whom the intranet's account acts"                 \
+    }
+
 static const struct wc_param no_params[] = {END};
+static const struct wc_param as_params[] = {AS_PARAM, END};
 
 static const struct wc_param find_params[] = {
     {"query", WC_PARAM_STR, true, 1, WC_QUERY_MAX_BYTES, "words to look for"},
@@ -44,24 +53,29 @@ static const struct wc_param export_params[] = {
 static const struct wc_param set_params[] = {
     {"if_rev", WC_PARAM_INT, false, 0, WC_REV_MAX,
      "refuse with STALE when the profile has another rev by now; 0: when there is one"},
+    AS_PARAM,
     END};
 static const struct wc_param add_params[] = {
     {"skills", WC_PARAM_LIST, false, 0, WC_SKILLS_MAX_COUNT,
      "names, or maps with name, level, mentor, learn"},
     {"interests", WC_PARAM_LIST, false, 0, WC_INTERESTS_MAX_COUNT, "texts"},
+    AS_PARAM,
     END};
 static const struct wc_param drop_params[] = {
     {"skills", WC_PARAM_LIST, false, 0, WC_SKILLS_MAX_COUNT, "names"},
     {"interests", WC_PARAM_LIST, false, 0, WC_INTERESTS_MAX_COUNT, "texts"},
+    AS_PARAM,
     END};
 static const struct wc_param ask_params[] = {
     {"text", WC_PARAM_STR, true, 1, WC_ASK_TEXT_MAX_BYTES, "the question"},
     {"wait_ms", WC_PARAM_INT, false, 0, WC_ASK_WAIT_MAX_MS,
      "how long to wait for answers; default 3000"},
+    AS_PARAM,
     END};
 static const struct wc_param cancel_params[] = {{"ask", WC_PARAM_STR, true, 1,
                                                  (uint64_t)2 * WC_ASK_ID_BYTES,
                                                  "as ask.started gave it"},
+                                                AS_PARAM,
                                                 END};
 static const struct wc_param join_params[] = {
     {"invite", WC_PARAM_STR, true, 1, WC_INVITE_MAX_BYTES,
@@ -73,6 +87,7 @@ static const struct wc_result describe_results[] = {
     {"version", "str", "of the program"},
     {"protocol", "int", "version of this protocol: grows when something is taken away"},
     {"methods", "[method]", "every method"},
+    {"roles", "[{name, who}]", "who may call what"},
     END};
 static const struct wc_result find_results[] = {
     {"people", "[hit]", "best first; ends early when the message is full"},
@@ -166,7 +181,7 @@ const struct wc_method wc_methods[] = {
      import_results, NULL, wc_people_import},
     {"people.export", WC_METHOD_READ, false, "Everybody of an office, as rows",
      export_params, export_results, export_notifications, wc_people_export},
-    {"me.show", WC_METHOD_SELF, false, "The caller's profile", no_params, me_results,
+    {"me.show", WC_METHOD_SELF, false, "The caller's profile", as_params, me_results,
      NULL, wc_me_show},
     {"me.set", WC_METHOD_SELF, true, "Replace fields of the caller's profile",
      set_params, edit_results, NULL, wc_me_set},
@@ -323,16 +338,39 @@ int wc_params_check(const struct wc_method *method, const struct wc_obj *params,
 
 /* ---------------------------------------------------------------- dispatch */
 
+static enum wc_role role_of(const struct wc_method *method)
+{
+    switch (method->access) {
+    case WC_METHOD_READ:
+        return WC_ROLE_READ;
+    case WC_METHOD_SELF:
+        return WC_ROLE_SELF;
+    case WC_METHOD_ADMIN:
+        return WC_ROLE_ADMIN;
+    }
+    return WC_ROLE_ADMIN;
+}
+
 static bool may_call(const struct wc_method *method, const struct wc_caller *caller)
 {
     switch (method->access) {
     case WC_METHOD_READ:
-    case WC_METHOD_SELF:
         return caller->may_read;
+    case WC_METHOD_SELF:
+        return caller->may_self;
     case WC_METHOD_ADMIN:
         return caller->may_admin;
     }
     return false;
+}
+
+static void refuse(struct wc_daemon *d, struct wc_request *r,
+                   const struct wc_method *method)
+{
+    char why[256];
+    wc_access_refusal(wc_api_rules(d->api), wc_request_caller(r), role_of(method), why,
+                      sizeof(why));
+    wc_request_fail(r, -WC_EDENIED, NULL, "%s", why);
 }
 
 /* Whether a profile can be kept for the caller; ends the request when not. */
@@ -362,9 +400,100 @@ static bool has_login(struct wc_request *r)
     return false;
 }
 
+/* The last step: everything about the request and its caller is known and checked. */
+static void carry_out(struct wc_daemon *d, struct wc_request *r,
+                      const struct wc_method *method)
+{
+    if (d->joining && method->call != wc_api_describe)
+        wc_request_fail(
+            r, -WC_EBUSY, NULL,
+            "this office is joining an organisation: try again in a moment");
+    else if (method->access != WC_METHOD_SELF || has_login(r))
+        method->call(r);
+}
+
+/* ---- the intranet acts for a person ---- */
+
+struct acting {
+    struct wc_daemon *d;
+    struct wc_request *r;
+    const struct wc_method *method;
+    struct wc_access_rules rules; /* as they were when the request came */
+    struct wc_caller intranet, person;
+    char login[WC_SUBJECT_MAX_BYTES + 1];
+    int rc;
+};
+
+static void acting_work(void *ctx)
+{
+    struct acting *a = ctx;
+    a->rc = wc_access_resolve_as(&a->rules, &a->intranet, a->login, &a->person);
+}
+
+static void acting_fail(struct wc_request *r, int rc, const char *login)
+{
+    if (rc == -WC_EINVALID)
+        wc_request_fail(r, rc, "as", "%s cannot be a handle (1 to 32 of a-z 0-9 . _ -)",
+                        login);
+    else if (rc == -WC_ENOTFOUND)
+        wc_request_fail(r, rc, "as", "there is no account %s on this machine", login);
+    else if (rc == -WC_EDENIED)
+        wc_request_fail(r, rc, "as",
+                        "%s may not use this office: IT lets accounts in with access "
+                        "and group",
+                        login);
+    else
+        wc_request_fail(r, rc, NULL,
+                        "the account database of this machine could not be read: try "
+                        "again");
+}
+
+static void acting_done(void *ctx)
+{
+    struct acting *a = ctx;
+    if (a->rc != 0) {
+        acting_fail(a->r, a->rc, a->login);
+    } else if (a->d->stopping) {
+        wc_request_fail(a->r, -WC_EBUSY, NULL, "this daemon is stopping: try again");
+    } else {
+        wc_request_set_caller(a->r, &a->person);
+        carry_out(a->d, a->r, a->method);
+    }
+    free(a);
+}
+
+static void act_as(struct wc_daemon *d, struct wc_request *r,
+                   const struct wc_method *method, struct wc_slice login)
+{
+    const struct wc_access_rules *rules = wc_api_rules(d->api);
+    const struct wc_caller *caller = wc_request_caller(r);
+    char why[256];
+    if (!wc_access_may_act(rules, caller, why, sizeof(why))) {
+        wc_request_fail(r, -WC_EDENIED, "as", "%s", why);
+        return;
+    }
+    struct acting *a = calloc(1, sizeof(*a));
+    if (a == NULL) {
+        wc_request_fail(r, -WC_ENOMEM, NULL, "out of memory");
+        return;
+    }
+    a->d = d;
+    a->r = r;
+    a->method = method;
+    a->rules = *rules;
+    a->intranet = *caller;
+    wc_slice_copy(login, a->login, sizeof(a->login));
+    int rc = wc_loop_work(d->loop, acting_work, acting_done, a);
+    if (rc != 0) {
+        wc_request_fail(r, rc, NULL, "out of memory");
+        free(a);
+    }
+}
+
+/* Who may call it is asked before anything in the parameters is looked at. */
 void wc_methods_dispatch(struct wc_daemon *d, struct wc_request *r)
 {
-    struct wc_slice name = wc_request_method(r);
+    struct wc_slice name = wc_request_method(r), as;
     const struct wc_method *method = wc_method_find(name);
     const struct wc_caller *caller = wc_request_caller(r);
     char why[256];
@@ -375,10 +504,9 @@ void wc_methods_dispatch(struct wc_daemon *d, struct wc_request *r)
                         (int)(name.len < 64 ? name.len : 64), (const char *)name.data);
         return;
     }
-    if (!may_call(method, caller)) {
-        wc_access_refusal(wc_api_rules(d->api), caller,
-                          method->access == WC_METHOD_ADMIN, why, sizeof(why));
-        wc_request_fail(r, -WC_EDENIED, NULL, "%s", why);
+    bool for_others = caller->is_intranet && method->access == WC_METHOD_SELF;
+    if (!may_call(method, caller) && !for_others) {
+        refuse(d, r, method);
         return;
     }
     int rc;
@@ -392,30 +520,16 @@ void wc_methods_dispatch(struct wc_daemon *d, struct wc_request *r)
         wc_request_fail(r, err.rc, err.field, "%s", why);
         return;
     }
-    if (d->joining && method->call != wc_api_describe) {
-        wc_request_fail(
-            r, -WC_EBUSY, NULL,
-            "this office is joining an organisation: try again in a moment");
-        return;
-    }
-    if (method->access != WC_METHOD_SELF || has_login(r))
-        method->call(r);
+    /* No table has another "as": it was checked above. */
+    if (wc_obj_str(wc_obj_get(params, "as"), &as) == 0)
+        act_as(d, r, method, as);
+    else if (!may_call(method, caller))
+        refuse(d, r, method);
+    else
+        carry_out(d, r, method);
 }
 
 /* ---------------------------------------------------------------- describing */
-
-static const char *access_name(enum wc_method_access access)
-{
-    switch (access) {
-    case WC_METHOD_READ:
-        return "read";
-    case WC_METHOD_SELF:
-        return "self";
-    case WC_METHOD_ADMIN:
-        return "admin";
-    }
-    return "";
-}
 
 static uint32_t params_length(const struct wc_param *p)
 {
@@ -464,7 +578,7 @@ static void pack_method(struct wc_buf *b, const struct wc_method *m)
         notifications++;
     wc_pack_map(b, 6);
     pack_pair(b, "name", m->name);
-    pack_pair(b, "access", access_name(m->access));
+    pack_pair(b, "access", wc_roles[role_of(m)].name);
     pack_pair(b, "summary", m->summary);
     wc_pack_text(b, "params");
     wc_pack_array(b, params_length(m->params) +
@@ -482,7 +596,7 @@ static void pack_method(struct wc_buf *b, const struct wc_method *m)
 
 void wc_methods_describe(struct wc_buf *out)
 {
-    wc_pack_map(out, 4);
+    wc_pack_map(out, 5);
     pack_pair(out, "name", "whocand");
     pack_pair(out, "version", WHOCAN_VERSION);
     wc_pack_text(out, "protocol");
@@ -491,6 +605,13 @@ void wc_methods_describe(struct wc_buf *out)
     wc_pack_array(out, (uint32_t)wc_methods_count);
     for (size_t i = 0; i < wc_methods_count; i++)
         pack_method(out, &wc_methods[i]);
+    wc_pack_text(out, "roles");
+    wc_pack_array(out, WC_ROLES_COUNT);
+    for (size_t i = 0; i < WC_ROLES_COUNT; i++) {
+        wc_pack_map(out, 2);
+        pack_pair(out, "name", wc_roles[i].name);
+        pack_pair(out, "who", wc_roles[i].who);
+    }
 }
 
 void wc_api_describe(struct wc_request *r)

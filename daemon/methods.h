@@ -15,6 +15,7 @@
 
 #include "daemon/api.h"
 
+/* The role that a method takes: wc_roles in daemon/access.c says who has it. */
 enum wc_method_access { WC_METHOD_READ, WC_METHOD_SELF, WC_METHOD_ADMIN };
 
 enum wc_param_type {

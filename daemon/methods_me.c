@@ -263,7 +263,7 @@ static int lay_add(const struct wc_person *held, struct wc_person *lists,
 static int read_edit(struct wc_edit *e, const struct wc_person *held,
                      struct wc_person *edit, struct wc_field_problem *problem)
 {
-    static const char *const also[] = {"if_rev", NULL};
+    static const char *const also[] = {"if_rev", "as", NULL};
     const struct wc_obj *params = wc_request_params(e->r, NULL);
     int rc = wc_person_params_decode(params, also, edit, problem);
     if (rc == 0 && e->kind == EDIT_ADD)

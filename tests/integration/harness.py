@@ -403,6 +403,46 @@ def _has_account(uid):
     return True
 
 
+class Accounts:
+    """An account database of its own for a daemon: /etc/passwd and /etc/group with more in them, seen by that
+    daemon alone. `wrapper` is the command to run it under. Skips the test where that cannot be had.
+
+        accounts = harness.Accounts(self.directory, alice=50001)
+        leeds = self.daemon("leeds", wrapper=accounts.wrapper)
+        accounts.group("web", 50100, "alice")                # whenever it is called
+    """
+
+    SCRIPT = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && shift 2 && exec "$@"'
+
+    def __init__(self, directory, **uids):
+        self.directory = directory
+        for name in ("passwd", "group"):
+            (directory / name).write_bytes(pathlib.Path("/etc", name).read_bytes())
+            (directory / name).chmod(0o644)
+        self.wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self.SCRIPT, "sh",
+                        str(directory / "passwd"), str(directory / "group")]
+        if subprocess.run([*self.wrapper, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
+            raise unittest.SkipTest("this machine lets nobody have an account database of their own (unshare, mount)")
+        for login, uid in uids.items():
+            self.add(login, uid)
+
+    def add(self, login, uid):
+        with (self.directory / "passwd").open("a") as passwd:
+            passwd.write(f"{login}:x:{uid}:{uid}:{login}:/nonexistent:/bin/sh\n")
+
+    def remove(self, login):
+        self._rewrite("passwd", login, [])
+
+    def group(self, name, gid, *members):
+        """A group with these members and no others."""
+        self._rewrite("group", name, [f"{name}:x:{gid}:{','.join(members)}\n"])
+
+    def _rewrite(self, file, name, lines):
+        path = self.directory / file  # in place: what is mounted is this inode
+        lines = [line for line in path.read_text().splitlines(True) if not line.startswith(name + ":")] + lines
+        path.write_text("".join(lines))
+
+
 def row(login, **fields):
     """A row of a person, with a name made of the login."""
     return {"handle": login, "name": login.capitalize() + " Example", **fields}

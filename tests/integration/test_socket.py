@@ -147,6 +147,15 @@ class Describe(OneDaemon):
         section = text.split("\n## Methods\n")[1].split("\n## ")[0]
         rows = re.findall(r"^\| `([a-z.]+)` \| (\w+) \|", section, re.M)
         self.assertEqual([(m["name"], m["access"]) for m in described["methods"]], rows)
+        for method in described["methods"]:  # and every parameter that the table names, and no other
+            cell = re.search(rf"^\| `{re.escape(method['name'])}` \| \w+ \|([^|]*)\|", section, re.M).group(1)
+            params = {p["name"] for p in method["params"]}
+            if cell.startswith(" the fields below"):
+                params -= {"name", "title", "team", "skills", "interests", "ask_me_about", "languages", "working_days",
+                           "email", "phone", "willing"}
+            self.assertEqual(set(re.findall(r"`(\w+)`\??:? (?:str|int|list|bool|\[|\d)", cell)), params, method["name"])
+        roles = re.findall(r"^\| `(\w+)` \| (.*) \|$", text.split("\n## Who may call what\n")[1].split("\n## ")[0], re.M)
+        self.assertEqual([(r["name"], r["who"]) for r in described["roles"]], roles)
         self.assertEqual(described["name"], "whocand")
         self.assertEqual(described["protocol"], 1)
 
@@ -492,9 +501,8 @@ def rss_kib(pid):
     return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M).group(1))
 
 
-@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
-class Access(harness.Case):
-    """Who may do what. `as_user` runs a call with another uid."""
+class AsUser(harness.Case):
+    """`as_user` runs a call with another uid."""
 
     def as_user(self, daemon, uid, method, gid=None, **params):
         code = ("import harness, sys, json\n"
@@ -514,6 +522,11 @@ class Access(harness.Case):
         (lib / "harness.py").write_text(pathlib.Path(harness.__file__).read_text())
         (lib / "harness.py").chmod(0o644)
         self.person, self.own, self.other = harness.free_uids(3)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Access(AsUser):
+    """Who may do what."""
 
     def test_people_may_search_and_system_accounts_may_not(self):
         leeds = self.daemon("leeds")
@@ -575,9 +588,96 @@ class Access(harness.Case):
         self.assertEqual(self.as_user(leeds, 33, "me.set", name="Web")["person"]["handle"], "www-data@leeds")
         self.assertEqual(self.as_user(leeds, 1, "me.show")["person"], None)
 
+    def test_each_role_calls_its_methods_and_no_others(self):
+        """The whole table, by accounts that have one role each."""
+        accounts = harness.Accounts(self.directory, person=self.person, web=self.own)
+        accounts.group("keepers", 59990, "keeper")
+        accounts.add("keeper", self.other)
+        leeds = self.daemon("leeds", wrapper=accounts.wrapper,
+                            config=f"[whocan]\nintranet_user = web\nintranet_acts = yes\nadmin_group = keepers\n"
+                                   f"people_uid_min = {self.person}\npeople_uid_max = {self.person}\n")
+        may = {"person": {"read", "self"}, "keeper": {"read", "self", "admin"}, "web": {"read"}, "nobody": set(),
+               "root": {"read", "self", "admin"}}
+        uids = {"person": self.person, "keeper": self.other, "web": self.own, "nobody": 65534, "root": 0}
+        for method in leeds.call("api.describe")["methods"]:
+            for who, roles in may.items():
+                with self.subTest(method=method["name"], who=who):
+                    # a parameter that no method knows: whoever is let in is told so, and nothing happens
+                    answer = self.as_user(leeds, uids[who], method["name"], no_such_parameter=1)
+                    intranet = who == "web" and method["access"] == "self"  # it might say "as"
+                    self.assertEqual(answer["code"], "INVALID" if method["access"] in roles or intranet else "DENIED")
+        self.assertIn('say with "as"', self.as_user(leeds, self.own, "me.show")["message"])
+
+    def test_a_new_member_of_a_group_is_let_in_with_the_next_connection(self):
+        accounts = harness.Accounts(self.directory, person=self.person)
+        accounts.group("door", 59991)
+        leeds = self.daemon("leeds", wrapper=accounts.wrapper, config="[whocan]\naccess = group\ngroup = door\n")
+        self.assertEqual(self.as_user(leeds, self.person, "office.show")["code"], "DENIED")
+        accounts.group("door", 59991, "person")
+        self.assertEqual(self.as_user(leeds, self.person, "office.show")["name"], "leeds")
+        accounts.group("door", 59991)
+        self.assertEqual(self.as_user(leeds, self.person, "office.show")["code"], "DENIED")
+
+    def test_the_range_of_people_is_that_of_the_configuration(self):
+        low, high = sorted((self.person, self.other))
+        leeds = self.daemon("leeds", config=f"[whocan]\npeople_uid_min = {low}\npeople_uid_max = {high}\n")
+        for uid, let_in in ((low - 1, False), (low, True), (high, True), (high + 1, False)):
+            answer = self.as_user(leeds, uid, "office.show")
+            self.assertEqual("name" in answer, let_in, f"uid {uid}: {answer}")
+
     def test_the_socket_is_open_to_all_and_says_no_itself(self):
         leeds = self.daemon("leeds")
         self.assertEqual(leeds.socket.stat().st_mode & 0o777, 0o666)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Intranet(AsUser):
+    """The intranet's account: searches, and acts for people where the configuration says so."""
+
+    CONFIG = "[whocan]\nintranet_user = web\nintranet_acts = {}\npeople_uid_max = {}\n"
+
+    def start(self, acts):
+        self.accounts = harness.Accounts(self.directory, alice=self.person, web=self.own)
+        people_max = max(self.person, self.own - 1) if self.own > self.person else self.own - 1
+        leeds = self.daemon("leeds", wrapper=self.accounts.wrapper, config=self.CONFIG.format(acts, people_max))
+        return leeds
+
+    def test_it_searches_and_acts_for_nobody_unless_told(self):
+        leeds = self.start("no")
+        self.assertEqual(self.as_user(leeds, self.own, "people.find", query="x")["total"], 0)
+        for method, params in (("me.show", {}), ("me.set", {"name": "X"}), ("ask.create", {"text": "x"})):
+            refusal = self.as_user(leeds, self.own, method, **{"as": "alice"}, **params)
+            self.assertEqual(refusal["code"], "DENIED")
+            self.assertIn("intranet_acts = yes", refusal["message"])
+        leeds.config_path.write_text(leeds.config_path.read_text().replace("acts = no", "acts = yes"))
+        leeds.signal(1)
+        harness.wait(lambda: self.as_user(leeds, self.own, "me.show", **{"as": "alice"}).get("handle") == "alice@leeds",
+                     "the reload lets it act")
+
+    def test_it_acts_for_a_person(self):
+        leeds = self.start("yes")
+        done = self.as_user(leeds, self.own, "me.set", name="Alice Archer", **{"as": "alice"})
+        self.assertEqual(done["person"]["handle"], "alice@leeds")
+        self.as_user(leeds, self.own, "me.add", skills=["weaving", "filing"], **{"as": "alice"})
+        self.as_user(leeds, self.own, "me.drop", skills=["filing"], **{"as": "alice"})
+        shown = self.as_user(leeds, self.person, "me.show")
+        self.assertEqual([s["name"] for s in shown["profile"]["skills"]], ["weaving"])
+        self.assertFalse(self.as_user(leeds, self.own, "me.show", **{"as": "alice"})["admin"])
+        self.assertEqual(self.as_user(leeds, self.own, "ask.create", text="weaving", **{"as": "alice"})["people_total"], 1)
+
+    def test_only_for_accounts_that_may_use_the_office(self):
+        leeds = self.start("yes")
+        for login, code in (("nosuchuser", "NOTFOUND"), ("root", "DENIED"), ("web", "DENIED"), ("A B", "INVALID")):
+            refusal = self.as_user(leeds, self.own, "me.show", **{"as": login})
+            self.assertEqual(refusal["code"], code, refusal)
+
+    def test_nobody_else_acts_for_anybody(self):
+        leeds = self.start("yes")
+        for uid in (self.person, 0):
+            refusal = self.as_user(leeds, uid, "me.set", name="X", **{"as": "alice"})
+            self.assertEqual(refusal["code"], "DENIED")
+            self.assertIn("intranet_user", refusal["message"])
+        self.assertEqual(self.as_user(leeds, self.person, "me.show")["rev"], 0)
 
 
 if __name__ == "__main__":

@@ -400,6 +400,33 @@ static void the_document_lists_each_method(void **state)
     assert_int_equal(rows, wc_methods_count);
 }
 
+/* The table of roles in the code is the table of the document, word for word. */
+static void the_document_has_the_roles(void **state)
+{
+    (void)state;
+    static char text[1 << 16];
+    FILE *f = fopen(WHOCAN_SOURCE_DIR "/docs/socket.md", "re");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    char *section = strstr(text, "\n## Who may call what\n");
+    assert_non_null(section);
+    char *end = strstr(section + 1, "\n## ");
+    assert_non_null(end);
+    *end = '\0';
+    size_t rows = 0;
+    for (size_t i = 0; i < WC_ROLES_COUNT; i++) {
+        char row[512];
+        snprintf(row, sizeof(row), "\n| `%s` | %s |\n", wc_roles[i].name,
+                 wc_roles[i].who);
+        if (strstr(section, row) == NULL)
+            fail_msg("docs/socket.md has no row%s", row);
+    }
+    for (char *p = section; (p = strstr(p, "\n| `")) != NULL; p++)
+        rows++;
+    assert_int_equal(rows, WC_ROLES_COUNT);
+}
+
 static void the_description_holds_every_method(void **state)
 {
     (void)state;
@@ -432,6 +459,7 @@ int main(void)
         cmocka_unit_test_teardown(handles_come_apart, tear_down),
         cmocka_unit_test_teardown(times_are_rfc_3339, tear_down),
         cmocka_unit_test_teardown(the_document_lists_each_method, tear_down),
+        cmocka_unit_test_teardown(the_document_has_the_roles, tear_down),
         cmocka_unit_test_teardown(the_description_holds_every_method, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
