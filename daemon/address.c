@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/address.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -126,6 +127,17 @@ void wc_source_of(const struct sockaddr *sa, struct wc_source *out)
 bool wc_source_eq(const struct wc_source *a, const struct wc_source *b)
 {
     return memcmp(a->prefix, b->prefix, sizeof(a->prefix)) == 0;
+}
+
+void wc_source_text(const struct wc_source *source, char out[WC_ADDRESS_MAX_BYTES + 1])
+{
+    struct in6_addr six;
+    char text[INET6_ADDRSTRLEN];
+    memcpy(six.s6_addr, source->prefix, sizeof(six.s6_addr));
+    bool four = IN6_IS_ADDR_V4MAPPED(&six);
+    inet_ntop(four ? AF_INET : AF_INET6, four ? source->prefix + 12 : source->prefix,
+              text, sizeof(text));
+    snprintf(out, WC_ADDRESS_MAX_BYTES + 1, four ? "%s" : "%s/64", text);
 }
 
 bool wc_address_is_loopback(const struct sockaddr *sa)

@@ -34,6 +34,8 @@ struct wc_source {
 };
 void wc_source_of(const struct sockaddr *sa, struct wc_source *out);
 bool wc_source_eq(const struct wc_source *a, const struct wc_source *b);
+/* "192.0.2.1", "2001:db8:1:2::/64". */
+void wc_source_text(const struct wc_source *source, char out[WC_ADDRESS_MAX_BYTES + 1]);
 
 /* 127.0.0.0/8 and ::1. */
 bool wc_address_is_loopback(const struct sockaddr *sa);

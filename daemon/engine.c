@@ -45,6 +45,7 @@ struct asking {
 struct open_link {
     uint32_t link;
     char office[WC_OFFICE_NAME_MAX_BYTES + 1];
+    uint8_t key[WC_KEY_BYTES];
 };
 
 struct wc_engine {
@@ -80,7 +81,8 @@ struct wc_engine {
     void *settled_ctx;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
-    struct wc_log_valve refused_valve, link_valve, match_valve;
+    struct wc_twins *twins;
+    struct wc_log_valve refused_valve, link_valve, match_valve, misbehaved_valve;
 };
 
 static void carry_out(struct wc_engine *e);
@@ -687,6 +689,48 @@ static void on_deadline(void *ctx)
 
 /* ---------------------------------------------------------------- links */
 
+/* Where another open link with that office goes to; false when there is none. */
+static bool other_link(const struct wc_engine *e, const uint8_t key[WC_KEY_BYTES],
+                       struct wc_transport_link *out)
+{
+    for (uint32_t i = 0; i < e->links_count; i++) {
+        if (memcmp(e->links[i].key, key, WC_KEY_BYTES) == 0 &&
+            wc_transport_link(e->transport, e->links[i].link, out))
+            return true;
+    }
+    return false;
+}
+
+static void look_for_twin(struct wc_engine *e, const struct wc_cert *peer,
+                          const char *remote_address)
+{
+    struct wc_transport_link other;
+    const char *at =
+        other_link(e, peer->sign_key, &other) ? other.remote_address : NULL;
+    if (wc_twins_link(e->twins, peer, remote_address, at, wc_mono_ms()))
+        wc_log(WC_LOG_WARNING,
+               "office %s seems to run on two machines: its links come from different "
+               "addresses by turns, the last one from %s",
+               peer->name, remote_address);
+}
+
+static void on_twin(void *ctx, const char *remote_address)
+{
+    struct wc_engine *e = ctx;
+    if (e->node != NULL &&
+        wc_twins_own(e->twins, &e->identity->cert, remote_address, wc_mono_ms()))
+        wc_log(
+            WC_LOG_ERROR,
+            "another machine runs as this office, with its keys: the one at %s. Stop "
+            "one of them; it can have an invitation of its own",
+            remote_address);
+}
+
+bool wc_engine_twin_at(const struct wc_engine *e, uint32_t i, struct wc_twin *out)
+{
+    return wc_twins_at(e->twins, i, wc_mono_ms(), out);
+}
+
 static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
                   struct wc_slice peer_cert, bool initiator, uint32_t dial,
                   const char *remote_address)
@@ -704,8 +748,10 @@ static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
         e->links = links;
         e->links_cap = cap;
     }
+    look_for_twin(e, peer, remote_address);
     struct open_link *l = &e->links[e->links_count++];
     l->link = link;
+    memcpy(l->key, peer->sign_key, sizeof(l->key));
     memcpy(l->office, peer->name, sizeof(l->office));
     wc_log(WC_LOG_DEBUG, "handshake with %s at %s is done", peer->name, remote_address);
     struct wc_event event = {.type = WC_EVENT_LINK_UP};
@@ -767,6 +813,16 @@ static void on_refused(void *ctx, const char *remote_address, int rc)
     if (wc_log_allow(&e->refused_valve, wc_mono_ms()))
         wc_log(WC_LOG_WARNING, "turned away an office at %s: what it showed %s",
                remote_address, wc_strerror(rc));
+}
+
+static void on_misbehaved(void *ctx, const char *source)
+{
+    struct wc_engine *e = ctx;
+    if (wc_log_allow(&e->misbehaved_valve, wc_mono_ms()))
+        wc_log(WC_LOG_WARNING,
+               "%s connects again and again and is no office that may link: see the "
+               "warnings of whocan status",
+               source);
 }
 
 bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
@@ -903,6 +959,7 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
     e->refused_valve = (struct wc_log_valve){.burst = 10, .window_ms = 60000};
     e->link_valve = (struct wc_log_valve){.burst = 100, .window_ms = 60000};
     e->match_valve = (struct wc_log_valve){.burst = 1, .window_ms = 60000};
+    e->misbehaved_valve = (struct wc_log_valve){.burst = 1, .window_ms = 60000};
     e->deadline = wc_timer_new(config->loop, on_deadline, e);
     e->owed_timer = wc_timer_new(config->loop, on_owed_timer, e);
     struct wc_transport_events events = {.ctx = e,
@@ -910,9 +967,13 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
                                          .frame = on_frame,
                                          .down = on_down,
                                          .dial_failed = on_dial_failed,
-                                         .refused = on_refused};
-    int rc = -WC_ENOMEM;
-    if (e->deadline != NULL && e->owed_timer != NULL)
+                                         .refused = on_refused,
+                                         .misbehaved = on_misbehaved,
+                                         .twin = on_twin};
+    int rc = wc_twins_new(&e->twins);
+    if (rc == 0 && (e->deadline == NULL || e->owed_timer == NULL))
+        rc = -WC_ENOMEM;
+    if (rc == 0)
         rc = wc_transport_new(&e->transport, wc_loop_uv(config->loop), &events);
     if (rc == 0)
         rc = wc_loop_before_wait(config->loop, before_wait, e);
@@ -935,6 +996,7 @@ void wc_engine_free(struct wc_engine *e)
     batch_fini(&e->gathering);
     free(e->pending);
     free(e->links);
+    wc_twins_free(e->twins);
     free(e);
 }
 

@@ -22,6 +22,7 @@
 #include "daemon/loop.h"
 #include "daemon/records.h"
 #include "daemon/transport.h"
+#include "daemon/twins.h"
 
 struct wc_engine;
 
@@ -100,6 +101,9 @@ struct wc_engine_link {
 };
 bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
                        struct wc_engine_link *out);
+
+/* The i-th office that seems to run on two machines; false past the end. */
+bool wc_engine_twin_at(const struct wc_engine *e, uint32_t i, struct wc_twin *out);
 
 struct wc_engine_health {
     bool disk_full;      /* the last commit found no space */

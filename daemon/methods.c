@@ -145,6 +145,8 @@ static const struct wc_result status_results[] = {
     {"links", "[{office, since_s, received_bytes, sent_bytes}]", "open links"},
     {"store", "{path, used_bytes, map_bytes}", "the records on disk"},
     {"certificate", "{not_after, days_left}", "nil for an office that stands alone"},
+    {"misbehaving", "[{address, connections, paused_s}]",
+     "who connects again and again and is no office that may link; the worst eight"},
     {"warnings", "[str]", "what an operator should look at"},
     END};
 static const struct wc_result office_results[] = {

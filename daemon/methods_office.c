@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/address.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/methods.h"
 #include "daemon/office.h"
+#include "daemon/penalty.h"
 #include "daemon/person_params.h"
 
 /* ---------------------------------------------------------------- offices.list */
@@ -118,6 +120,72 @@ static void pack_certificate(struct wc_buf *b, const struct wc_identity *identit
         wc_pack_u64(b, days_left(identity));
 }
 
+static void pack_misbehaving(struct wc_buf *b, const struct wc_daemon *d)
+{
+    struct wc_offender worst[WC_PENALTY_NAMED_COUNT];
+    char source[WC_ADDRESS_MAX_BYTES + 1];
+    uint32_t count = wc_transport_offenders(wc_engine_transport(d->engine), worst,
+                                            WC_PENALTY_NAMED_COUNT, NULL);
+    wc_pack_text(b, "misbehaving");
+    wc_pack_array(b, count);
+    for (uint32_t i = 0; i < count; i++) {
+        wc_source_text(&worst[i].source, source);
+        wc_pack_map(b, 3);
+        wc_pack_text(b, "address");
+        wc_pack_text(b, source);
+        wc_pack_text(b, "connections");
+        wc_pack_u64(b, worst[i].failures_count);
+        wc_pack_text(b, "paused_s");
+        wc_pack_u64(b, (worst[i].paused_ms + 999) / 1000);
+    }
+}
+
+/* Addresses that connect and are no office, in one line however many there are. */
+static uint32_t warn_misbehaving(struct wc_buf *b, const struct wc_daemon *d)
+{
+    struct wc_offender worst;
+    char text[256], source[WC_ADDRESS_MAX_BYTES + 1];
+    uint32_t total;
+    if (wc_transport_offenders(wc_engine_transport(d->engine), &worst, 1, &total) == 0)
+        return 0;
+    wc_source_text(&worst.source, source);
+    if (total == 1)
+        snprintf(text, sizeof(text),
+                 "%s connects again and again and is no office that may link (%" PRIu64
+                 " times)",
+                 source, worst.failures_count);
+    else
+        snprintf(text, sizeof(text),
+                 "%" PRIu32
+                 " addresses connect again and again and are no offices that "
+                 "may link, most often %s (%" PRIu64 " times)",
+                 total, source, worst.failures_count);
+    wc_pack_text(b, text);
+    return 1;
+}
+
+static uint32_t warn_twins(struct wc_buf *b, const struct wc_daemon *d)
+{
+    struct wc_twin twin;
+    char text[320];
+    uint32_t count = 0;
+    for (; count < WC_PENALTY_NAMED_COUNT && wc_engine_twin_at(d->engine, count, &twin);
+         count++) {
+        if (twin.own)
+            snprintf(text, sizeof(text),
+                     "another machine runs as this office, with its keys: the one at "
+                     "%s; stop one of them",
+                     twin.host);
+        else
+            snprintf(text, sizeof(text),
+                     "office %s seems to run on two machines, at %s and at %s: their "
+                     "links drive each other out",
+                     twin.office, twin.other_host, twin.host);
+        wc_pack_text(b, text);
+    }
+    return count;
+}
+
 /* One text for each thing that an operator should look at. */
 static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                                   const struct wc_node_stats *stats)
@@ -163,6 +231,8 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                      "take an invitation with whocan office join");
         count++;
     }
+    count += warn_twins(b, d);
+    count += warn_misbehaving(b, d);
     return count;
 }
 
@@ -200,7 +270,7 @@ void wc_node_status(struct wc_request *r)
     wc_records_usage(d->records, &usage);
     wc_index_usage(d->index, &searchable);
     wc_node_stats(wc_engine_node(d->engine), &stats);
-    wc_pack_map(&out, 12);
+    wc_pack_map(&out, 13);
     wc_pack_text(&out, "version");
     wc_pack_text(&out, WHOCAN_VERSION);
     wc_pack_text(&out, "office");
@@ -220,6 +290,7 @@ void wc_node_status(struct wc_request *r)
     pack_links(&out, d);
     pack_store(&out, d, &usage);
     pack_certificate(&out, d->identity);
+    pack_misbehaving(&out, d);
     pack_warnings(&out, d, &stats);
     wc_request_reply(r, &out);
 }

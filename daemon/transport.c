@@ -37,6 +37,7 @@ void wc_transport_free_if_done(struct wc_transport *t)
     void (*done)(void *) = t->done;
     void *ctx = t->done_ctx;
     free(t->exempt);
+    wc_penalties_free(t->penalties);
     free(t);
     done(ctx);
 }
@@ -77,6 +78,10 @@ int wc_transport_new(struct wc_transport **out, struct uv_loop_s *loop,
     struct wc_transport *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return -WC_ENOMEM;
+    if (wc_penalties_new(&t->penalties) != 0) {
+        free(t);
+        return -WC_ENOMEM;
+    }
     t->loop = loop;
     t->events = *events;
     TAILQ_INIT(&t->listeners);
@@ -122,7 +127,9 @@ void wc_transport_close(struct wc_transport *t, void (*done)(void *ctx), void *c
 void wc_transport_set_identity(struct wc_transport *t,
                                const struct wc_identity *identity)
 {
+    t->renaming = true;
     close_all_conns(t, 0);
+    t->renaming = false;
     t->identity = identity;
 }
 
@@ -169,4 +176,10 @@ bool wc_transport_link(const struct wc_transport *t, uint32_t link,
 void wc_transport_stats(const struct wc_transport *t, struct wc_transport_stats *out)
 {
     *out = t->stats;
+}
+
+uint32_t wc_transport_offenders(const struct wc_transport *t, struct wc_offender *out,
+                                uint32_t max, uint32_t *total)
+{
+    return wc_penalties_worst(t->penalties, out, max, uv_now(t->loop), total);
 }

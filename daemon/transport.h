@@ -43,6 +43,13 @@ struct wc_transport_events {
     /* Somebody who knows the organisation secret was refused all the same: an expired
      * certificate, say. For the log; may be NULL. */
     void (*refused)(void *ctx, const char *remote_address, int rc);
+    /* A source had one connection too many that came to nothing (daemon/penalty.h). For
+     * the log, where it must be throttled. It may come from within a call, and may not
+     * call anything below; may be NULL. */
+    void (*misbehaved)(void *ctx, const char *source);
+    /* Somebody at that address, and not this process, showed our own certificate's key;
+     * may be NULL. */
+    void (*twin)(void *ctx, const char *remote_address);
 };
 
 /* Copies *events. SIGPIPE must be ignored in this process (daemon/loop.h does that):
@@ -101,11 +108,18 @@ struct wc_transport_stats {
     uint64_t accepted_count;
     uint64_t refused_count;   /* accepted, then closed for what they said */
     uint64_t limited_count;   /* accepted, then closed to make room or for lack of it */
+    uint64_t paused_count;    /* closed as they were accepted: their source is paused */
     uint64_t timeout_count;   /* handshakes and dials that took too long */
     uint32_t strangers_count; /* accepted, not past the MAC */
     uint32_t handshakes_count; /* accepted, past the MAC, not open */
     uint32_t links_count;
 };
 void wc_transport_stats(const struct wc_transport *t, struct wc_transport_stats *out);
+
+/* The sources that misbehave, the worst first, at most max; *total gets how many there
+ * are. */
+struct wc_offender;
+uint32_t wc_transport_offenders(const struct wc_transport *t, struct wc_offender *out,
+                                uint32_t max, uint32_t *total);
 
 #endif

@@ -49,7 +49,7 @@ void wc_exempt_learn(struct wc_transport *t, const struct wc_dial *d)
     }
 }
 
-static bool source_exempt(const struct wc_transport *t, const struct wc_source *source)
+bool wc_source_exempt(const struct wc_transport *t, const struct wc_source *source)
 {
     for (uint32_t i = 0; i < t->exempt_count; i++) {
         const struct wc_exempt *e = &t->exempt[i];
@@ -58,6 +58,46 @@ static bool source_exempt(const struct wc_transport *t, const struct wc_source *
                 return true;
         }
     }
+    return false;
+}
+
+/* ---- who misbehaves ---- */
+
+void wc_source_failed(struct wc_conn *c)
+{
+    struct wc_transport *t = c->t;
+    char text[WC_ADDRESS_MAX_BYTES + 1];
+    if (!wc_penalties_fail(t->penalties, &c->source, c->loopback, uv_now(t->loop)) ||
+        t->events.misbehaved == NULL)
+        return;
+    wc_source_text(&c->source, text);
+    t->events.misbehaved(t->events.ctx, text);
+}
+
+/* A link from there that lasts, now: an office is there. */
+static bool linked_from(const struct wc_transport *t, const struct wc_source *source)
+{
+    const struct wc_conn *c;
+    TAILQ_FOREACH(c, &t->conns, entry)
+    {
+        if (c->phase == WC_CONN_OPEN && wc_source_eq(&c->source, source) &&
+            uv_now(t->loop) - c->since_ms >= WC_PENALTY_STEADY_MS)
+            return true;
+    }
+    return false;
+}
+
+/* Loopback never is: whatever is forwarded to this machine comes from there, and a local
+ * user who wants to be a nuisance has better ways. */
+static bool is_paused(const struct wc_conn *c)
+{
+    struct wc_transport *t = c->t;
+    if (c->loopback || !wc_penalties_paused(t->penalties, &c->source, uv_now(t->loop)))
+        return false;
+    if (!linked_from(t, &c->source))
+        return true;
+    wc_penalties_good(t->penalties, &c->source, wc_source_exempt(t, &c->source),
+                      uv_now(t->loop));
     return false;
 }
 
@@ -95,6 +135,7 @@ static bool make_room(struct wc_conn *c)
         if (count >= WC_HANDSHAKES_ADDR_COUNT) {
             if (oldest == NULL)
                 return false;
+            wc_source_failed(oldest); /* silent, and more of its kind come */
             wc_conn_evict(oldest);
         }
     }
@@ -118,7 +159,13 @@ static void conn_accepted(struct wc_conn *c)
     const struct sockaddr *sa = (const struct sockaddr *)&peer;
     wc_address_text(sa, c->remote);
     wc_source_of(sa, &c->source);
-    c->limited = !wc_address_is_loopback(sa) && !source_exempt(t, &c->source);
+    c->loopback = wc_address_is_loopback(sa);
+    if (is_paused(c)) {
+        t->stats.paused_count++;
+        wc_conn_close(c, -WC_ELIMIT);
+        return;
+    }
+    c->limited = !c->loopback && !wc_source_exempt(t, &c->source);
     if (!make_room(c)) {
         wc_conn_evict(c);
         return;

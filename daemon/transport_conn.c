@@ -96,11 +96,27 @@ static void on_conn_closed(uv_handle_t *handle)
 }
 
 /* Close a connection; what is told about it is told when the handle is closed. */
+/* What its end says about its source: no link is a failure unless the cause lies here,
+ * and so is one that did not last. */
+static void judge(struct wc_conn *c, int rc)
+{
+    struct wc_transport *t = c->t;
+    uint64_t now_ms = uv_now(t->loop);
+    if (t->closing || t->renaming || c->link == NULL)
+        return;
+    if (c->phase == WC_CONN_OPEN && now_ms - c->since_ms >= WC_PENALTY_STEADY_MS)
+        wc_penalties_good(t->penalties, &c->source, wc_source_exempt(t, &c->source),
+                          now_ms);
+    else if (c->accepted && rc != -WC_ELIMIT && rc != -WC_ENOMEM)
+        wc_source_failed(c);
+}
+
 void wc_conn_close(struct wc_conn *c, int rc)
 {
     struct wc_transport *t = c->t;
     if (c->phase == WC_CONN_CLOSING)
         return;
+    judge(c, rc);
     wc_conn_waited(c);
     if (c->flushes) {
         TAILQ_REMOVE(&t->flushing, c, flushing_entry);
@@ -287,11 +303,29 @@ static void on_frame(void *ctx, struct wc_slice frame)
         c->t->events.frame(c->t->events.ctx, c->number, frame);
 }
 
+/* Whether the other end is in this process: an office dials its own address when it does
+ * not know that it is its own. */
+static bool is_ourselves(const struct wc_conn *c)
+{
+    const struct wc_conn *other;
+    const uint8_t *hello = wc_link_hello(c->link);
+    TAILQ_FOREACH(other, &c->t->conns, entry)
+    {
+        const uint8_t *theirs =
+            other == c || other->link == NULL ? NULL : wc_link_hello(other->link);
+        if (theirs != NULL && wc_equal(hello, theirs, WC_KEY_BYTES))
+            return true;
+    }
+    return false;
+}
+
 /* They broke the rules. Who passed the MAC belongs to the organisation, and somebody
  * there will want to know why it does not work. */
 static void conn_refuse(struct wc_conn *c, int rc)
 {
     struct wc_transport *t = c->t;
+    if (rc == -WC_EEXISTS && t->events.twin != NULL && !is_ourselves(c))
+        t->events.twin(t->events.ctx, c->remote);
     if (c->accepted && c->phase == WC_CONN_HANDSHAKE) {
         t->stats.refused_count++;
         if (wc_link_past_mac(c->link) && t->events.refused != NULL)

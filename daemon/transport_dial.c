@@ -62,6 +62,7 @@ static int dial_connect(struct wc_dial *d, const struct sockaddr_storage *addres
     c->dial = d;
     c->phase = WC_CONN_CONNECTING;
     wc_address_text(sa, c->remote);
+    wc_source_of(sa, &c->source);
     wc_conn_wait(c);
     int status = uv_tcp_connect(&c->connect, &c->tcp, sa, on_connected);
     if (status < 0)

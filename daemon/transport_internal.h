@@ -27,6 +27,7 @@
 #include <whocan/link.h>
 
 #include "daemon/address.h"
+#include "daemon/penalty.h"
 #include "daemon/transport.h"
 
 #define WC_TRANSPORT_READ_BYTES 65536 /* one Noise message fits */
@@ -78,8 +79,9 @@ struct wc_conn {
     struct wc_dial *dial; /* NULL when they dialled, and once open */
     enum wc_conn_phase phase;
     bool accepted;
-    bool passed;   /* accepted, and its MAC was right */
-    bool limited;  /* accepted, and counts against its source */
+    bool passed;  /* accepted, and its MAC was right */
+    bool limited; /* accepted, and counts against its source */
+    bool loopback;
     bool waits;    /* in t->waiting */
     bool flushes;  /* in t->flushing */
     bool busy;     /* its link is in use further up the stack */
@@ -88,7 +90,7 @@ struct wc_conn {
     uint32_t number;
     uint64_t deadline_ms, since_ms;
     uint64_t received_bytes, sent_bytes;
-    struct wc_source source;
+    struct wc_source source; /* who is at the other end */
     struct wc_buf pending;
     char remote[WC_ADDRESS_MAX_BYTES + 1];
     TAILQ_ENTRY(wc_conn) entry, waiting_entry, flushing_entry;
@@ -130,6 +132,8 @@ struct wc_transport {
 
     struct wc_exempt *exempt;
     uint32_t exempt_count;
+    struct wc_penalties *penalties;
+    bool renaming; /* all connections close for a new identity: nobody's fault */
     struct wc_transport_stats stats;
     char read[WC_TRANSPORT_READ_BYTES];
 };
@@ -168,6 +172,10 @@ void wc_conns_flush(struct wc_transport *t);
 
 /* A configured peer that has a name is exempt under the addresses of that name. */
 void wc_exempt_learn(struct wc_transport *t, const struct wc_dial *d);
+/* Whether it is the address of a configured peer. */
+bool wc_source_exempt(const struct wc_transport *t, const struct wc_source *source);
+/* A connection of that source came to nothing. */
+void wc_source_failed(struct wc_conn *c);
 /* Close all for good. */
 void wc_listeners_close(struct wc_transport *t);
 

@@ -65,6 +65,8 @@ struct wc_link {
     uint32_t version;
 
     uint8_t ephemeral[WC_KEY_BYTES]; /* until the Noise state takes it */
+    uint8_t hello[WC_KEY_BYTES];     /* the public ephemeral of message 1 */
+    bool said_hello;
     struct wc_noise noise;
 
     struct wc_cipher send;
@@ -155,6 +157,11 @@ bool wc_link_past_mac(const struct wc_link *link)
     return link->past_mac;
 }
 
+const uint8_t *wc_link_hello(const struct wc_link *link)
+{
+    return link->said_hello ? link->hello : NULL;
+}
+
 const struct wc_cert *wc_link_peer(const struct wc_link *link)
 {
     return link->opened ? &link->peer : NULL;
@@ -173,6 +180,12 @@ static void hello_mac(uint8_t mac[MAC_BYTES], const struct wc_identity *identity
     struct wc_slice parts[] = {wc_slice_text("whocan/1 hello"),
                                wc_slice(ephemeral, WC_KEY_BYTES)};
     wc_hash_keyed(mac, MAC_BYTES, identity->org.secret, parts, 2);
+}
+
+static void keep_hello(struct wc_link *link, const uint8_t ephemeral[WC_KEY_BYTES])
+{
+    memcpy(link->hello, ephemeral, sizeof(link->hello));
+    link->said_hello = true;
 }
 
 static void noise_begin(struct wc_link *link)
@@ -221,6 +234,7 @@ int wc_link_start(struct wc_link *link, struct wc_buf *out)
     uint8_t mac[MAC_BYTES];
     noise_begin(link);
     hello_mac(mac, link->identity, link->noise.e_pub);
+    keep_hello(link, link->noise.e_pub);
     int rc = write_message(link, wc_slice(mac, sizeof(mac)), out);
     if (rc != 0)
         return fail(link, rc);
@@ -312,6 +326,7 @@ static int take_hello(struct wc_link *link, struct wc_slice message, struct wc_b
     if (!wc_equal(mac, message.data + WC_KEY_BYTES, MAC_BYTES))
         return -WC_EORGANISATION;
     link->past_mac = true;
+    keep_hello(link, message.data);
     noise_begin(link);
     int rc = wc_noise_read(&link->noise, message, &link->plain);
     if (rc == 0)

@@ -82,6 +82,37 @@
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
     (8u << 20) /* output a peer may leave unread before we close */
 
+/* --- addresses that misbehave (daemon/penalty.h): connections without a link --- */
+#define WC_PENALTY_SOURCES_COUNT                                                       \
+    1024 /* remembered at once; who has more addresses meets the limits above */
+#define WC_PENALTY_BURST_COUNT                                                         \
+    32 /* nobody's harm: several offices behind one address, with a wrong clock or an
+          expired certificate, try again that often in their first minute */
+#define WC_PENALTY_DECAY_MS                                                            \
+    (2000ULL) /* one failure is forgotten: they settle at one a minute each, a port that
+                 is watched at one every few seconds */
+#define WC_PENALTY_PAUSE_MS                                                            \
+    (1000ULL) /* the first pause; each is twice the one before */
+#define WC_PENALTY_PAUSE_MAX_MS (300000ULL) /* an honest office waits no longer */
+#define WC_PENALTY_AGAIN_COUNT  4 /* failures that are let pass after a pause */
+#define WC_PENALTY_STEADY_MS                                                           \
+    (5000ULL) /* an office's link lasts longer; what is revoked, or a second link, is closed at once */
+#define WC_PENALTY_CALM_MS                                                             \
+    (600000ULL) /* without a failure: one doubling is forgotten */
+#define WC_PENALTY_TRUST_MS                                                            \
+    (3600000ULL) /* an office was linked from there: never paused for so long */
+#define WC_PENALTY_TRUST_PEER_MS WC_DAY_MS    /* the same of a configured peer */
+#define WC_PENALTY_NAMED_MS      (3600000ULL) /* in status after its last failure */
+#define WC_PENALTY_NAMED_COUNT   8
+
+/* --- offices that run twice (daemon/twins.h) --- */
+#define WC_TWINS_COUNT                                                                 \
+    128 /* offices watched at once: who is linked in turns is heard of all the time */
+#define WC_TWIN_SWAPS_COUNT 6
+#define WC_TWIN_SWAP_MS                                                                \
+    (180000ULL) /* each twin dials again within a minute, and at times it is longer */
+#define WC_TWIN_NAMED_MS (3600000ULL) /* in status after it was last seen */
+
 #define WC_NODE_LINKS_MAX_COUNT                                                        \
     256 /* open at once: each may hold a queue of WC_LINK_QUEUE_MAX_BYTES */
 #define WC_NODE_VISITORS_COUNT                                                         \

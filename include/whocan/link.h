@@ -79,6 +79,11 @@ uint32_t wc_link_version(const struct wc_link *link);
  * (initiator). */
 bool wc_link_past_mac(const struct wc_link *link);
 
+/* The ephemeral key of message 1, the same at both ends: whether two links of one process
+ * are the two ends of one. Borrowed; NULL before message 1 (of a responder, before its
+ * MAC was right). */
+const uint8_t *wc_link_hello(const struct wc_link *link);
+
 /* The peer's certificate (and its exact bytes), borrowed from the link; NULL (empty)
  * before WC_LINK_OPEN. A link that failed after it was open still says whose it was. */
 const struct wc_cert *wc_link_peer(const struct wc_link *link);

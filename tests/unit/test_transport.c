@@ -25,6 +25,7 @@
 
 #include <whocan/link.h>
 
+#include "daemon/penalty.h"
 #include "daemon/transport.h"
 #include "tests/unit/offices.h"
 #include "tests/unit/unit.h"
@@ -48,7 +49,8 @@ struct office {
     uint16_t port;
     uint32_t links[LINKS_MAX]; /* up now */
     unsigned links_count;
-    unsigned ups, downs, frames, refusals;
+    unsigned ups, downs, frames, refusals, excesses, twins;
+    char last_excess[WC_ADDRESS_MAX_BYTES + 1];
     int last_down, last_refusal;
     uint32_t last_dial;
     bool last_initiator;
@@ -156,6 +158,23 @@ static void office_refused(void *ctx, const char *remote, int rc)
     o->last_refusal = rc;
 }
 
+static void office_misbehaved(void *ctx, const char *source)
+{
+    struct office *o = ctx;
+    assert_false(o->closed);
+    o->excesses++;
+    snprintf(o->last_excess, sizeof(o->last_excess), "%s", source);
+}
+
+static void office_twin(void *ctx, const char *remote)
+{
+    struct office *o = ctx;
+    assert_false(o->in_call);
+    assert_false(o->closed);
+    assert_non_null(strchr(remote, ':'));
+    o->twins++;
+}
+
 static void office_done(void *ctx)
 {
     struct office *o = ctx;
@@ -188,6 +207,8 @@ static void office_start(struct office *o, const struct wc_identity *id,
         .down = office_down,
         .dial_failed = office_dial_failed,
         .refused = office_refused,
+        .misbehaved = office_misbehaved,
+        .twin = office_twin,
     };
     assert_int_equal(wc_transport_new(&o->t, loop, &events), 0);
     wc_transport_set_identity(o->t, id);
@@ -668,7 +689,27 @@ static void an_office_that_dials_itself_learns_so(void **state)
     assert_int_equal(york.failures[0].dial, 3);
     assert_int_equal(york.failures[0].rc, -WC_EEXISTS);
     assert_int_equal(york.ups, 0);
+    assert_int_equal(york.twins, 0); /* it was not somebody else */
     office_stop(&york);
+}
+
+/* Two machines with one office's keys. */
+static void a_twin_is_noticed(void **state)
+{
+    (void)state;
+    struct office york, copy;
+    office_start(&york, &york_id, "127.0.0.1");
+    office_start(&copy, &york_id, "127.0.0.1");
+    office_dial(&copy, 3, york.address);
+    RUN_UNTIL(copy.failures_count == 1);
+    assert_int_equal(copy.failures[0].rc, -WC_EEXISTS);
+    assert_int_equal(copy.twins, 1);
+    office_dial(&york, 4, copy.address);
+    office_dial(&york, 5, york.address); /* itself, at the same time */
+    RUN_UNTIL(york.failures_count == 2);
+    assert_int_equal(york.twins, 1);
+    office_stop(&york);
+    office_stop(&copy);
 }
 
 /* 2,000 connections that say something or nothing, while two offices talk. */
@@ -885,6 +926,191 @@ static void configured_peers_are_exempt(void **state)
     assert_int_equal(office_stats(&york).strangers_count, WC_HANDSHAKES_ADDR_COUNT);
     for (unsigned i = 0; i < count; i++)
         raw_end(&raws[i]);
+    office_stop(&york);
+}
+
+/* ---- sources that misbehave ---- */
+
+static void garbage_from(const char *from, struct office *to)
+{
+    struct raw r;
+    raw_connect_from(&r, from, OUTSIDE, to->port);
+    RUN_UNTIL(r.connected);
+    raw_send(&r, "GET / HTTP/1.1\r\n\r\n", 18);
+    RUN_UNTIL(r.ended);
+    assert_int_equal(r.in.len, 0);
+    raw_end(&r);
+}
+
+/* Whether a connection from there is looked at: one that says nothing stays. */
+static bool is_let_in(const char *from, struct office *to)
+{
+    struct raw r;
+    struct wc_transport_stats before = office_stats(to);
+    raw_connect_from(&r, from, OUTSIDE, to->port);
+    RUN_UNTIL(office_stats(to).accepted_count > before.accepted_count && r.connected);
+    bool in = office_stats(to).strangers_count > before.strangers_count;
+    assert_int_equal(office_stats(to).paused_count - before.paused_count, in ? 0 : 1);
+    if (!in)
+        RUN_UNTIL(r.ended);
+    assert_int_equal(r.in.len, 0);
+    raw_end(&r);
+    RUN_UNTIL(office_stats(to).strangers_count == before.strangers_count);
+    return in;
+}
+
+static void a_source_that_keeps_failing_is_paused(void **state)
+{
+    (void)state;
+    need_own_network();
+    struct office leeds, york;
+    struct wc_offender worst;
+    uint32_t total;
+    char text[WC_ADDRESS_MAX_BYTES + 1];
+    office_start(&york, &york_id, OUTSIDE);
+    office_start(&leeds, &leeds_id, NULL);
+    for (unsigned i = 0; york.excesses == 0; i++) {
+        assert_true(i <=
+                    WC_PENALTY_BURST_COUNT + 20); /* some are forgotten meanwhile */
+        garbage_from(OUTSIDE, &york);
+    }
+    assert_string_equal(york.last_excess, OUTSIDE);
+    assert_false(is_let_in(OUTSIDE, &york));
+    assert_true(is_let_in("127.0.0.2", &york)); /* another source */
+    assert_int_equal(wc_transport_offenders(york.t, &worst, 1, &total), 1);
+    assert_int_equal(total, 1);
+    wc_source_text(&worst.source, text);
+    assert_string_equal(text, OUTSIDE);
+    assert_true(worst.failures_count > WC_PENALTY_BURST_COUNT);
+    office_dial(&leeds, 1, york.address); /* an office at that address waits as well */
+    RUN_UNTIL(leeds.failures_count == 1 || leeds.ups == 1);
+    unsigned failures = leeds.failures_count;
+    while (leeds.ups == 0) { /* and is let in when the pause is over */
+        office_dial(&leeds, 2, york.address);
+        RUN_UNTIL(leeds.failures_count > failures || leeds.ups == 1);
+        failures = leeds.failures_count;
+    }
+    assert_true(office_stats(&york).paused_count > 0);
+    office_stop(&leeds);
+    office_stop(&york);
+}
+
+/* Half-open connections push each other out, four at a time: that counts as well. */
+static void silence_in_numbers_is_a_failure(void **state)
+{
+    (void)state;
+    need_own_network();
+    struct raw raws[WC_PENALTY_BURST_COUNT + 60];
+    const unsigned count = sizeof(raws) / sizeof(raws[0]);
+    struct office york;
+    unsigned made = 0;
+    office_start(&york, &york_id, OUTSIDE);
+    while (office_stats(&york).paused_count == 0) {
+        assert_true(made < count);
+        raw_connect_from(&raws[made], OUTSIDE, OUTSIDE, york.port);
+        made++;
+        RUN_UNTIL(office_stats(&york).accepted_count == made);
+        assert_true(office_stats(&york).strangers_count <= WC_HANDSHAKES_ADDR_COUNT);
+    }
+    for (unsigned i = 0; i < made; i++) {
+        assert_int_equal(raws[i].in.len, 0);
+        raw_end(&raws[i]);
+    }
+    office_stop(&york);
+}
+
+/* Whoever overheard a message 1 makes us compute, but not for long. */
+static void a_replayed_hello_is_a_failure(void **state)
+{
+    (void)state;
+    need_own_network();
+    struct office york;
+    struct wc_buf hello = {0};
+    good_hello(&hello);
+    office_start(&york, &york_id, OUTSIDE);
+    for (unsigned i = 0; york.excesses == 0; i++) {
+        struct raw r;
+        assert_true(i <= WC_PENALTY_BURST_COUNT + 20);
+        raw_connect_from(&r, OUTSIDE, OUTSIDE, york.port);
+        RUN_UNTIL(r.connected);
+        raw_send(&r, hello.data, hello.len);
+        RUN_UNTIL(r.in.len > 0);
+        raw_end(&r);
+        RUN_UNTIL(office_stats(&york).handshakes_count == 0);
+    }
+    assert_false(is_let_in(OUTSIDE, &york));
+    wc_buf_fini(&hello);
+    office_stop(&york);
+}
+
+static void close_at_once(struct office *o, uint32_t link)
+{
+    wc_transport_close_link(o->t, link);
+}
+
+/* An office that was revoked authenticates and is closed, again and again. */
+static void links_that_do_not_last_are_failures(void **state)
+{
+    (void)state;
+    need_own_network();
+    struct office leeds, york;
+    office_start(&york, &york_id, OUTSIDE);
+    office_start(&leeds, &leeds_id, NULL);
+    york.on_up = close_at_once;
+    for (unsigned i = 1; york.excesses == 0; i++) {
+        assert_true(i <= WC_PENALTY_BURST_COUNT + 20);
+        office_dial(&leeds, i, york.address);
+        RUN_UNTIL(leeds.downs == i && york.downs == i);
+    }
+    assert_false(is_let_in(OUTSIDE, &york));
+    office_stop(&leeds);
+    office_stop(&york);
+}
+
+/* leeds and somebody with garbage behind one address translator. */
+static void an_office_behind_the_same_address_is_let_in(void **state)
+{
+    (void)state;
+    need_own_network();
+    struct office leeds, york;
+    struct wc_transport_link info;
+    office_start(&york, &york_id, OUTSIDE);
+    office_start(&leeds, &leeds_id, NULL);
+    join(&leeds, &york);
+    RUN_UNTIL(wc_transport_link(york.t, york.links[0], &info) &&
+              uv_now(loop) - info.since_mono_ms >= WC_PENALTY_STEADY_MS);
+    while (york.excesses == 0)
+        garbage_from(OUTSIDE, &york);
+    assert_true(is_let_in(OUTSIDE, &york)); /* while its link is open */
+    wc_transport_close_link(leeds.t, leeds.links[0]);
+    RUN_UNTIL(york.downs == 1 && leeds.downs == 1);
+    while (york.excesses == 1) /* the link cleared it; once more */
+        garbage_from(OUTSIDE, &york);
+    assert_true(is_let_in(OUTSIDE, &york)); /* and after it was lost */
+    join(&leeds, &york);
+    assert_int_equal(office_stats(&york).paused_count, 0);
+    office_stop(&leeds);
+    office_stop(&york);
+}
+
+static void loopback_is_never_paused(void **state)
+{
+    (void)state;
+    struct office york, leeds;
+    office_start(&york, &york_id, "127.0.0.1");
+    office_start(&leeds, &leeds_id, NULL);
+    for (unsigned i = 0; i < 2 * WC_PENALTY_BURST_COUNT || york.excesses == 0; i++) {
+        struct raw r;
+        raw_connect(&r, york.port);
+        RUN_UNTIL(r.connected);
+        raw_send(&r, "\377\377", 2);
+        RUN_UNTIL(r.ended);
+        raw_end(&r);
+    }
+    assert_string_equal(york.last_excess, "127.0.0.1");
+    assert_int_equal(office_stats(&york).paused_count, 0);
+    join(&leeds, &york);
+    office_stop(&leeds);
     office_stop(&york);
 }
 
@@ -1381,11 +1607,18 @@ int main(void)
         TEST(other_organisations_get_no_byte),
         TEST(an_expired_office_is_refused_by_name),
         TEST(an_office_that_dials_itself_learns_so),
+        TEST(a_twin_is_noticed),
         TEST(storms_of_strangers_disturb_nobody),
         TEST(the_oldest_strangers_give_way),
         TEST(handshakes_past_the_mac_are_bounded),
         TEST(one_source_gets_four_handshakes),
         TEST(configured_peers_are_exempt),
+        TEST(a_source_that_keeps_failing_is_paused),
+        TEST(silence_in_numbers_is_a_failure),
+        TEST(a_replayed_hello_is_a_failure),
+        TEST(links_that_do_not_last_are_failures),
+        TEST(an_office_behind_the_same_address_is_let_in),
+        TEST(loopback_is_never_paused),
         TEST(silence_ends_after_its_time),
         TEST(failed_dials_are_reported_once),
         TEST(dials_over_the_limit_wait_their_turn),
