@@ -34,7 +34,8 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_QUOTA] = {"quota", 0, "N", "people it may have (default 100000)"},
     [WC_OPT_DAYS] = {"days", 0, "N",
                      "its certificate is valid this long (default 730)"},
-    [WC_OPT_FILE] = {"file", 0, "FILE", "read the invitation from FILE"},
+    [WC_OPT_FILE] = {"file", 0, "FILE", "read the line from FILE"},
+    [WC_OPT_PRINT] = {"print", 0, NULL, "print the line, hand it to no daemon"},
 };
 
 __attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_cap,
@@ -293,7 +294,7 @@ static int check_use(const struct wc_args *args, char *why, size_t why_cap)
     const char *socket = args->value[WC_OPT_SOCKET];
     if (socket != NULL && socket[0] == '\0')
         return invalid(why, why_cap, "--socket needs the path of a socket");
-    uint32_t allowed = WC_OPTS_GLOBAL | (c == NULL ? 0 : c->opts);
+    uint64_t allowed = WC_OPTS_GLOBAL | (c == NULL ? 0 : c->opts);
     for (int i = 0; i < WC_OPT_COUNT; i++) {
         if (args->value[i] == NULL || (allowed & WC_OPT_BIT(i)) != 0)
             continue;
@@ -370,7 +371,7 @@ static void help_option(struct wc_buf *out, int opt)
     wc_buf_text(out, line);
 }
 
-static void help_options(struct wc_buf *out, uint32_t opts)
+static void help_options(struct wc_buf *out, uint64_t opts)
 {
     wc_buf_text(out, "\nOptions:\n");
     for (int i = 0; i < WC_OPT_COUNT; i++) {

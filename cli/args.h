@@ -36,6 +36,7 @@ enum wc_opt {
     WC_OPT_QUOTA,
     WC_OPT_DAYS,
     WC_OPT_FILE,
+    WC_OPT_PRINT,
     WC_OPT_COUNT
 };
 
@@ -48,7 +49,7 @@ struct wc_opt_spec {
 
 extern const struct wc_opt_spec wc_opts[WC_OPT_COUNT];
 
-#define WC_OPT_BIT(opt) (1u << (opt))
+#define WC_OPT_BIT(opt) (1ULL << (opt))
 /* What every command takes. */
 #define WC_OPTS_GLOBAL                                                                 \
     (WC_OPT_BIT(WC_OPT_SOCKET) | WC_OPT_BIT(WC_OPT_JSON) | WC_OPT_BIT(WC_OPT_HELP) |   \
@@ -61,7 +62,7 @@ struct wc_command {
     const char *words;   /* what follows it: "QUERY..." */
     const char *summary; /* one line for the list of commands */
     const char *help;    /* what --help says below the summary; lines end in newline */
-    uint32_t opts;       /* beside the global ones, of WC_OPT_BIT() */
+    uint64_t opts;       /* beside the global ones, of WC_OPT_BIT() */
     int words_min;
     int words_max; /* -1: any number */
     int (*run)(struct wc_run *run);

@@ -1,64 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * org create, org invite, org show: the organisation's key file, which stays offline.
- * office join hands an invitation to the daemon.
+ * org create, org invite, org show: the organisation's key file, which stays offline. org
+ * publish hands what it signed to a daemon.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <whocan/cert.h>
 
 #include "cli/commands.h"
-#include "cli/file.h"
 #include "cli/json.h"
+#include "cli/orgfile.h"
 #include "cli/passphrase.h"
+#include "cli/pasted.h"
 #include "cli/print.h"
+#include "cli/statement.h"
 
-#define KEY_FILE_MAX_BYTES 65536
-#define INVITE_MAX_BYTES   65536
-#define INVITE_START       "whocan-invite-" /* and the version */
-#define DAYS_DEFAULT       730
-#define DAYS_MAX           3650
-#define QUOTA_DEFAULT      100000
-#define QUOTA_MAX          10000000
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static int draw_random(struct wc_run *run, uint8_t *out, size_t len)
-{
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = getrandom(out + done, len - done, 0);
-        if (n > 0)
-            done += (size_t)n;
-        else if (n < 0 && errno != EINTR)
-            return wc_run_fail(run, WC_EXIT_FILE, "no random numbers: %s",
-                               strerror(errno));
-    }
-    return 0;
-}
-
-static int begin(struct wc_run *run, const char **key_path)
-{
-    *key_path = wc_run_option(run, WC_OPT_KEY);
-    if (*key_path == NULL)
-        return wc_run_fail(run, WC_EXIT_USAGE,
-                           "say where the organisation's key is: --key FILE");
-    if (wc_crypto_init() != 0)
-        return wc_run_fail(run, WC_EXIT_FILE, "cryptography does not start");
-    return 0;
-}
+#define DAYS_DEFAULT  730
+#define DAYS_MAX      3650
+#define QUOTA_DEFAULT 100000
+#define QUOTA_MAX     10000000
 
 /* ---- create ---- */
 
@@ -66,7 +29,7 @@ static int create_key(struct wc_run *run, const char *name,
                       const struct wc_passphrase *passphrase, struct wc_orgkey *key)
 {
     uint8_t random[WC_ORGKEY_RANDOM_BYTES];
-    int code = draw_random(run, random, sizeof(random));
+    int code = wc_orgfile_random(run, random, sizeof(random));
     if (code == 0) {
         int rc = wc_orgkey_create(key, name,
                                   wc_slice(passphrase->text, passphrase->len), random);
@@ -79,18 +42,6 @@ static int create_key(struct wc_run *run, const char *name,
     }
     wc_wipe(random, sizeof(random));
     return code;
-}
-
-static int write_key(struct wc_run *run, const char *path, const struct wc_orgkey *key,
-                     bool replace)
-{
-    struct wc_buf text = {0};
-    char why[4400] = "out of memory";
-    int rc = wc_orgkey_encode(key, &text);
-    if (rc == 0)
-        rc = wc_file_put(path, wc_buf_slice(&text), 0600, replace, why, sizeof(why));
-    wc_buf_fini(&text);
-    return rc == 0 ? 0 : wc_run_fail(run, WC_EXIT_FILE, "%s", why);
 }
 
 static json_t *org_json(const struct wc_orgkey *key)
@@ -147,7 +98,7 @@ int wc_cmd_org_create(struct wc_run *run)
     struct wc_orgkey key = {.next_serial = 0};
     wc_run_join(run, &name);
     wc_buf_byte(&name, '\0');
-    int code = begin(run, &path);
+    int code = wc_orgfile_begin(run, &path);
     if (code == 0 && name.failed)
         code = wc_run_fail(run, WC_EXIT_FILE, "out of memory");
     if (code == 0)
@@ -157,61 +108,13 @@ int wc_cmd_org_create(struct wc_run *run)
     if (code == 0)
         code = create_key(run, (const char *)name.data, &passphrase, &key);
     if (code == 0)
-        code = write_key(run, path, &key, false);
+        code = wc_orgfile_write(run, path, &key, false);
     if (code == 0)
         code = created(run, path, &key);
     wc_passphrase_fini(&passphrase);
     wc_wipe(&key, sizeof(key));
     wc_buf_fini(&name);
     return code;
-}
-
-/* ---- reading a key file ---- */
-
-static int read_key(struct wc_run *run, const char *path, struct wc_orgkey *key)
-{
-    struct wc_buf text = {0};
-    struct wc_err err = {0};
-    char why[4400];
-    int code = 0;
-    int rc = wc_file_read(path, KEY_FILE_MAX_BYTES, &text, why, sizeof(why));
-    if (rc != 0)
-        code = wc_run_fail(run, WC_EXIT_FILE, "%s", why);
-    else if (wc_orgkey_decode(wc_buf_slice(&text), key, &err) != 0)
-        code = wc_run_fail(run, WC_EXIT_FILE, "%s: %s %s", path,
-                           err.field != NULL ? err.field : "the file",
-                           err.why != NULL ? err.why : wc_strerror(err.rc));
-    wc_buf_fini(&text);
-    return code;
-}
-
-/*
- * One invitation at a time: two that ran side by side would give one serial to two
- * offices. The lock is on the file that stands at the path; as writing replaces it, whoever
- * waited looks again.
- */
-static int lock_key(struct wc_run *run, const char *path, int *out)
-{
-    for (;;) {
-        struct stat held;
-        struct stat there;
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            return wc_run_fail(run, WC_EXIT_FILE, "%s: %s", path, strerror(errno));
-        while (flock(fd, LOCK_EX) != 0) {
-            if (errno == EINTR)
-                continue;
-            close(fd);
-            return wc_run_fail(run, WC_EXIT_FILE, "cannot lock %s: %s", path,
-                               strerror(errno));
-        }
-        if (fstat(fd, &held) == 0 && stat(path, &there) == 0 &&
-            held.st_ino == there.st_ino && held.st_dev == there.st_dev) {
-            *out = fd;
-            return 0;
-        }
-        close(fd);
-    }
 }
 
 /* ---- invite ---- */
@@ -243,24 +146,6 @@ static int read_invite(struct wc_run *run, struct invite *in)
                        sizeof(why)) != 0)
         return wc_run_fail(run, WC_EXIT_USAGE, "%s", why);
     return 0;
-}
-
-static int unlock(struct wc_run *run, const char *path, struct wc_orgkey *key,
-                  struct wc_signer *signer)
-{
-    struct wc_passphrase passphrase = {.len = 0};
-    int code = wc_passphrase_get(run, false, &passphrase);
-    int rc =
-        code == 0
-            ? wc_orgkey_unlock(key, wc_slice(passphrase.text, passphrase.len), signer)
-            : 0;
-    wc_passphrase_fini(&passphrase);
-    if (rc == -WC_EBADSIG)
-        return wc_run_fail(run, WC_EXIT_USAGE, "that is not the passphrase of %s",
-                           path);
-    if (rc != 0)
-        return wc_run_fail(run, WC_EXIT_FILE, "%s %s", path, wc_strerror(rc));
-    return code;
 }
 
 static int print_invite(struct wc_run *run, const struct wc_identity *identity)
@@ -299,16 +184,16 @@ static int issue(struct wc_run *run, const char *path, const struct invite *in,
 {
     uint8_t seeds[2 * WC_KEY_BYTES];
     struct wc_identity identity = {.cert_len = 0};
-    int code = draw_random(run, seeds, sizeof(seeds));
-    if (code == 0 &&
-        wc_orgkey_invite(key, signer, in->office, in->title, (uint32_t)in->quota,
-                         now_ms(), (uint32_t)in->days, seeds, &identity) != 0)
+    int code = wc_orgfile_random(run, seeds, sizeof(seeds));
+    if (code == 0 && wc_orgkey_invite(key, signer, in->office, in->title,
+                                      (uint32_t)in->quota, wc_orgfile_now_ms(),
+                                      (uint32_t)in->days, seeds, &identity) != 0)
         code = wc_run_fail(run, WC_EXIT_USAGE,
                            "the title must be text of at most %d bytes on one line",
                            WC_TITLE_MAX_BYTES);
     /* the serial must be used up on disk before anybody can see what carries it */
     if (code == 0)
-        code = write_key(run, path, key, true);
+        code = wc_orgfile_write(run, path, key, true);
     if (code == 0)
         code = print_invite(run, &identity);
     wc_identity_fini(&identity);
@@ -323,15 +208,15 @@ int wc_cmd_org_invite(struct wc_run *run)
     struct wc_orgkey key = {.next_serial = 0};
     struct wc_signer signer = {{0}, {0}};
     int lock = -1;
-    int code = begin(run, &path);
+    int code = wc_orgfile_begin(run, &path);
     if (code == 0)
         code = read_invite(run, &in);
     if (code == 0)
-        code = lock_key(run, path, &lock);
+        code = wc_orgfile_lock(run, path, &lock);
     if (code == 0)
-        code = read_key(run, path, &key);
+        code = wc_orgfile_read(run, path, &key);
     if (code == 0)
-        code = unlock(run, path, &key, &signer);
+        code = wc_orgfile_unlock(run, path, &key, &signer);
     if (code == 0)
         code = issue(run, path, &in, &key, &signer);
     if (lock >= 0)
@@ -347,7 +232,7 @@ static int show_key(struct wc_run *run, const char *path)
 {
     struct wc_orgkey key = {.next_serial = 0};
     struct wc_buf out = {0};
-    int code = read_key(run, path, &key);
+    int code = wc_orgfile_read(run, path, &key);
     if (code != 0)
         return code;
     json_t *value = org_json(&key);
@@ -391,95 +276,45 @@ int wc_cmd_org_show(struct wc_run *run)
     return path != NULL ? show_key(run, path) : show_known(run);
 }
 
-/* ---- office join ---- */
+/* ---- publish ---- */
 
-static struct wc_slice trim_line(struct wc_slice text)
-{
-    while (text.len > 0 && text.data[0] <= ' ')
-        text = wc_slice(text.data + 1, text.len - 1);
-    while (text.len > 0 && text.data[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
+static const char *const statement_starts[] = {"whocan-statement-", NULL};
+static const struct wc_pasted_rule statement_rule = {
+    "statement",
+    "a",
+    "org publish LINE|-",
+    statement_starts,
+    "A statement is one line that starts with whocan-statement-1. Whoever keeps the "
+    "organisation's key makes it: whocan org revoke OFFICE --key FILE --print",
+    WC_STATEMENT_LINE_MAX_BYTES,
+};
 
-static int read_invitation(struct wc_run *run, struct wc_buf *out)
-{
-    char why[4400];
-    const char *file = wc_run_option(run, WC_OPT_FILE);
-    const char *word = run->args->word_count > 0 ? run->args->words[0] : NULL;
-    if (file != NULL && word != NULL)
-        return wc_run_fail(run, WC_EXIT_USAGE,
-                           "give the invitation itself or --file, not both");
-    if (file == NULL && word == NULL)
-        return wc_run_fail(run, WC_EXIT_USAGE,
-                           "usage: whocan office join INVITATION|-, or --file FILE");
-    if (file == NULL && strcmp(word, "-") == 0 && isatty(STDIN_FILENO) == 1)
-        fputs("Paste the invitation, then Enter and Ctrl-D:\n", stderr);
-    if (word != NULL && strcmp(word, "-") != 0) {
-        wc_buf_text(out, word);
-        return 0;
-    }
-    if (wc_file_read(file != NULL ? file : "-", INVITE_MAX_BYTES, out, why,
-                     sizeof(why)) != 0)
-        return wc_run_fail(run, WC_EXIT_FILE, "%s", why);
-    return 0;
-}
-
-/* Whether it is one is the daemon's to judge; what cannot be one is told with its name. */
-static int check_invitation(struct wc_run *run, struct wc_slice line)
-{
-    const char *file = wc_run_option(run, WC_OPT_FILE);
-    size_t start = strlen(INVITE_START);
-    if (line.len > start && memcmp(line.data, INVITE_START, start) == 0 &&
-        memchr(line.data, '\0', line.len) == NULL && wc_utf8_valid(line))
-        return 0;
-    if (file == NULL && strcmp(run->args->words[0], "-") == 0)
-        file = "standard input";
-    wc_run_fail(run, WC_EXIT_USAGE, "%s is not an invitation",
-                file != NULL ? file : "that");
-    wc_run_hint(run, "An invitation is one line that starts with " INVITE_START "1. "
-                     "Whoever keeps the organisation's key");
-    wc_run_hint(run, "makes it: whocan org invite OFFICE --key FILE");
-    return WC_EXIT_USAGE;
-}
-
-static int joined(struct wc_run *run, const json_t *result)
+static int published(struct wc_run *run, const json_t *result)
 {
     struct wc_buf out = {0};
-    uint64_t moved = wc_json_u64(result, "people_moved");
     if (wc_run_wants_json(run))
         return wc_run_json(run, result);
-    wc_buf_text(&out, "This office is now \"");
-    wc_term_safe(&out, wc_json_str(result, "name"));
-    wc_buf_text(&out, "\" of ");
-    wc_term_safe(&out, wc_json_str(result, "organisation"));
-    wc_buf_text(&out, ".\n");
-    if (moved > 0) {
-        wc_term_plural(&out, moved, "profile", "profiles");
-        wc_buf_text(&out, " came along.\n");
-    }
-    wc_buf_text(&out, "`whocan offices` shows whom it has found.\n");
+    if (wc_json_u64(result, "accepted") > 0)
+        wc_buf_text(&out, "Published: this office tells every other one.\n");
+    else
+        wc_buf_text(&out, "This office knew it already.\n");
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;
 }
 
-int wc_cmd_office_join(struct wc_run *run)
+int wc_cmd_org_publish(struct wc_run *run)
 {
     struct wc_buf text = {0};
+    struct wc_slice line = {0};
     json_t *result = NULL;
-    int code = read_invitation(run, &text);
-    struct wc_slice line = trim_line(wc_buf_slice(&text));
+    int code = wc_pasted_read(run, &statement_rule, &text, &line);
     if (code == 0)
-        code = check_invitation(run, line);
+        code = wc_run_call(run, "org.submit",
+                           json_pack("{s:o}", "statement", wc_json_new_str(line)),
+                           &result);
     if (code == 0)
-        code =
-            wc_run_call(run, "office.join",
-                        json_pack("{s:o}", "invite", wc_json_new_str(line)), &result);
-    if (code == 0)
-        code = joined(run, result);
-    if (text.data != NULL)
-        wc_wipe(text.data, text.len);
+        code = published(run, result);
     wc_buf_fini(&text);
     json_decref(result);
     return code;

@@ -93,6 +93,12 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
          WC_OPT_BIT(WC_OPT_TITLE) | WC_OPT_BIT(WC_OPT_QUOTA) | WC_OPT_BIT(WC_OPT_DAYS),
      1, 1, wc_cmd_org_invite},
+    {"org publish", "LINE|-", "Publish what the organisation signed",
+     "The line is one that `whocan org revoke` printed where no daemon of the\n"
+     "organisation answered. Any office will do: it tells all others. The line is no\n"
+     "secret.\n\n"
+     "  whocan org publish whocan-statement-1:kgGR...\n",
+     WC_OPT_BIT(WC_OPT_FILE), 0, 1, wc_cmd_org_publish},
     {NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 

@@ -216,6 +216,17 @@ int wc_run_connect(struct wc_run *run)
     return connect_failed(run, rc, path);
 }
 
+bool wc_run_reaches(struct wc_run *run)
+{
+    if (run->client == NULL)
+        run->client = wc_client_new();
+    if (run->client == NULL)
+        return false;
+    return wc_client_fd(run->client) >= 0 ||
+           wc_client_connect(run->client, wc_run_option(run, WC_OPT_SOCKET),
+                             CONNECT_MAX_MS) == 0;
+}
+
 size_t wc_run_field_path(const char *text)
 {
     static const char path[] = "skills[].";

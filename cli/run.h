@@ -51,6 +51,9 @@ void wc_run_hint(struct wc_run *run, const char *format, ...)
 /* Connect to the daemon unless connected. 0, or the exit code after saying why not. */
 int wc_run_connect(struct wc_run *run);
 
+/* Whether a daemon answers at the socket; connects to it. Says nothing. */
+bool wc_run_reaches(struct wc_run *run);
+
 /*
  * Call a method and wait. `params` is taken over. 0 with the result, a new value of the
  * caller's, or the exit code after saying what is wrong. wc_run_call_quiet() says nothing

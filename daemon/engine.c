@@ -387,6 +387,22 @@ void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
     step(e, &event);
 }
 
+void wc_engine_statement(struct wc_engine *e, struct wc_slice record,
+                         void (*done)(void *ctx, int rc), void *ctx)
+{
+    if (e->node == NULL || e->stopped != NULL) {
+        done(ctx, -WC_EBUSY);
+        return;
+    }
+    struct pending *p = pending_new(e);
+    p->done = done;
+    p->ctx = ctx;
+    struct wc_event event = {.type = WC_EVENT_STATEMENT};
+    event.u.statement.token = p->token;
+    event.u.statement.record = record;
+    step(e, &event);
+}
+
 /* ---------------------------------------------------------------- asks */
 
 static struct asking *find_asking(struct wc_engine *e,
@@ -519,6 +535,13 @@ static void changed(struct wc_engine *e)
         e->config.changed(e->config.ctx);
 }
 
+static void say_revoked(void)
+{
+    wc_log(WC_LOG_ERROR, "the organisation revoked this office: no other office links "
+                         "to it or believes it any more, and its people are found "
+                         "nowhere else");
+}
+
 static void note(struct wc_engine *e, const struct wc_effect *effect)
 {
     const char *office = effect->u.note.office;
@@ -532,6 +555,10 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
         break;
     case WC_NOTE_OFFICE_REVOKED:
         wc_log(WC_LOG_NOTICE, "office %s was revoked by the organisation", who);
+        changed(e);
+        break;
+    case WC_NOTE_SELF_REVOKED:
+        say_revoked();
         changed(e);
         break;
     case WC_NOTE_LINK_UP:
@@ -920,6 +947,10 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
         e->node = NULL;
         return rc;
     }
+    struct wc_node_stats stats;
+    wc_node_stats(e->node, &stats);
+    if (stats.revoked)
+        say_revoked();
     wc_transport_set_identity(e->transport, office->identity);
     struct wc_event event = {.type = WC_EVENT_START};
     step(e, &event);

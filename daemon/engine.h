@@ -82,6 +82,11 @@ void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
                    const uint8_t author_sig[WC_SIG_BYTES],
                    void (*done)(void *ctx, int rc), void *ctx);
 
+/* Store a record that the organisation signed, tell the other offices before everything
+ * else, and act on it. As wc_engine_put(); -WC_EEXISTS when it is known already. */
+void wc_engine_statement(struct wc_engine *e, struct wc_slice record,
+                         void (*done)(void *ctx, int rc), void *ctx);
+
 /*
  * Ask every office. answered() is called for each answer, the own office's included,
  * with how many offices were heard so far, until wc_engine_ask_end(). -WC_EBUSY while

@@ -82,6 +82,13 @@ static const struct wc_param join_params[] = {
      "the line that the organisation's keeper printed"},
     END};
 
+static const struct wc_param submit_params[] = {
+    {"statement", WC_PARAM_STR, true, 1, WC_STATEMENT_LINE_MAX_BYTES,
+     "the line that starts with whocan-statement-1, as the organisation's keeper "
+     "printed "
+     "it"},
+    END};
+
 static const struct wc_result describe_results[] = {
     {"name", "str", "of the program"},
     {"version", "str", "of the program"},
@@ -167,6 +174,11 @@ static const struct wc_result join_results[] = {
     {"people_moved", "int", "people whose records were signed anew"},
     END};
 
+static const struct wc_result submit_results[] = {
+    {"accepted", "int", "statements that were new here, and are on disk"},
+    {"known", "int", "statements that were known already"},
+    END};
+
 static const char *const export_notifications[] = {"people.batch", NULL};
 static const char *const ask_notifications[] = {"ask.started", "ask.answer", NULL};
 
@@ -205,6 +217,9 @@ const struct wc_method wc_methods[] = {
      office_results, NULL, wc_office_show},
     {"office.join", WC_METHOD_ADMIN, false, "Become an office of an organisation",
      join_params, join_results, NULL, wc_office_join},
+    {"org.submit", WC_METHOD_ADMIN, false,
+     "Take what the organisation signed, and tell every office", submit_params,
+     submit_results, NULL, wc_org_submit},
 };
 const size_t wc_methods_count = sizeof(wc_methods) / sizeof(wc_methods[0]);
 

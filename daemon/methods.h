@@ -85,5 +85,6 @@ void wc_offices_list(struct wc_request *r); /* methods_office.c */
 void wc_node_status(struct wc_request *r);
 void wc_office_show(struct wc_request *r);
 void wc_office_join(struct wc_request *r);
+void wc_org_submit(struct wc_request *r); /* methods_org.c */
 
 #endif

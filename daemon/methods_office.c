@@ -204,6 +204,11 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
         wc_pack_text(b, "the search index is behind the records");
         count++;
     }
+    if (stats->revoked) {
+        wc_pack_text(b, "the organisation revoked this office: no other office links "
+                        "to it or believes it any more");
+        count++;
+    }
     if (stats->clock_off) {
         wc_pack_text(b, "this machine's clock is more than 10 minutes from most other "
                         "offices: set it right");

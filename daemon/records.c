@@ -242,10 +242,11 @@ void wc_records_close(struct wc_records *r)
 
 /* ---- keys ---- */
 
-/* Cards and revocations come first in a walk, so that what they vouch for is known. */
+/* Cards and what the organisation says come first in a walk, so that what they vouch for
+ * is known. */
 static uint8_t group_of(uint8_t kind)
 {
-    return kind == WC_KIND_CARD || kind == WC_KIND_REVOKE ? 0 : 1;
+    return kind == WC_KIND_CARD || wc_kind_by_organisation(kind) ? 0 : 1;
 }
 
 static void place_put(uint8_t out[PLACE_BYTES], uint8_t group, uint64_t sequence)

@@ -153,6 +153,8 @@ void wc_transport_send(struct wc_transport *t, uint32_t link, struct wc_slice fr
 void wc_transport_close_link(struct wc_transport *t, uint32_t link)
 {
     struct wc_conn *c = wc_conn_of(t, link);
+    if (c != NULL && c->phase == WC_CONN_OPEN)
+        wc_conn_flush(c); /* what was said last, as far as it goes at once */
     if (c != NULL)
         wc_conn_close(c, 0);
 }

@@ -6,6 +6,7 @@
 #include <whocan/pack.h>
 
 #include "proto/field.h"
+#include "proto/line.h"
 
 #define CERT_VERSION     1
 #define IDENTITY_VERSION 1
@@ -13,7 +14,6 @@
 
 #define CERT_DOMAIN   "whocan certificate"
 #define CERT_KIND     0
-#define INVITE_PREFIX "whocan-invite-1:"
 #define ORGKEY_HEADER "whocan organisation key 1\n"
 #define ORGKEY_COLUMN 64
 
@@ -30,14 +30,6 @@ static const struct wc_text_rule org_name_rule = {
 static const struct wc_text_rule office_title_rule = {
     "office title", WC_TITLE_MAX_BYTES, "must be at most 200 bytes long", false, true};
 static_assert(WC_TITLE_MAX_BYTES == 200, "the texts above name the limit");
-
-/* Release a buffer that held secrets. */
-static void buf_wipe(struct wc_buf *b)
-{
-    if (b->data != NULL)
-        wc_wipe(b->data, b->cap);
-    wc_buf_fini(b);
-}
 
 bool wc_office_name_valid(struct wc_slice name)
 {
@@ -372,57 +364,20 @@ int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
     return rc;
 }
 
-/* ---- texts that people copy ---- */
+/* ---- invitations ---- */
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-/* Decode base64url that mail or a terminal may have wrapped: white space is skipped. */
-static int decode_wrapped(struct wc_slice text, struct wc_buf *raw)
-{
-    struct wc_buf packed = {0};
-    uint8_t *room = wc_buf_reserve(&packed, text.len);
-    if (room == NULL)
-        return -WC_ENOMEM;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!is_space(text.data[i]))
-            room[packed.len++] = text.data[i];
-    }
-    int rc = wc_base64url_decode(wc_buf_slice(&packed), raw);
-    buf_wipe(&packed);
-    return rc;
-}
-
-static struct wc_slice skip_space(struct wc_slice s)
-{
-    while (s.len > 0 && is_space(s.data[0]))
-        s = wc_slice(s.data + 1, s.len - 1);
-    return s;
-}
-
-/* Remove `prefix` from the front of *s. */
-static bool take_prefix(struct wc_slice *s, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    if (s->len < len || !wc_slice_is(wc_slice(s->data, len), prefix))
-        return false;
-    *s = wc_slice(s->data + len, s->len - len);
-    return true;
-}
+static const struct wc_line_rule invite_line = {
+    "invitation",
+    "whocan-invite-1:", "must start with whocan-invite-1:", TEXT_FILE_MAX_BYTES};
 
 int wc_invite_line(const struct wc_identity *identity, struct wc_buf *out)
 {
     struct wc_buf raw = {0};
     wc_buf_reserve(&raw, (size_t)2 * WC_CERT_MAX_BYTES); /* growth leaves no copies */
     int rc = wc_identity_encode(identity, &raw);
-    if (rc == 0) {
-        wc_buf_text(out, INVITE_PREFIX);
-        wc_buf_base64url(out, wc_buf_slice(&raw));
-        rc = out->failed ? -WC_ENOMEM : 0;
-    }
-    buf_wipe(&raw);
+    if (rc == 0)
+        rc = wc_line_encode(&invite_line, wc_buf_slice(&raw), out);
+    wc_line_wipe(&raw);
     return rc;
 }
 
@@ -430,21 +385,10 @@ int wc_invite_parse(struct wc_slice line, struct wc_identity *out, struct wc_err
 {
     struct wc_buf raw = {0};
     *out = (struct wc_identity){0};
-    if (line.len > TEXT_FILE_MAX_BYTES)
-        return wc_fail(err, WC_ETOOBIG, "invitation", "is too long to be one");
-    line = skip_space(line);
-    if (!take_prefix(&line, INVITE_PREFIX))
-        return wc_fail(err, WC_EINVALID, "invitation",
-                       "must start with whocan-invite-1:");
-    int rc = decode_wrapped(line, &raw);
-    if (rc == -WC_EINVALID)
-        wc_fail(err, WC_EINVALID, "invitation",
-                "is damaged: copy the whole line and nothing else");
-    else if (rc != 0)
-        wc_fail(err, (enum wc_error)(-rc), "invitation", NULL);
-    else
+    int rc = wc_line_decode(&invite_line, line, &raw, err);
+    if (rc == 0)
         rc = wc_identity_decode(wc_buf_slice(&raw), out, err);
-    buf_wipe(&raw);
+    wc_line_wipe(&raw);
     return rc;
 }
 
@@ -486,7 +430,7 @@ int wc_orgkey_create(struct wc_orgkey *out, const char *name,
         wc_box_seal(out->box, key, out->nonce, wc_buf_slice(&plain));
     }
     wc_wipe(key, sizeof(key));
-    buf_wipe(&plain);
+    wc_line_wipe(&plain);
     return rc;
 }
 
@@ -567,10 +511,10 @@ int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err 
     if (text.len > TEXT_FILE_MAX_BYTES)
         return wc_fail(err, WC_ETOOBIG, "organisation key file",
                        "is too long to be one");
-    if (!take_prefix(&text, ORGKEY_HEADER))
+    if (!wc_line_take(&text, ORGKEY_HEADER))
         return wc_fail(err, WC_EINVALID, "organisation key file",
                        "must start with the line 'whocan organisation key 1'");
-    int rc = decode_wrapped(text, &raw);
+    int rc = wc_line_decode_wrapped(text, &raw);
     if (rc != 0)
         wc_fail(err, (enum wc_error)(-rc), "organisation key file",
                 rc == -WC_EINVALID ? "is damaged" : NULL);

@@ -149,7 +149,7 @@ static uint32_t load_office(struct wc_node *node, const struct wc_record *r)
 int wc_node_load(struct wc_node *node, struct wc_slice record, uint64_t now_ms)
 {
     struct wc_record r;
-    uint8_t slot[WC_DIGEST_BYTES], key[WC_KEY_BYTES];
+    uint8_t slot[WC_DIGEST_BYTES];
     assert(!node->started);
     int rc = wc_record_decode(record, &r, NULL);
     if (rc != 0)
@@ -159,12 +159,9 @@ int wc_node_load(struct wc_node *node, struct wc_slice record, uint64_t now_ms)
     uint32_t held = wc_node_held_find(node, slot);
     if (held != WC_NONE && wc_version_cmp(&node->held[held].version, &r.version) >= 0)
         return 0;
-    if (r.kind == WC_KIND_REVOKE) {
-        if (!wc_node_revoked_key(&r, key) ||
-            memcmp(r.office_key, node->identity->org.key, WC_KEY_BYTES) != 0)
+    if (wc_kind_by_organisation(r.kind)) {
+        if (!wc_node_statement_load(node, &r, slot))
             return add_orphan(node, &r, slot);
-        wc_node_hold(node, &r, slot, node->self);
-        wc_node_office_revoke(node, key);
         return node->failed ? -WC_ENOMEM : 0;
     }
     uint32_t office = load_office(node, &r);
@@ -242,6 +239,9 @@ static void act(struct wc_node *node, const struct wc_event *event)
         break;
     case WC_EVENT_LOCAL_PUT:
         wc_node_local_put(node, event);
+        break;
+    case WC_EVENT_STATEMENT:
+        wc_node_local_statement(node, event);
         break;
     case WC_EVENT_STORED:
         wc_node_stored(node, event->u.stored.token, event->u.stored.rc);
@@ -349,6 +349,14 @@ int wc_node_slot(const struct wc_node *node, const uint8_t slot[WC_DIGEST_BYTES]
     return 0;
 }
 
+int wc_node_statement(const struct wc_node *node, struct wc_slice record,
+                      struct wc_err *err)
+{
+    struct wc_record r;
+    uint8_t slot[WC_DIGEST_BYTES];
+    return wc_node_statement_check(node, record, &r, slot, err);
+}
+
 void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out)
 {
     static const uint8_t everything[WC_ITEM_BYTES];
@@ -364,6 +372,7 @@ void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out)
         .answers_relayed = node->answers_relayed,
         .syncs_done = node->syncs_done,
         .clock_off = node->clock_off,
+        .revoked = node->own_revoked,
     };
     for (int i = 0; i < WC_SETS_COUNT; i++) {
         wc_itemset_range(&node->sets[i], everything, 0, &sums[i]);

@@ -45,7 +45,7 @@ uint32_t wc_node_held_find(const struct wc_node *node,
 
 uint8_t wc_node_set_of(uint8_t slot_kind)
 {
-    return slot_kind == WC_KIND_CARD || slot_kind == WC_KIND_REVOKE ? 0 : 1;
+    return slot_kind == WC_KIND_CARD || wc_kind_by_organisation(slot_kind) ? 0 : 1;
 }
 
 int wc_node_person_set(uint8_t kind)
@@ -164,7 +164,7 @@ void wc_node_hold(struct wc_node *node, const struct wc_record *r,
     h->since_s = (uint32_t)(node->mono_ms / 1000);
     if (node->now_ms < r->expires_at_ms) {
         show(node, id);
-        bool own = office == node->self && r->kind != WC_KIND_REVOKE;
+        bool own = office == node->self && !wc_kind_by_organisation(r->kind);
         set_date(node, id, own ? wc_node_restamp_due(node, r) : r->expires_at_ms);
     } else { /* only when records are loaded */
         set_date(node, id, node->now_ms + WC_EXPIRED_AT_START_MS);

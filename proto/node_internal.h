@@ -7,6 +7,7 @@
  *   node_offices.c    who is known: certificates, cards, revocations, quotas
  *   node_held.c       the records that are held, their dates
  *   node_records.c    records that come from others
+ *   node_statement.c  what the organisation says: revocations
  *   node_local.c      records that originate here, the own card, stamping again
  *   node_broadcast.c  passing records and answers on
  *   node_links.c      links, clocks
@@ -118,6 +119,7 @@ struct wc_office {
     bool has_cert;
     bool has_card; /* its card is held and not expired */
     bool revoked;
+    uint8_t revoked_slot[WC_DIGEST_BYTES]; /* of the revocation */
     bool superseded; /* another office of this name has a higher serial */
     bool purge;      /* its records go */
     struct wc_cert cert;
@@ -405,7 +407,9 @@ void wc_node_office_certify(struct wc_node *node, uint32_t office,
 void wc_node_office_card(struct wc_node *node, uint32_t office,
                          const struct wc_card *card);
 void wc_node_office_uncard(struct wc_node *node, uint32_t office);
-void wc_node_office_revoke(struct wc_node *node, const uint8_t key[WC_KEY_BYTES]);
+/* slot: of the revocation. */
+void wc_node_office_revoke(struct wc_node *node, const uint8_t key[WC_KEY_BYTES],
+                           const uint8_t slot[WC_DIGEST_BYTES]);
 /* Forget an office of which nothing is left. */
 void wc_node_office_release(struct wc_node *node, uint32_t office);
 /* Its records go, some in each step. */
@@ -451,11 +455,28 @@ int wc_node_office_believed(const struct wc_node *node, uint32_t office);
 /* Say, at most once a minute an office, that a record of it was refused. */
 void wc_node_refused(struct wc_node *node, uint32_t office, uint32_t link, int rc);
 
+/* ---- node_statement.c ---- */
+
+/* Hold a verified statement, tell every neighbour but one (0: none excepted) at once,
+ * and act on it. */
+void wc_node_statement_take(struct wc_node *node, const struct wc_record *r,
+                            const uint8_t slot[WC_DIGEST_BYTES], uint32_t except);
+/* Hold and act on a stored one; false when it has no place here any more. */
+bool wc_node_statement_load(struct wc_node *node, const struct wc_record *r,
+                            const uint8_t slot[WC_DIGEST_BYTES]);
+/* As wc_node_statement(), and fill *out (which borrows from record) and slot. */
+int wc_node_statement_check(const struct wc_node *node, struct wc_slice record,
+                            struct wc_record *out, uint8_t slot[WC_DIGEST_BYTES],
+                            struct wc_err *err);
+/* Send a revoked office, on a link that is about to be refused, its revocation. */
+void wc_node_tell_revoked(struct wc_node *node, uint32_t link, uint32_t office);
+
 /* ---- node_local.c ---- */
 
 int wc_node_local_init(struct wc_node *node);
 void wc_node_local_fini(struct wc_node *node);
 void wc_node_local_put(struct wc_node *node, const struct wc_event *event);
+void wc_node_local_statement(struct wc_node *node, const struct wc_event *event);
 void wc_node_stored(struct wc_node *node, uint64_t token, int rc);
 void wc_node_run_card(struct wc_node *node);
 /* 0, -WC_EREVOKED, -WC_ECLOCK, -WC_EEXPIRED: whether this office may stamp now. */

@@ -213,6 +213,9 @@ void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
     wc_node_dial_up(node, event->u.link_up.dial,
                     rc == -WC_EEXISTS ? node->self : office, &join, &explore);
     if (office == WC_NONE) {
+        uint32_t known = wc_node_office_find(node, cert->sign_key);
+        if (rc == -WC_EREVOKED && known != WC_NONE && node->offices[known]->revoked)
+            wc_node_tell_revoked(node, link, known); /* it may not know yet */
         refuse_link(node, link, rc == -WC_EEXISTS ? 0 : rc);
         return;
     }

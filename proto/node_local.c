@@ -227,6 +227,18 @@ static int check_quota(const struct wc_node *node, uint8_t kind, struct local *l
     return 0;
 }
 
+/* Whether one more edit may wait under this token. */
+static int check_token(const struct wc_node *node, uint64_t token)
+{
+    uint8_t key[8];
+    wc_put_u64(key, token);
+    if (token == 0 || (token & WC_NODE_TOKEN) != 0)
+        return -WC_EINVALID;
+    if (wc_map_find(&node->pending_by_token, key) != WC_NONE)
+        return -WC_EEXISTS;
+    return node->pending_by_token.count >= WC_PENDING_MAX_COUNT ? -WC_EBUSY : 0;
+}
+
 static int local_put(struct wc_node *node, const struct wc_event *event)
 {
     uint64_t token = event->u.local_put.token;
@@ -234,13 +246,9 @@ static int local_put(struct wc_node *node, const struct wc_event *event)
     struct wc_version held;
     struct local local = {0};
     wc_put_u64(token_key, token);
-    if (token == 0 || (token & WC_NODE_TOKEN) != 0)
-        return -WC_EINVALID;
-    if (wc_map_find(&node->pending_by_token, token_key) != WC_NONE)
-        return -WC_EEXISTS;
-    if (node->pending_by_token.count >= WC_PENDING_MAX_COUNT)
-        return -WC_EBUSY;
-    int rc = wc_node_may_stamp(node);
+    int rc = check_token(node, token);
+    if (rc == 0)
+        rc = wc_node_may_stamp(node);
     if (rc == 0)
         rc = read_local(node, kind, event->u.local_put.body, &local);
     if (rc == 0 && wc_node_slot(node, local.slot, &held, &held_kind) == 0 &&
@@ -265,6 +273,36 @@ void wc_node_local_put(struct wc_node *node, const struct wc_event *event)
     int rc = local_put(node, event);
     if (rc != 0)
         wc_node_ack(node, event->u.local_put.token, rc);
+}
+
+/* ---- STATEMENT ---- */
+
+static int local_statement(struct wc_node *node, const struct wc_event *event)
+{
+    uint64_t token = event->u.statement.token;
+    struct wc_slice bytes = event->u.statement.record;
+    struct wc_buf copy = {0};
+    struct wc_record r;
+    uint8_t slot[WC_DIGEST_BYTES];
+    int rc = check_token(node, token);
+    if (rc == 0)
+        rc = wc_node_statement_check(node, bytes, &r, slot, NULL);
+    if (rc != 0)
+        return rc;
+    wc_buf_append(&copy, bytes.data, bytes.len);
+    wc_node_put(node, token, &r, slot);
+    rc = copy.failed ? -WC_ENOMEM : pending_add(node, token, &r, slot, &copy);
+    if (rc != 0)
+        wc_node_fail(node);
+    wc_buf_fini(&copy);
+    return rc;
+}
+
+void wc_node_local_statement(struct wc_node *node, const struct wc_event *event)
+{
+    int rc = local_statement(node, event);
+    if (rc != 0)
+        wc_node_ack(node, event->u.statement.token, rc);
 }
 
 /* ---- STORED ---- */
@@ -298,7 +336,11 @@ static int publish(struct wc_node *node, const struct wc_pending *p)
     }
     uint32_t id = wc_node_held_find(node, p->slot);
     if (id != WC_NONE && wc_version_cmp(&node->held[id].version, &r.version) >= 0)
-        return -WC_ESTALE;
+        return wc_kind_by_organisation(r.kind) ? 0 : -WC_ESTALE;
+    if (wc_kind_by_organisation(r.kind)) {
+        wc_node_statement_take(node, &r, p->slot, 0);
+        return 0;
+    }
     wc_node_hold(node, &r, p->slot, node->self);
     if (r.kind == WC_KIND_CARD) {
         struct wc_card card;

@@ -233,17 +233,21 @@ bool wc_node_revoked_key(const struct wc_record *r, uint8_t key[WC_KEY_BYTES])
     return wc_unhex(key, WC_KEY_BYTES, wc_slice_text(r->subject)) == 0;
 }
 
-void wc_node_office_revoke(struct wc_node *node, const uint8_t key[WC_KEY_BYTES])
+void wc_node_office_revoke(struct wc_node *node, const uint8_t key[WC_KEY_BYTES],
+                           const uint8_t slot[WC_DIGEST_BYTES])
 {
     uint32_t office = wc_node_office_add(node, key);
     if (office == WC_NONE || node->offices[office]->revoked)
         return;
     struct wc_office *o = node->offices[office];
     o->revoked = true;
+    memcpy(o->revoked_slot, slot, WC_DIGEST_BYTES);
     o->has_card = false;
     if (o->has_cert)
         name_rank(node, o->cert.name);
-    wc_node_note(node, WC_NOTE_OFFICE_REVOKED, -WC_EREVOKED, 0, 0, office);
+    wc_node_note(node,
+                 office == node->self ? WC_NOTE_SELF_REVOKED : WC_NOTE_OFFICE_REVOKED,
+                 -WC_EREVOKED, 0, 0, office);
     if (office == node->self) {
         /* our own records stay with us; nobody else believes them any more */
         node->own_revoked = true;
@@ -287,7 +291,8 @@ void wc_node_run_purge(struct wc_node *node)
             wc_node_due(node, WC_DUE_PURGE, node->mono_ms + 1);
             return;
         }
-        if (!h->used || h->kind == WC_KIND_REVOKE || !node->offices[h->office]->purge)
+        if (!h->used || wc_kind_by_organisation(h->kind) ||
+            !node->offices[h->office]->purge)
             continue;
         wc_node_unhold(node, node->purge_at, true);
         dropped++;

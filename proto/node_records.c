@@ -93,7 +93,7 @@ static enum verdict compare(struct wc_node *node, const struct incoming *in)
     int order = mine == NULL ? 1 : wc_version_cmp(&in->r.version, mine);
     if (order == 0 && id != WC_NONE)
         wc_node_unhide(node, id); /* our clock was wrong when it hid this */
-    if (order != 0 && mine != NULL && in->r.kind != WC_KIND_REVOKE &&
+    if (order != 0 && mine != NULL && !wc_kind_by_organisation(in->r.kind) &&
         in->r.version.rev == mine->rev && in->r.version.seq == mine->seq)
         return CONTRADICT;
     return order > 0 ? TAKE : HAVE;
@@ -147,7 +147,7 @@ static enum verdict judge_dates(struct wc_node *node, const struct incoming *in,
 /* Everything about a stamped record but its signatures. */
 static enum verdict judge(struct wc_node *node, struct incoming *in, int *rc)
 {
-    if (in->r.kind == WC_KIND_REVOKE)
+    if (wc_kind_by_organisation(in->r.kind))
         return TAKE;
     enum verdict v = judge_office(node, in, rc);
     if (v == TAKE)
@@ -189,19 +189,17 @@ static bool make_room(struct wc_node *node, const struct incoming *in)
 static void take(struct wc_node *node, struct incoming *in)
 {
     struct wc_record *r = &in->r;
-    uint8_t key[WC_KEY_BYTES];
     if (r->kind == WC_KIND_CARD) {
         in->office = wc_node_office_add(node, r->office_key);
         if (in->office == WC_NONE)
             return;
         wc_node_office_certify(node, in->office, &in->cert);
     }
-    bool revoke = r->kind == WC_KIND_REVOKE && wc_node_revoked_key(r, key);
-    bool own = !revoke && in->office == node->self;
+    bool own = in->office == node->self;
     if (own && r->version.seq > node->last_seq)
         node->last_seq =
             r->version.seq; /* our store is older than what we told others */
-    wc_node_hold(node, r, in->slot, revoke ? node->self : in->office);
+    wc_node_hold(node, r, in->slot, in->office);
     wc_node_put(node, 0, r, in->slot);
     if (r->kind == WC_KIND_CARD) {
         wc_node_office_card(node, in->office, &in->card);
@@ -210,11 +208,10 @@ static void take(struct wc_node *node, struct incoming *in)
         else
             wc_node_due(node, WC_DUE_DIAL, node->mono_ms + WC_DIAL_BACKOFF_MS);
     }
-    if (revoke)
-        wc_node_office_revoke(node, key);
 }
 
-static enum verdict receive(struct wc_node *node, struct incoming *in, int *rc)
+static enum verdict receive(struct wc_node *node, struct incoming *in, uint32_t link,
+                            int *rc)
 {
     in->office = WC_NONE;
     wc_record_slot(&in->r, in->slot);
@@ -236,6 +233,11 @@ static enum verdict receive(struct wc_node *node, struct incoming *in, int *rc)
              wc_version_cmp(&in->r.version, &node->held[id].version) < 0) ||
             (p != NULL && wc_version_cmp(&in->r.version, &p->version) < 0))
             return HAVE;
+    }
+    if (wc_kind_by_organisation(in->r.kind)) {
+        wc_node_put(node, 0, &in->r, in->slot);
+        wc_node_statement_take(node, &in->r, in->slot, link);
+        return TAKE;
     }
     if (!make_room(node, in))
         return LEAVE;
@@ -261,13 +263,15 @@ static int receive_bytes(struct wc_node *node, const struct wc_peer *peer,
     if (rc != 0)
         return rc;
     node->records_received++;
-    switch (receive(node, &in, &rc)) {
+    switch (receive(node, &in, peer->link, &rc)) {
     case TAKE:
         (*accepted)++;
+        remember(node, bytes);
+        if (wc_kind_by_organisation(in.r.kind))
+            break; /* told already, before it was acted on */
         if (broadcast || node->session.link != peer->link ||
             node->session.accepted + *accepted <= WC_SYNC_FLOOD_MAX_COUNT)
             wc_node_broadcast(node, bytes, peer->link);
-        remember(node, bytes);
         break;
     case HAVE:
     case CONTRADICT:

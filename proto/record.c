@@ -24,9 +24,14 @@ int wc_version_cmp(const struct wc_version *a, const struct wc_version *b)
     return memcmp(a->digest, b->digest, WC_DIGEST_BYTES);
 }
 
+bool wc_kind_by_organisation(uint8_t kind)
+{
+    return kind == WC_KIND_REVOKE;
+}
+
 uint64_t wc_kind_lease_max_ms(uint8_t kind)
 {
-    if (kind == WC_KIND_REVOKE)
+    if (wc_kind_by_organisation(kind))
         return UINT64_MAX;
     if (kind == WC_KIND_RETIRE)
         return WC_RETIRE_LEASE_MS;
@@ -38,7 +43,7 @@ uint64_t wc_kind_lease_max_ms(uint8_t kind)
 
 int wc_record_dates(const struct wc_record *r, uint64_t now_ms)
 {
-    if (r->kind == WC_KIND_REVOKE)
+    if (wc_kind_by_organisation(r->kind))
         return 0;
     if (r->stamped_at_ms > now_ms && r->stamped_at_ms - now_ms > WC_FUTURE_SLACK_MS)
         return -WC_EFUTURE;
@@ -249,13 +254,15 @@ static int decode_envelope(const struct wc_obj *root, struct wc_record *r,
     return rc;
 }
 
-/* A revocation: everything comes from the body, and nothing from a stamp. */
+/* A statement of the organisation: everything comes from the body, and nothing from a
+ * stamp. */
 static int decode_unstamped(const struct wc_obj *body, struct wc_record *r,
                             struct wc_slice stamp_sig, struct wc_err *err)
 {
     if (r->stamp.len != 0 || stamp_sig.len != 0)
-        return wc_fail(err, WC_EINVALID, "stamp", "must be empty in a revocation");
-    if (r->version.rev != 1)
+        return wc_fail(err, WC_EINVALID, "stamp",
+                       "must be empty in what the organisation signs");
+    if (r->kind == WC_KIND_REVOKE && r->version.rev != 1)
         return wc_fail(err, WC_EINVALID, "rev", "must be 1 in a revocation");
     r->version.seq = 0;
     r->expires_at_ms = UINT64_MAX;
@@ -277,7 +284,7 @@ static int decode_body(struct wc_record *r, struct wc_slice stamp_sig,
         rc = wc_retire_decode(body, &r->slot_kind, err);
     if (rc == 0 && !subject_fits(r->slot_kind, wc_slice_text(r->subject)))
         rc = wc_fail(err, WC_EINVALID, "subject", "is not a subject of its kind");
-    if (rc == 0 && r->kind == WC_KIND_REVOKE)
+    if (rc == 0 && wc_kind_by_organisation(r->kind))
         rc = decode_unstamped(body, r, stamp_sig, err);
     wc_doc_free(doc);
     return rc;
@@ -350,7 +357,7 @@ int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err
         rc = decode_body(&r, stamp_sig, err);
     if (rc == 0)
         content_digest(r.version.digest, r.kind, r.body, r.author_key, r.author_sig);
-    if (rc == 0 && r.kind != WC_KIND_REVOKE)
+    if (rc == 0 && !wc_kind_by_organisation(r.kind))
         rc = decode_stamp(&r, stamp_sig, err);
     wc_doc_free(doc);
     if (rc == 0)
@@ -360,15 +367,15 @@ int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err
 
 int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYTES])
 {
-    bool revoke = r->kind == WC_KIND_REVOKE;
-    bool by_office = revoke || r->kind == WC_KIND_CARD || r->kind == WC_KIND_ROW ||
+    bool by_org = wc_kind_by_organisation(r->kind);
+    bool by_office = by_org || r->kind == WC_KIND_CARD || r->kind == WC_KIND_ROW ||
                      r->kind == WC_KIND_RETIRE;
     if (by_office && memcmp(r->author_key, r->office_key, WC_KEY_BYTES) != 0)
         return -WC_EDENIED;
-    if (revoke && memcmp(r->author_key, org_key, WC_KEY_BYTES) != 0)
+    if (by_org && memcmp(r->author_key, org_key, WC_KEY_BYTES) != 0)
         return -WC_EDENIED;
     int rc = wc_verify(r->author_sig, r->author_key, BODY_DOMAIN, r->kind, r->body);
-    if (rc == 0 && !revoke)
+    if (rc == 0 && !by_org)
         rc = wc_verify(r->stamp_sig, r->office_key, STAMP_DOMAIN, r->kind, r->stamp);
     return rc;
 }
@@ -441,7 +448,8 @@ int wc_record_stamp(uint8_t kind, struct wc_slice body,
     int rc = body_names(&r);
     if (rc != 0)
         return rc;
-    if (kind == WC_KIND_REVOKE || memcmp(r.office_key, office->key, WC_KEY_BYTES) != 0)
+    if (wc_kind_by_organisation(kind) ||
+        memcmp(r.office_key, office->key, WC_KEY_BYTES) != 0)
         return -WC_EINVALID;
     memcpy(r.author_key, author_key, WC_KEY_BYTES);
     memcpy(r.author_sig, author_sig, WC_SIG_BYTES);
@@ -458,25 +466,29 @@ out:
     return rc;
 }
 
+int wc_record_statement(uint8_t kind, struct wc_slice body, const struct wc_signer *org,
+                        struct wc_buf *out)
+{
+    struct wc_record r = {.kind = kind, .body = body};
+    if (!wc_kind_by_organisation(kind))
+        return -WC_EINVALID;
+    memcpy(r.author_key, org->key, WC_KEY_BYTES);
+    int rc = wc_body_sign(r.author_sig, kind, body, org);
+    return rc == 0 ? build_record(&r, false, out) : rc;
+}
+
 int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org,
                     uint64_t now_ms, struct wc_buf *out)
 {
     struct wc_buf body = {0};
-    struct wc_record r = {.kind = WC_KIND_REVOKE};
     char subject[2 * WC_KEY_BYTES + 1];
     wc_hex(subject, key, WC_KEY_BYTES);
     wc_body_begin(&body, org->key, subject, 1, 1);
     wc_pack_text(&body, "at");
     wc_pack_u64(&body, now_ms);
-    int rc = -WC_ENOMEM;
-    if (body.failed)
-        goto out;
-    r.body = wc_buf_slice(&body);
-    memcpy(r.author_key, org->key, WC_KEY_BYTES);
-    if ((rc = wc_body_sign(r.author_sig, r.kind, r.body, org)) != 0)
-        goto out;
-    rc = build_record(&r, false, out);
-out:
+    int rc = body.failed
+                 ? -WC_ENOMEM
+                 : wc_record_statement(WC_KIND_REVOKE, wc_buf_slice(&body), org, out);
     wc_buf_fini(&body);
     return rc;
 }
@@ -601,11 +613,12 @@ int wc_ask_decode(const struct wc_obj *body, struct wc_ask *out, struct wc_err *
 
 /* ---- retirements ---- */
 
-/* Whether a retirement may end a record of that kind: revocations never end. */
+/* Whether a retirement may end a record of that kind: what the organisation said never
+ * ends. */
 static bool kind_ends(uint64_t kind)
 {
-    return kind >= 1 && kind <= WC_KIND_MAX && kind != WC_KIND_REVOKE &&
-           kind != WC_KIND_RETIRE;
+    return kind >= 1 && kind <= WC_KIND_MAX && kind != WC_KIND_RETIRE &&
+           !wc_kind_by_organisation((uint8_t)kind);
 }
 
 int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,

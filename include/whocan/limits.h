@@ -128,6 +128,12 @@
 #define WC_WANT_ITEMS_MAX_COUNT  128 /* 2 MiB of the largest records */
 #define WC_WANTS_OPEN_MAX_COUNT  2   /* one is answered while the next is on its way */
 
+/* --- statements of the organisation in one line of text --- */
+#define WC_STATEMENTS_MAX_COUNT                                                        \
+    256 /* records: whoever has more to say says it in several lines */
+#define WC_STATEMENT_LINE_MAX_BYTES                                                    \
+    (512u << 10) /* 256 of the largest certificates fit; one request holds it */
+
 /* --- asks on their way --- */
 #define WC_ASK_HOPS_MAX 16 /* the overlay of 10,000 offices is 6 across */
 #define WC_ASKS_MAX_COUNT                                                              \

@@ -18,6 +18,9 @@
  * (WC_NODE_TOKEN) is set: the caller reports STORED for them too and gets no ACK. PUT
  * and DROP effects are carried out in the order in which they come.
  *
+ * What the organisation signed (STATEMENT: a revocation) is put and acknowledged in the
+ * same way, and then sent and acted on before everything else.
+ *
  * Tokens of the caller have that bit clear, are not 0, and are not used again before
  * their ACK: -WC_EINVALID, -WC_EEXISTS.
  *
@@ -65,6 +68,7 @@ enum wc_event_type {
     WC_EVENT_FRAME,       /* one plaintext frame came */
     WC_EVENT_DIAL_FAILED, /* a DIAL effect led to no link */
     WC_EVENT_LOCAL_PUT,   /* a body that originates here */
+    WC_EVENT_STATEMENT,   /* a record that the organisation signed */
     WC_EVENT_STORED,      /* the commit of a token'd PUT ended */
     WC_EVENT_LOCAL_ASK,   /* somebody here asks */
     WC_EVENT_ASK_CANCEL,  /* they no longer listen */
@@ -107,6 +111,12 @@ struct wc_event {
             const uint8_t *author_sig; /* WC_SIG_BYTES */
         } local_put;
         struct {
+            uint64_t token; /* as of local_put */
+            /* What is wrong with it as wc_node_statement() says; -WC_EBUSY, or what
+             * STORED said. */
+            struct wc_slice record;
+        } statement;
+        struct {
             uint64_t token;
             int rc; /* 0, or why the commit failed: nothing of it was stored */
         } stored;
@@ -136,7 +146,7 @@ enum wc_effect_type {
     WC_EFFECT_CLOSE,      /* close a link; LINK_DOWN follows */
     WC_EFFECT_PUT,        /* store a record in its slot, replacing what is there */
     WC_EFFECT_DROP,       /* delete a slot's record */
-    WC_EFFECT_ACK,        /* the outcome of a LOCAL_PUT */
+    WC_EFFECT_ACK,        /* the outcome of a LOCAL_PUT or STATEMENT */
     WC_EFFECT_ASK_MATCH,  /* match the own staff, then ASK_MATCHED */
     WC_EFFECT_ASK_ANSWER, /* an answer (verified) to an ask of ours */
     WC_EFFECT_NOTE,       /* something for the log and for watchers */
@@ -145,6 +155,7 @@ enum wc_effect_type {
 enum wc_note {
     WC_NOTE_OFFICE_NEW, /* a card of an office not known before */
     WC_NOTE_OFFICE_REVOKED,
+    WC_NOTE_SELF_REVOKED, /* the organisation revoked this office */
     WC_NOTE_LINK_UP,
     WC_NOTE_LINK_DOWN,
     WC_NOTE_RECORD_REFUSED, /* rc says why; office is who signed it, if known */
@@ -270,6 +281,15 @@ uint64_t wc_node_deadline(const struct wc_node *node);
 int wc_node_slot(const struct wc_node *node, const uint8_t slot[WC_DIGEST_BYTES],
                  struct wc_version *version, uint8_t *kind);
 
+/*
+ * Whether a STATEMENT event would take this record: 0; -WC_EEXISTS when it (or a newer
+ * one in its place) is held already; -WC_EDENIED for a kind that is not the
+ * organisation's or another signer; -WC_EBADSIG; or what is wrong with its form. *err
+ * names the field.
+ */
+int wc_node_statement(const struct wc_node *node, struct wc_slice record,
+                      struct wc_err *err);
+
 struct wc_node_office {
     struct wc_cert cert;
     uint32_t address_count;
@@ -300,6 +320,7 @@ struct wc_node_stats {
     uint64_t records_received, records_refused, asks_relayed, answers_relayed,
         syncs_done;
     bool clock_off;
+    bool revoked; /* this office itself */
 };
 
 /* What the node is doing now, for people and for tests. */

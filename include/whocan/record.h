@@ -11,8 +11,8 @@
  *
  * author_sig covers the exact body bytes, domain "whocan body"; stamp_sig the exact
  * stamp bytes, domain "whocan stamp"; both with the kind. There is no canonical form. A
- * revocation is signed by the organisation and unstamped: stamp and stamp_sig are
- * empty.
+ * statement of the organisation (a revocation) is signed by it and unstamped: stamp and
+ * stamp_sig are empty.
  */
 #ifndef WHOCAN_RECORD_H
 #define WHOCAN_RECORD_H
@@ -37,6 +37,10 @@ enum wc_kind {
 };
 #define WC_KIND_MAX 127
 
+/* Whether records of a kind are statements of the organisation: it is their author, they
+ * are unstamped, never end, and count for everybody. Revocations. */
+bool wc_kind_by_organisation(uint8_t kind);
+
 /* The order of two contents of one slot: (rev, seq, digest). Clocks never decide. */
 struct wc_version {
     uint64_t rev;
@@ -53,15 +57,15 @@ struct wc_record {
     struct wc_slice body;
     uint8_t author_key[WC_KEY_BYTES];
     uint8_t author_sig[WC_SIG_BYTES];
-    struct wc_slice stamp; /* empty for a revocation */
+    struct wc_slice stamp; /* empty for a statement of the organisation */
     uint8_t stamp_sig[WC_SIG_BYTES];
 
-    /* from the stamp; for a revocation from the body, with seq 0 */
+    /* from the stamp; for a statement of the organisation from the body, with seq 0 */
     uint8_t office_key[WC_KEY_BYTES];
     char subject[WC_SUBJECT_MAX_BYTES + 1];
     struct wc_version version;
-    uint64_t stamped_at_ms; /* for a revocation its "at" */
-    uint64_t expires_at_ms; /* UINT64_MAX for a revocation: it never ends */
+    uint64_t stamped_at_ms; /* for a statement of the organisation its "at" */
+    uint64_t expires_at_ms; /* UINT64_MAX for one: it never ends */
 };
 
 /*
@@ -73,8 +77,8 @@ struct wc_record {
  */
 int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err *err);
 
-/* Check both signatures (one for a revocation). The author of cards, rows and
- * retirements must be the office itself, of a revocation org_key. 0, -WC_EBADSIG or
+/* Check both signatures (one for a statement of the organisation). The author of cards,
+ * rows and retirements must be the office itself, of such a statement org_key. 0, -WC_EBADSIG or
  * -WC_EDENIED (wrong author). */
 int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYTES]);
 
@@ -83,7 +87,7 @@ uint64_t wc_kind_lease_max_ms(uint8_t kind);
 
 /* Dates against now_ms: -WC_EFUTURE when stamped more than 10 minutes ahead, -WC_ELEASE
  * when the lease is longer than the kind allows or ends before it starts, -WC_EEXPIRED
- * when it is over. A revocation has no dates: always 0. */
+ * when it is over. What the organisation says has no dates: always 0. */
 int wc_record_dates(const struct wc_record *r, uint64_t now_ms);
 
 /* The slot: BLAKE2b-256("whocan slot" ‖ kind ‖ office key ‖ subject); what a newer
@@ -135,6 +139,14 @@ int wc_record_stamp(uint8_t kind, struct wc_slice body,
                     const uint8_t author_sig[WC_SIG_BYTES],
                     const struct wc_signer *office,
                     const struct wc_stamp_params *params, struct wc_buf *out);
+
+/*
+ * Sign a body as the organisation and append the whole record, unstamped, to *out (a
+ * fresh buffer). As wc_record_stamp(); -WC_EINVALID also for a kind that is not the
+ * organisation's.
+ */
+int wc_record_statement(uint8_t kind, struct wc_slice body, const struct wc_signer *org,
+                        struct wc_buf *out);
 
 /* A revocation of `key`: body { "office": org key, "subject": key in hex, "rev": 1,
  * "at": ms }. 0 or -WC_ENOMEM. */

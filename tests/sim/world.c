@@ -658,8 +658,15 @@ static void say(const struct world *w, const struct office *o,
                 const struct wc_effect *e)
 {
     static const char *const notes[] = {
-        "knows office",   "revoked",       "linked to",       "lost",
-        "refused record", "refused frame", "reconciled with", "says its clock is off",
+        "knows office",
+        "revoked",
+        "is revoked",
+        "linked to",
+        "lost",
+        "refused record",
+        "refused frame",
+        "reconciled with",
+        "says its clock is off",
         "two contents",
     };
     if (!w->verbose || e->type != WC_EFFECT_NOTE)

@@ -825,6 +825,158 @@ static void a_revoked_office_is_gone(void **state)
     wc_buf_fini(&row);
 }
 
+/* Whether the first frame of records that a puppet was told holds `record` alone. */
+static bool heard_first(uint32_t link)
+{
+    struct wc_wire_records f;
+    for (size_t i = 0; i < net.heard_count; i++) {
+        struct wc_slice frame = wc_slice(net.heard[i].bytes, net.heard[i].len);
+        if (net.heard[i].link != link || wc_wire_type(frame) != WC_WIRE_RECORDS)
+            continue;
+        return wc_wire_decode_records(frame, &f, NULL) == 0 && f.count == 1 &&
+               wc_slice_eq(f.records[0], wc_buf_slice(&record));
+    }
+    return false;
+}
+
+/* Give node 0 a statement; what it said of it, 1: nothing yet. */
+static int submit(const struct wc_buf *bytes)
+{
+    struct wc_event e = {.type = WC_EVENT_STATEMENT};
+    e.u.statement.token = ++net.nodes[0].next_token;
+    e.u.statement.record = wc_buf_slice(bytes);
+    net_step(0, &e);
+    return net.nodes[0].acked_token == e.u.statement.token ? net.nodes[0].acked_rc : 1;
+}
+
+static void a_statement_is_stored_before_it_counts(void **state)
+{
+    (void)state;
+    struct wc_identity bad = net.nodes[1].identity;
+    struct wc_node_office o;
+    net_start(0);
+    uint32_t a = puppet_link(0, &bad), b = puppet_link(0, &net.nodes[2].identity);
+    puppet_clear();
+    revoke(&bad, &net.org.signer);
+    net.nodes[0].hold_commits = true;
+    assert_int_equal(submit(&record), 1);
+    net_run();
+    assert_true(net_is_open(a));
+    assert_int_equal(puppet_count(b, WC_WIRE_RECORDS), 0);
+    /* a disk that is full: nothing happened */
+    net_commit(0, -WC_EFULL);
+    net_run();
+    assert_int_equal(net.nodes[0].acked_rc, -WC_EFULL);
+    assert_true(net_is_open(a));
+    assert_int_equal(puppet_count(b, WC_WIRE_RECORDS), 0);
+    /* once it is stored it is acknowledged, told and acted on */
+    assert_int_equal(submit(&record), 1);
+    net_commit(0, 0);
+    net_run();
+    assert_int_equal(net.nodes[0].acked_rc, 0);
+    assert_false(net_is_open(a));
+    assert_int_equal(puppet_count(b, WC_WIRE_RECORDS), 1);
+    assert_true(wc_node_office_by_key(net.nodes[0].node, bad.signer.key, &o));
+    assert_true(o.revoked);
+    /* the second time it is known */
+    assert_int_equal(submit(&record), -WC_EEXISTS);
+    /* whom it is about was told before its link went */
+    assert_int_equal(puppet_count(a, WC_WIRE_RECORDS), 1);
+}
+
+static void only_what_the_organisation_signed_is_a_statement(void **state)
+{
+    (void)state;
+    struct wc_identity bad = net.nodes[1].identity;
+    struct wc_buf row = {0};
+    net_start(0);
+    uint32_t puts = net.nodes[0].puts;
+    revoke(&bad, &bad.signer); /* an office */
+    assert_int_equal(submit(&record), -WC_EDENIED);
+    struct offices_org other = offices_org('x');
+    revoke(&bad, &other.signer);
+    assert_int_equal(submit(&record), -WC_EDENIED);
+    make_record(&(struct made){.office = &bad, .kind = WC_KIND_ROW, .login = "bob"},
+                &row);
+    assert_int_equal(submit(&row), -WC_EDENIED);
+    /* every byte of it counts */
+    revoke(&bad, &net.org.signer);
+    for (size_t i = 0; i < record.len; i++) {
+        record.data[i] ^= 0x10;
+        assert_true(submit(&record) < 0);
+        record.data[i] ^= 0x10;
+    }
+    wc_buf_drop(&record, 1);
+    assert_true(submit(&record) < 0);
+    assert_int_equal(net.nodes[0].puts, puts);
+    wc_buf_fini(&row);
+}
+
+static void a_revocation_goes_before_what_is_being_gathered(void **state)
+{
+    (void)state;
+    struct wc_identity bad = net.nodes[1].identity;
+    net_start(0);
+    uint32_t b = puppet_link(0, &net.nodes[2].identity);
+    uint32_t c = puppet_link(0, &net.nodes[3].identity);
+    puppet_clear();
+    /* three edits are on their way out when it comes */
+    net_put(0, WC_KIND_ROW, "alice");
+    net_put(0, WC_KIND_ROW, "bob");
+    net_put(0, WC_KIND_ROW, "carol");
+    revoke(&bad, &net.org.signer);
+    puppet_records(b, WC_REASON_BROADCAST, &record);
+    net_wait(20);
+    assert_int_equal(puppet_count(c, WC_WIRE_RECORDS), 2);
+    assert_true(heard_first(c));
+}
+
+/* What makes a certificate another one leaves its key. */
+static void a_revocation_goes_by_the_key_alone(void **state)
+{
+    (void)state;
+    struct wc_identity bad = net.nodes[1].identity, again;
+    net_start(0);
+    uint32_t b = puppet_link(0, &net.nodes[2].identity);
+    revoke(&bad, &net.org.signer);
+    puppet_records(b, WC_REASON_BROADCAST, &record);
+    again = bad; /* another serial and name, another title, later dates */
+    again.cert.serial += 1000;
+    memcpy(again.cert.name, "elsewhere", sizeof("elsewhere"));
+    memcpy(again.cert.title, "Elsewhere", sizeof("Elsewhere"));
+    again.cert.not_after_ms++;
+    offices_certify(&again, &net.org);
+    assert_false(net_is_open(puppet_open(0, &again)));
+    /* another link key */
+    again.link_secret[0] ^= 0xff;
+    wc_dh_public(again.cert.link_key, again.link_secret);
+    offices_certify(&again, &net.org);
+    assert_false(net_is_open(puppet_open(0, &again)));
+    wc_buf_reset(&record);
+    make_card(&again, NULL, &record);
+    puppet_records(b, WC_REASON_BROADCAST, &record);
+    assert_true(net_is_open(b));
+    assert_false(net_holds(0, bad.signer.key, WC_KIND_CARD, "card"));
+}
+
+static void a_revoked_office_that_was_away_is_told(void **state)
+{
+    (void)state;
+    struct wc_identity bad = net.nodes[1].identity;
+    net_start(0);
+    uint32_t b = puppet_link(0, &net.nodes[2].identity);
+    revoke(&bad, &net.org.signer);
+    puppet_records(b, WC_REASON_BROADCAST, &record);
+    net_wait(10);
+    net_stop(0);
+    net_start(0);
+    puppet_clear();
+    uint32_t a = puppet_open(0, &bad);
+    assert_false(net_is_open(a));
+    assert_int_equal(puppet_count(a, WC_WIRE_HELLO), 1);
+    assert_true(heard_first(a));
+}
+
 static void a_revocation_never_ends(void **state)
 {
     (void)state;
@@ -867,6 +1019,8 @@ static void a_revoked_office_falls_silent_itself(void **state)
     net_put(0, WC_KIND_ROW, "bob");
     assert_int_equal(net.nodes[0].acked_rc, -WC_EREVOKED);
     assert_true(net_holds(0, net_key(0), WC_KIND_ROW, "alice")); /* they stay here */
+    assert_int_equal(net.nodes[0].notes[WC_NOTE_SELF_REVOKED], 1);
+    assert_true(net_stats(0).revoked);
     uint32_t dials = net.nodes[0].dials;
     net_wait(300000);
     assert_int_equal(net.nodes[0].dials, dials);
@@ -1046,6 +1200,11 @@ int main(void)
         net_test(a_revoked_office_is_gone),
         net_test(a_revocation_never_ends),
         net_test(only_the_organisation_revokes),
+        net_test(a_statement_is_stored_before_it_counts),
+        net_test(only_what_the_organisation_signed_is_a_statement),
+        net_test(a_revocation_goes_before_what_is_being_gathered),
+        net_test(a_revocation_goes_by_the_key_alone),
+        net_test(a_revoked_office_that_was_away_is_told),
         net_test(a_revoked_office_falls_silent_itself),
         net_test(what_expires_is_hidden_and_dropped_a_day_later),
         net_test(own_records_are_stamped_again_at_half_their_lease),
