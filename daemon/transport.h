@@ -90,7 +90,8 @@ void wc_transport_dial(struct wc_transport *t, uint32_t dial, const char *addres
  * (down follows). A link that is gone is no error: the frame is dropped. */
 void wc_transport_send(struct wc_transport *t, uint32_t link, struct wc_slice frame);
 
-/* Close a link at once; what is queued is dropped. down follows, no frame does. */
+/* Close a link at once; of what is queued goes what the kernel takes now, the rest is
+ * dropped. down follows, no frame does. */
 void wc_transport_close_link(struct wc_transport *t, uint32_t link);
 
 struct wc_transport_link {
