@@ -112,7 +112,7 @@ int wc_cmd_org_create(struct wc_run *run)
     if (code == 0)
         code = created(run, path, &key);
     wc_passphrase_fini(&passphrase);
-    wc_wipe(&key, sizeof(key));
+    wc_orgkey_fini(&key);
     wc_buf_fini(&name);
     return code;
 }
@@ -222,7 +222,7 @@ int wc_cmd_org_invite(struct wc_run *run)
     if (lock >= 0)
         close(lock);
     wc_signer_fini(&signer);
-    wc_wipe(&key, sizeof(key));
+    wc_orgkey_fini(&key);
     return code;
 }
 
@@ -236,6 +236,7 @@ static int show_key(struct wc_run *run, const char *path)
     if (code != 0)
         return code;
     json_t *value = org_json(&key);
+    wc_orgkey_fini(&key);
     if (wc_run_wants_json(run)) {
         code = wc_run_json(run, value);
     } else {

@@ -13,8 +13,6 @@
 #include "cli/file.h"
 #include "cli/passphrase.h"
 
-#define KEY_FILE_MAX_BYTES 65536
-
 uint64_t wc_orgfile_now_ms(void)
 {
     struct timespec t;
@@ -53,7 +51,7 @@ int wc_orgfile_read(struct wc_run *run, const char *path, struct wc_orgkey *key)
     struct wc_err err = {0};
     char why[4400];
     int code = 0;
-    int rc = wc_file_read(path, KEY_FILE_MAX_BYTES, &text, why, sizeof(why));
+    int rc = wc_file_read(path, WC_ORGKEY_TEXT_MAX_BYTES, &text, why, sizeof(why));
     if (rc != 0)
         code = wc_run_fail(run, WC_EXIT_FILE, "%s", why);
     else if (wc_orgkey_decode(wc_buf_slice(&text), key, &err) != 0)

@@ -23,6 +23,7 @@ int wc_orgfile_begin(struct wc_run *run, const char **path);
 /* Wait until nobody else changes the file. *out: a descriptor to close afterwards. */
 int wc_orgfile_lock(struct wc_run *run, const char *path, int *out);
 
+/* Release *key with wc_orgkey_fini(). */
 int wc_orgfile_read(struct wc_run *run, const char *path, struct wc_orgkey *key);
 
 /* Ask for the passphrase (or read --passphrase-file) and unlock key and *signer; the

@@ -4,6 +4,8 @@
 
 #include <whocan/cert.h>
 #include <whocan/pack.h>
+#include <whocan/record.h>
+#include <whocan/register.h>
 
 #include "proto/field.h"
 #include "proto/line.h"
@@ -17,7 +19,7 @@
 #define ORGKEY_HEADER "whocan organisation key 1\n"
 #define ORGKEY_COLUMN 64
 
-#define TEXT_FILE_MAX_BYTES 8192 /* an invitation or key file is under 3 KiB */
+#define TEXT_FILE_MAX_BYTES 8192 /* an invitation is under 3 KiB */
 
 /* RFC 9106, section 4, second recommended option: 64 MiB, so that a small machine can
  * hold the key too. */
@@ -434,10 +436,17 @@ int wc_orgkey_create(struct wc_orgkey *out, const char *name,
     return rc;
 }
 
+void wc_orgkey_fini(struct wc_orgkey *k)
+{
+    wc_register_fini(&k->reg);
+    wc_wipe(k, sizeof(*k));
+}
+
 int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out)
 {
-    struct wc_buf raw = {0}, text = {0};
-    wc_pack_array(&raw, 10);
+    struct wc_buf raw = {0}, text = {0}, reg = {0};
+    wc_register_encode(&k->reg, &reg);
+    wc_pack_array(&raw, 11);
     wc_pack_u64(&raw, ORGKEY_VERSION);
     wc_pack_bin(&raw, wc_slice(k->org.id, WC_ORG_ID_BYTES));
     wc_pack_text(&raw, k->org.name);
@@ -448,6 +457,7 @@ int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out)
     wc_pack_u64(&raw, k->mem_bytes);
     wc_pack_bin(&raw, wc_slice(k->nonce, WC_BOX_NONCE_BYTES));
     wc_pack_bin(&raw, wc_slice(k->box, k->box_len));
+    wc_pack_bin(&raw, wc_buf_slice(&reg));
     wc_buf_base64url(&text, wc_buf_slice(&raw));
     wc_buf_text(out, ORGKEY_HEADER);
     for (size_t i = 0; i < text.len; i += ORGKEY_COLUMN) {
@@ -455,7 +465,8 @@ int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out)
         wc_buf_append(out, text.data + i, left < ORGKEY_COLUMN ? left : ORGKEY_COLUMN);
         wc_buf_byte(out, '\n');
     }
-    int rc = raw.failed || text.failed || out->failed ? -WC_ENOMEM : 0;
+    int rc = reg.failed || raw.failed || text.failed || out->failed ? -WC_ENOMEM : 0;
+    wc_buf_fini(&reg);
     wc_buf_fini(&text);
     wc_buf_fini(&raw);
     return rc;
@@ -474,11 +485,21 @@ static int decode_box(const struct wc_obj *o, struct wc_orgkey *k, struct wc_err
     return 0;
 }
 
+/* After the key, which signed what it holds. */
+static int decode_register(const struct wc_obj *o, struct wc_orgkey *k,
+                           struct wc_err *err)
+{
+    struct wc_slice bytes;
+    if (wc_obj_bin(o, &bytes) != 0)
+        return wc_fail(err, WC_ETYPE, "organisation key file", "must have a register");
+    return wc_register_decode(bytes, &k->org, &k->reg, err);
+}
+
 static int decode_orgkey(const struct wc_obj *root, struct wc_orgkey *k,
                          struct wc_err *err)
 {
     uint64_t ops = 0;
-    int rc = read_version(root, 10, ORGKEY_VERSION, "organisation key file", err);
+    int rc = read_version(root, 11, ORGKEY_VERSION, "organisation key file", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", k->org.id,
                           WC_ORG_ID_BYTES, err);
@@ -500,15 +521,20 @@ static int decode_orgkey(const struct wc_obj *root, struct wc_orgkey *k,
         rc = wc_field_bin(wc_obj_at(root, 8), "nonce", k->nonce, WC_BOX_NONCE_BYTES,
                           err);
     k->ops = (uint32_t)ops;
-    return rc == 0 ? decode_box(wc_obj_at(root, 9), k, err) : rc;
+    if (rc == 0)
+        rc = decode_box(wc_obj_at(root, 9), k, err);
+    return rc == 0 ? decode_register(wc_obj_at(root, 10), k, err) : rc;
 }
+
+static const struct wc_scan_limits orgkey_scan = {
+    .bytes_max = WC_ORGKEY_TEXT_MAX_BYTES, .depth_max = 2, .nodes_max = 16};
 
 int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err *err)
 {
     struct wc_buf raw = {0};
     struct wc_doc *doc = NULL;
     struct wc_orgkey k = {0};
-    if (text.len > TEXT_FILE_MAX_BYTES)
+    if (text.len > WC_ORGKEY_TEXT_MAX_BYTES)
         return wc_fail(err, WC_ETOOBIG, "organisation key file",
                        "is too long to be one");
     if (!wc_line_take(&text, ORGKEY_HEADER))
@@ -518,11 +544,14 @@ int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err 
     if (rc != 0)
         wc_fail(err, (enum wc_error)(-rc), "organisation key file",
                 rc == -WC_EINVALID ? "is damaged" : NULL);
-    else if ((rc = open_doc(wc_buf_slice(&raw), "organisation key file", &doc, err)) ==
-             0)
+    else if ((rc = wc_doc_new(wc_buf_slice(&raw), &orgkey_scan, &doc)) != 0)
+        wc_fail(err, (enum wc_error)(-rc), "organisation key file", NULL);
+    else
         rc = decode_orgkey(wc_doc_root(doc), &k, err);
     if (rc == 0)
         *out = k;
+    else
+        wc_register_fini(&k.reg);
     wc_doc_free(doc);
     wc_buf_fini(&raw);
     return rc;
@@ -598,8 +627,24 @@ int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
     out->cert.quota = quota;
     int rc = identity_certify(out, org);
     if (rc == 0)
+        rc = wc_register_add(&k->reg, &k->org, wc_slice(out->cert_bytes, out->cert_len),
+                             NULL);
+    if (rc == 0)
         k->next_serial++;
     else
         wc_identity_fini(out);
     return rc;
+}
+
+int wc_orgkey_revoke(struct wc_orgkey *k, const struct wc_signer *org,
+                     const uint8_t key[WC_KEY_BYTES], uint64_t now_ms,
+                     struct wc_buf *out)
+{
+    if (now_ms == 0 || now_ms > WC_REV_MAX ||
+        memcmp(org->key, k->org.key, WC_KEY_BYTES) != 0)
+        return -WC_EINVALID;
+    int rc = wc_revoke_build(key, org, now_ms, out);
+    if (rc == 0)
+        rc = wc_register_revoke(&k->reg, key, now_ms);
+    return rc == -WC_EEXISTS ? 0 : rc;
 }

@@ -103,11 +103,29 @@ int wc_invite_line(const struct wc_identity *identity,
                    struct wc_buf *out); /* no newline */
 int wc_invite_parse(struct wc_slice line, struct wc_identity *out, struct wc_err *err);
 
+/* What the organisation issued and revoked (whocan/register.h). Zero-initialise. */
+struct wc_issued {
+    struct wc_cert cert;
+    uint8_t *bytes; /* of the certificate */
+    size_t len;
+};
+struct wc_revoked {
+    uint8_t key[WC_KEY_BYTES];
+    uint64_t at_ms;
+};
+struct wc_register {
+    struct wc_issued *issued; /* in order of serial */
+    uint32_t issued_count, issued_cap;
+    struct wc_revoked *revoked; /* in order of key */
+    uint32_t revoked_count, revoked_cap;
+};
+
 /*
  * The organisation's key file, kept offline: text "whocan organisation key 1\n" +
  * base64url lines of [ version = 1, org id, org name, org key, next serial, salt (bin
- * 16), ops, mem_bytes, nonce (bin 24), box (bin) ], box = secretbox([ org seed (bin
- * 32), org secret (bin 32) ]) under Argon2id of the passphrase.
+ * 16), ops, mem_bytes, nonce (bin 24), box (bin), register (bin) ], box = secretbox([
+ * org seed (bin 32), org secret (bin 32) ]) under Argon2id of the passphrase. Whatever
+ * issues a certificate enters it in the register.
  */
 struct wc_orgkey {
     struct wc_org org; /* org.secret is filled only after unlock */
@@ -118,7 +136,11 @@ struct wc_orgkey {
     uint8_t nonce[WC_BOX_NONCE_BYTES];
     uint8_t box[128];
     size_t box_len;
+    struct wc_register reg;
 };
+
+/* Wipe it and release its register. */
+void wc_orgkey_fini(struct wc_orgkey *k);
 
 /* A new organisation. random: 32 seed, 32 secret, 16 id, 16 salt, 24 nonce, in this
  * order. Takes the memory and time of one wc_pwhash(). -WC_EINVALID for the name,
@@ -135,10 +157,20 @@ int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err 
 int wc_orgkey_unlock(struct wc_orgkey *k, struct wc_slice passphrase,
                      struct wc_signer *signer);
 
+/*
+ * Revoke a key: append the record that tells everybody to *out and enter it in the
+ * register. A key that was revoked before is revoked again, by a record of its own.
+ * -WC_EINVALID for another organisation's signer, -WC_ELIMIT, -WC_ENOMEM.
+ */
+int wc_orgkey_revoke(struct wc_orgkey *k, const struct wc_signer *org,
+                     const uint8_t key[WC_KEY_BYTES], uint64_t now_ms,
+                     struct wc_buf *out);
+
 /* Make an office: draws from seeds (32 sign seed, 32 link secret). days: validity. Uses
  * k->next_serial and advances it (the caller writes the file back before showing the
  * invitation). k must be unlocked. -WC_EINVALID for a bad name, title, days or another
- * organisation's signer; -WC_ENOMEM; on failure *out is wiped. */
+ * organisation's signer; -WC_ELIMIT when the register is full; -WC_ENOMEM; on failure
+ * *out is wiped. */
 int wc_orgkey_invite(struct wc_orgkey *k, const struct wc_signer *org,
                      const char *office_name, const char *title, uint32_t quota,
                      uint64_t now_ms, uint32_t days,

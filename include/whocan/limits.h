@@ -128,6 +128,15 @@
 #define WC_WANT_ITEMS_MAX_COUNT  128 /* 2 MiB of the largest records */
 #define WC_WANTS_OPEN_MAX_COUNT  2   /* one is answered while the next is on its way */
 
+/* --- the organisation's key file --- */
+#define WC_REGISTER_MAX_COUNT                                                          \
+    32768 /* certificates, and revoked keys: 10,000 offices with three each */
+#define WC_REGISTER_MAX_BYTES                                                          \
+    (WC_REGISTER_MAX_COUNT * (WC_CERT_MAX_BYTES + 3u + 46u) +                          \
+     32u) /* when all is full */
+#define WC_ORGKEY_TEXT_MAX_BYTES                                                       \
+    (48u << 20) /* such a register in base64, in lines of 64 */
+
 /* --- statements of the organisation in one line of text --- */
 #define WC_STATEMENTS_MAX_COUNT                                                        \
     256 /* records: whoever has more to say says it in several lines */

@@ -2,6 +2,7 @@
 /* What people copy from one machine to another: invitations, identity files and the
  * organisation's key file; as the text, and as what the text encodes. */
 #include <whocan/cert.h>
+#include <whocan/register.h>
 
 #include "tests/fuzz/fuzz.h"
 
@@ -42,7 +43,16 @@ static void parse_orgkey(struct wc_slice text)
         HOLDS(k.box_len <= sizeof(k.box));
         HOLDS(wc_orgkey_encode(&k, &b) == 0);
         HOLDS(wc_orgkey_decode(wc_buf_slice(&b), &again, NULL) == 0);
+        struct wc_register reg = k.reg, reg_again = again.reg;
+        struct wc_buf twice = {0};
+        HOLDS(wc_orgkey_encode(&again, &twice) == 0);
+        HOLDS(wc_slice_eq(wc_buf_slice(&b), wc_buf_slice(&twice)));
+        wc_buf_fini(&twice);
+        memset(&k.reg, 0, sizeof(k.reg));
+        memset(&again.reg, 0, sizeof(again.reg));
         HOLDS(memcmp(&k, &again, sizeof(k)) == 0);
+        wc_register_fini(&reg);
+        wc_register_fini(&reg_again);
     } else {
         HOLDS(err.rc == rc && err.field != NULL);
     }

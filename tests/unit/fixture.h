@@ -46,6 +46,7 @@ static void fixture_init(struct fixture *f)
 static void fixture_fini(struct fixture *f)
 {
     wc_identity_fini(&f->leeds);
+    wc_orgkey_fini(&f->orgkey);
     wc_signer_fini(&f->org);
 }
 

@@ -515,6 +515,8 @@ static void an_organisation_is_created_kept_and_unlocked(void **state)
     memcpy(advanced.org.key, fix.stranger.key, WC_KEY_BYTES);
     assert_int_equal(wc_orgkey_unlock(&advanced, TEXT("correct horse"), &signer),
                      -WC_EBADSIG);
+    wc_orgkey_fini(&advanced);
+    wc_orgkey_fini(&read);
     wc_signer_fini(&signer);
     wc_buf_fini(&text);
 }
@@ -539,10 +541,14 @@ static void a_damaged_key_file_is_refused(void **state)
         wc_orgkey_decode(TEXT("whocan organisation key 1\n!"), &read, &err),
         -WC_EINVALID);
     assert_string_equal(err.why, "is damaged");
-    static char long_text[9000] = "whocan organisation key 1\n";
-    assert_int_equal(
-        wc_orgkey_decode(wc_slice(long_text, sizeof(long_text)), &read, &err),
-        -WC_ETOOBIG);
+    struct wc_buf long_text = {0};
+    wc_buf_text(&long_text, "whocan organisation key 1\n");
+    assert_non_null(wc_buf_reserve(&long_text, WC_ORGKEY_TEXT_MAX_BYTES));
+    memset(long_text.data + long_text.len, ' ', WC_ORGKEY_TEXT_MAX_BYTES);
+    long_text.len += WC_ORGKEY_TEXT_MAX_BYTES;
+    assert_int_equal(wc_orgkey_decode(wc_buf_slice(&long_text), &read, &err),
+                     -WC_ETOOBIG);
+    wc_buf_fini(&long_text);
 
     /* a hostile file cannot ask for the machine's memory */
     k.mem_bytes = 1ULL << 40;
@@ -550,6 +556,7 @@ static void a_damaged_key_file_is_refused(void **state)
     assert_int_equal(wc_orgkey_encode(&k, &text), 0);
     assert_int_equal(wc_orgkey_decode(wc_buf_slice(&text), &read, &err), 0);
     assert_int_equal(wc_orgkey_unlock(&read, TEXT("x"), &signer), -WC_EINVALID);
+    wc_orgkey_fini(&read);
     k.mem_bytes = 8u << 20;
     for (k.box_len = 0; k.box_len < WC_AEAD_TAG_BYTES + 2; k.box_len++)
         assert_int_equal(wc_orgkey_unlock(&k, TEXT("x"), &signer), -WC_EBADSIG);
