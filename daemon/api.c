@@ -18,6 +18,7 @@
 #include <whocan/error.h>
 #include <whocan/limits.h>
 
+#include "daemon/fair.h"
 #include "daemon/log.h"
 #include "daemon/rpc.h"
 
@@ -27,7 +28,26 @@
 #define CLOSE_PATIENCE_MS   1000 /* for clients to read their last answers at a stop */
 #define ERROR_MESSAGE_BYTES 512
 
+static const struct wc_fair_config turns_config = {
+    .classes =
+        {
+            [WC_COST_READ] = {.rate = {WC_RPC_READS_MINUTE, WC_RPC_READS_BURST}},
+            [WC_COST_FIND] = {.rate = {WC_RPC_FINDS_MINUTE, WC_RPC_FINDS_BURST},
+                              .running_max = WC_RPC_FINDS_UID_COUNT},
+            [WC_COST_ASK] = {.rate = {WC_RPC_ASKS_MINUTE, WC_RPC_ASKS_BURST}},
+            [WC_COST_EDIT] = {.rate = {WC_RPC_EDITS_MINUTE, WC_RPC_EDITS_BURST}},
+            [WC_COST_EXPORT] = {.rate = {WC_RPC_EXPORTS_MINUTE, WC_RPC_EXPORTS_BURST},
+                                .running_max = WC_RPC_EXPORTS_UID_COUNT},
+            [WC_COST_ADMIN] = {.rate = {0, 0}},
+        },
+    .classes_count = WC_COSTS_COUNT,
+    .waiting_user_max = WC_RPC_WAITING_UID_COUNT,
+    .waiting_user_bytes = WC_RPC_WAITING_UID_BYTES,
+    .wait_max_ms = WC_RPC_WAIT_MAX_MS,
+};
+
 struct wc_request {
+    struct wc_fair_item turn;           /* first: an item is its request */
     struct wc_request *next, *previous; /* of its client */
     struct client *client;
     uint64_t number;
@@ -50,23 +70,34 @@ struct client {
     uid_t uid;
     gid_t gid;
     struct wc_caller caller;
-    uint64_t caller_rules; /* api->rules_number when it was looked up; 0: never */
-    bool looking_up;
+    uint64_t caller_rules;      /* api->rules_number when it was looked up; 0: never */
+    bool looking_up, in_lookup; /* it waits for a look-up; that is its own */
+    uint64_t paused_until_ms;   /* not read before: it was told BUSY; 0: it is read */
     struct wc_buf in;
     struct wc_scan_state scan;
     struct wc_request *requests;
     uint32_t requests_count;
     bool reading, handling;
-    bool ended;        /* the client sends no more */
-    bool last_written; /* close when all is written */
+    bool ended;               /* the client sends no more */
+    bool last_written;        /* nothing is read any more; close when all is written */
+    int last_rc;              /* with last_message: the last word, after all answers */
+    const char *last_message; /* static; NULL: there is none, or it was said */
 };
 
 struct wc_api {
     struct wc_loop *loop;
     struct wc_daemon *daemon;
     wc_api_dispatch_fn dispatch;
+    wc_api_cost_fn cost;
+    struct wc_fair *turns;
+    uv_check_t check; /* serves, once a turn of the loop */
+    uv_idle_t idle;   /* at work while something is left to serve: the loop goes on */
+    struct wc_timer *later; /* a rate lets somebody go, a pause ends */
+    uint32_t served_count;
     uv_pipe_t listener;
     bool listening;
+    uint32_t accepted_count;                 /* in this turn of the loop */
+    bool accept_later;                       /* a connection waits at the listener */
     char path[WC_SOCKET_PATH_MAX_BYTES + 1]; /* empty: the service manager's */
     dev_t device;
     ino_t inode;
@@ -84,6 +115,7 @@ struct wc_api {
 };
 
 static void client_go_on(struct client *c);
+static void api_wake(struct wc_api *api);
 static void client_close(struct client *c);
 
 /* ---------------------------------------------------------------- output */
@@ -131,10 +163,26 @@ static void on_written(uv_write_t *req, int status)
     }
     if (!c->pipe_open || uv_is_closing((uv_handle_t *)&c->pipe))
         return;
-    if (c->last_written && unread_bytes(c) == 0)
+    if (c->last_written && c->last_message == NULL && c->requests_count == 0 &&
+        unread_bytes(c) == 0)
         client_close(c);
     else
         tell_drained(c);
+}
+
+/* Whether one more answer is too much for this client, or for all of its uid together. */
+static bool leaves_unread(const struct client *c, size_t len)
+{
+    size_t all = len;
+    if (unread_bytes(c) + len > WC_RPC_QUEUE_MAX_BYTES)
+        return true;
+    if (unread_bytes(c) + len < LOW_WATER_BYTES)
+        return false; /* all of them together stay below */
+    for (const struct client *other = c->api->clients; other != NULL;
+         other = other->next)
+        if (other->uid == c->uid)
+            all += unread_bytes(other);
+    return all > WC_RPC_QUEUE_UID_MAX_BYTES;
 }
 
 /* Takes out's memory. A client that does not read loses its connection. */
@@ -146,12 +194,11 @@ static void client_send(struct client *c, struct wc_buf *out)
     struct output *o = NULL;
     if (failed || uv_is_closing((uv_handle_t *)&c->pipe))
         goto out;
-    if (unread_bytes(c) + len > WC_RPC_QUEUE_MAX_BYTES) {
+    if (leaves_unread(c, len)) {
         if (wc_log_allow(&c->api->valve, wc_mono_ms()))
-            wc_log(
-                WC_LOG_INFO,
-                "closing a connection of uid %lu: it leaves more than %u bytes unread",
-                (unsigned long)c->uid, WC_RPC_QUEUE_MAX_BYTES);
+            wc_log(WC_LOG_INFO,
+                   "closing a connection of uid %lu: it leaves too many bytes unread",
+                   (unsigned long)c->uid);
         client_close(c);
         goto out;
     }
@@ -283,6 +330,8 @@ static void request_end(struct wc_request *r)
     if (r->next != NULL)
         r->next->previous = r->previous;
     c->requests_count--;
+    wc_fair_end(c->api->turns, &r->turn);
+    api_wake(c->api);
     request_free(r);
     if (!c->pipe_open)
         client_check_free(c);
@@ -347,6 +396,8 @@ static void request_cancel(struct wc_request *r)
     r->drained = NULL;
     if (cancel != NULL)
         cancel(r->cancel_ctx);
+    else if (r->turn.state == WC_FAIR_WAITING)
+        request_end(r); /* nothing knows of it yet */
 }
 
 static struct wc_request *find_not_cancelled(const struct client *c)
@@ -367,15 +418,49 @@ static void client_cancel_all(struct client *c)
 
 /* ---------------------------------------------------------------- input */
 
-/* The bytes are not MessagePack-RPC: say so and close, for nobody knows where the next
- * message would start. */
+/* The bytes are not MessagePack-RPC: say so when what came before is answered, and close,
+ * for nobody knows where the next message would start. client_go_on() must follow. */
 static void client_refuse(struct client *c, int rc, const char *message)
 {
     if (wc_log_allow(&c->api->valve, wc_mono_ms()))
         wc_log(WC_LOG_INFO, "closing a connection of uid %lu: %s",
                (unsigned long)c->uid, message);
     c->last_written = true;
-    client_send_error(c, NULL, rc, NULL, message);
+    c->last_rc = rc;
+    c->last_message = message;
+}
+
+/* More of this uid waits than may: the request is not taken, and the connection is left
+ * alone for a moment. */
+static void request_refuse_busy(struct wc_request *r, uint64_t retry_ms)
+{
+    struct client *c = r->client;
+    struct wc_buf out = {0};
+    char message[ERROR_MESSAGE_BYTES];
+    uint64_t seconds = retry_ms / 1000 + 1;
+    snprintf(
+        message, sizeof(message),
+        "too many requests of your account wait already: try again in %lu second%s",
+        (unsigned long)seconds, seconds == 1 ? "" : "s");
+    if (wants_answer(r)) {
+        wc_rpc_pack_busy(&out, r->rpc.msgid, message, seconds * 1000);
+        client_send(c, &out);
+    }
+    c->paused_until_ms = wc_mono_ms() + WC_RPC_BUSY_PAUSE_MS;
+    request_end(r);
+}
+
+static const struct wc_scan_limits *limits_of(const struct client *c)
+{
+    return c->caller.may_admin ? &wc_rpc_limits : &wc_rpc_person_limits;
+}
+
+/* How much of the rates an account has; 0 frees it from them. */
+static uint32_t scale_of(const struct wc_caller *caller)
+{
+    if (caller->may_admin)
+        return 0;
+    return caller->is_intranet ? WC_RPC_INTRANET_SCALE : 1;
 }
 
 static struct wc_request *request_new(struct client *c, struct wc_slice message)
@@ -403,7 +488,7 @@ static void client_message(struct client *c, struct wc_slice message)
         client_refuse(c, -WC_ENOMEM, "out of memory");
         return;
     }
-    int rc = wc_doc_new(wc_slice(r->bytes, message.len), &wc_rpc_limits, &r->doc);
+    int rc = wc_doc_new(wc_slice(r->bytes, message.len), limits_of(c), &r->doc);
     if (rc == 0)
         rc = wc_rpc_decode(wc_doc_root(r->doc), &r->rpc, &err);
     if (rc != 0) {
@@ -416,14 +501,22 @@ static void client_message(struct client *c, struct wc_slice message)
         c->requests->previous = r;
     c->requests = r;
     c->requests_count++;
-    c->api->dispatch(c->api->daemon, r);
+    uint64_t retry_ms = 0;
+    rc = wc_fair_add(c->api->turns, &r->turn, c->uid, c->api->cost(r->rpc.method),
+                     scale_of(&r->caller), message.len, wc_mono_ms(), &retry_ms);
+    if (rc == -WC_EBUSY)
+        request_refuse_busy(r, retry_ms);
+    else if (rc != 0)
+        wc_request_fail(r, rc, NULL, "out of memory");
+    else
+        api_wake(c->api);
 }
 
 static bool client_takes_requests(const struct client *c)
 {
     return c->pipe_open && !c->last_written && !c->api->quiet && !c->looking_up &&
            c->api->rules_number > 0 && c->requests_count < WC_RPC_INFLIGHT_MAX_COUNT &&
-           !uv_is_closing((const uv_handle_t *)&c->pipe);
+           c->paused_until_ms == 0 && !uv_is_closing((const uv_handle_t *)&c->pipe);
 }
 
 static void look_up(struct client *c);
@@ -433,15 +526,15 @@ static void client_handle(struct client *c)
 {
     size_t done = 0;
     while (client_takes_requests(c)) {
-        if (c->caller_rules != c->api->rules_number) {
-            look_up(c);
-            break;
-        }
         size_t used;
         struct wc_slice rest = wc_slice(c->in.data + done, c->in.len - done);
         if (rest.len == 0)
             break;
-        int rc = wc_scan_on(&c->scan, rest, &wc_rpc_limits, &used);
+        if (c->caller_rules != c->api->rules_number) {
+            look_up(c);
+            break;
+        }
+        int rc = wc_scan_on(&c->scan, rest, limits_of(c), &used);
         if (rc == -WC_ETRUNCATED)
             break;
         if (rc != 0) {
@@ -520,6 +613,11 @@ static void client_go_on(struct client *c)
         return;
     }
     bool idle = c->requests_count == 0 && !c->looking_up;
+    if (idle && c->last_message != NULL) {
+        const char *message = c->last_message;
+        c->last_message = NULL;
+        client_send_error(c, NULL, c->last_rc, NULL, message);
+    }
     if ((c->ended && idle) || (c->last_written && idle)) {
         c->last_written = true;
         if (unread_bytes(c) == 0) {
@@ -547,22 +645,44 @@ static void lookup_work(void *ctx)
     wc_access_resolve(&l->rules, l->uid, l->gid, &l->caller);
 }
 
-static void lookup_done(void *ctx)
+static void lookup_start(struct client *c);
+
+static void lookup_give(struct client *c, const struct lookup *l)
 {
-    struct lookup *l = ctx;
-    struct client *c = l->client;
     c->looking_up = false;
     c->caller = l->caller;
     c->caller_rules = l->rules_number;
-    free(l);
     client_go_on(c);
 }
 
-/* Requests wait until it is known who asks. */
-static void look_up(struct client *c)
+/* The answer is good for every connection of that account that waits for one; when they
+ * differ in their group or the rules are others by now, the next one asks anew. */
+static void lookup_done(void *ctx)
+{
+    struct lookup *l = ctx;
+    struct wc_api *api = l->client->api;
+    struct client *different = NULL, *next;
+    l->client->in_lookup = false;
+    lookup_give(l->client, l);
+    for (struct client *c = api->clients; c != NULL; c = next) {
+        next = c->next;
+        if (!c->looking_up || c->in_lookup || c->uid != l->uid)
+            continue;
+        if (c->gid == l->gid && l->rules_number == api->rules_number)
+            lookup_give(c, l);
+        else
+            different = c;
+    }
+    free(l);
+    if (different != NULL)
+        lookup_start(different);
+}
+
+static void lookup_start(struct client *c)
 {
     struct lookup *l = calloc(1, sizeof(*l));
     if (l == NULL) {
+        c->looking_up = false;
         client_close(c);
         return;
     }
@@ -571,12 +691,25 @@ static void look_up(struct client *c)
     l->rules_number = c->api->rules_number;
     l->uid = c->uid;
     l->gid = c->gid;
-    c->looking_up = true;
-    if (wc_loop_work(c->api->loop, lookup_work, lookup_done, l) != 0) {
-        c->looking_up = false;
+    c->in_lookup = true;
+    if (wc_loop_work_in(c->api->loop, WC_LANE_ACCOUNTS, c->uid, lookup_work,
+                        lookup_done, l) != 0) {
+        c->looking_up = c->in_lookup = false;
         free(l);
         client_close(c);
     }
+}
+
+/* Requests wait until it is known who asks. One look-up of an account is under way at a
+ * time, however many connections it opens. */
+static void look_up(struct client *c)
+{
+    const struct client *other = c->api->clients;
+    while (other != NULL && !(other->in_lookup && other->uid == c->uid))
+        other = other->next;
+    c->looking_up = true;
+    if (other == NULL)
+        lookup_start(c);
 }
 
 /* ---------------------------------------------------------------- connections */
@@ -618,17 +751,18 @@ static int read_peer(struct client *c)
     return 0;
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void take_connection(struct wc_api *api)
 {
-    struct wc_api *api = listener->data;
-    struct client *c = status == 0 ? calloc(1, sizeof(*c)) : NULL;
-    if (c == NULL)
-        return; /* libuv sheds connections itself while descriptors are short */
+    struct client *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        api->accept_later = true;
+        return;
+    }
     c->api = api;
     uv_pipe_init(wc_loop_uv(api->loop), &c->pipe, 0);
     c->pipe.data = c;
     c->pipe_open = true;
-    int rc = uv_accept(listener, (uv_stream_t *)&c->pipe);
+    int rc = uv_accept((uv_stream_t *)&api->listener, (uv_stream_t *)&c->pipe);
     if (rc == 0)
         rc = read_peer(c);
     uint32_t same_uid = clients_of(api, c->uid);
@@ -643,8 +777,96 @@ static void on_connection(uv_stream_t *listener, int status)
         client_refuse(c, -WC_ELIMIT, "too many connections: try again in a moment");
     else if (same_uid >= WC_RPC_CLIENTS_UID_COUNT)
         client_refuse(c, -WC_ELIMIT, "too many connections of your account: close one");
-    else
-        client_go_on(c);
+    client_go_on(c);
+}
+
+/* libuv accepts as long as somebody connects: a flood would keep it from all else. A
+ * connection that is not taken makes it stop, until it is. */
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct wc_api *api = listener->data;
+    if (status != 0)
+        return; /* libuv sheds connections itself while descriptors are short */
+    if (api->accepted_count++ < WC_RPC_ACCEPT_TURN_COUNT) {
+        take_connection(api);
+    } else {
+        api->accept_later = true;
+        api_wake(api);
+    }
+}
+
+/* ---------------------------------------------------------------- turns */
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* that the loop does not wait is all */
+}
+
+static void api_wake(struct wc_api *api)
+{
+    if (!api->quiet)
+        uv_idle_start(&api->idle, on_idle);
+}
+
+/* Let the connections go on whose pause is over; returns when the next one's is. */
+static uint64_t end_pauses(struct wc_api *api, uint64_t now_ms)
+{
+    uint64_t next_ms = UINT64_MAX;
+    struct client *next;
+    for (struct client *c = api->clients; c != NULL; c = next) {
+        next = c->next;
+        if (c->paused_until_ms > now_ms) {
+            next_ms = c->paused_until_ms < next_ms ? c->paused_until_ms : next_ms;
+        } else if (c->paused_until_ms != 0) {
+            c->paused_until_ms = 0;
+            client_go_on(c);
+        }
+    }
+    return next_ms;
+}
+
+/* Carry out requests, in turns, for a moment. Whether all who may go now have gone. */
+static bool serve(struct wc_api *api)
+{
+    uint64_t start_us = wc_mono_us();
+    struct wc_fair_item *item;
+    while (!api->quiet && (item = wc_fair_next(api->turns, wc_mono_ms())) != NULL) {
+        api->dispatch(api->daemon, (struct wc_request *)item);
+        if (++api->served_count % 1024 == 0)
+            wc_fair_tidy(api->turns, wc_mono_ms());
+        if (wc_mono_us() - start_us >= WC_RPC_TURN_MAX_US)
+            return false;
+    }
+    return true;
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct wc_api *api = check->data;
+    api->accepted_count = 0;
+    if (!uv_is_active((uv_handle_t *)&api->idle) || api->quiet)
+        return;
+    uv_idle_stop(&api->idle); /* what follows may start it again */
+    if (api->accept_later) {
+        api->accept_later = false;
+        take_connection(api);
+    }
+    uint64_t next_ms = end_pauses(api, wc_mono_ms());
+    if (!serve(api)) {
+        api_wake(api);
+        return;
+    }
+    if (api->quiet)
+        return;
+    uint64_t rate_ms = wc_fair_deadline(api->turns), now_ms = wc_mono_ms();
+    next_ms = rate_ms < next_ms ? rate_ms : next_ms;
+    if (next_ms != UINT64_MAX)
+        wc_timer_set(api->later, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+static void on_later(void *ctx)
+{
+    api_wake(ctx);
 }
 
 /* ---------------------------------------------------------------- the socket */
@@ -772,7 +994,7 @@ static void remove_socket(struct wc_api *api)
 static void on_patience_over(void *ctx);
 
 int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daemon,
-               wc_api_dispatch_fn dispatch, const char *path,
+               wc_api_dispatch_fn dispatch, wc_api_cost_fn cost, const char *path,
                char problem[WC_PROBLEM_BYTES])
 {
     struct wc_api *api = calloc(1, sizeof(*api));
@@ -783,12 +1005,24 @@ int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daem
     api->loop = loop;
     api->daemon = daemon;
     api->dispatch = dispatch;
+    api->cost = cost;
     api->valve = (struct wc_log_valve){.burst = 20, .window_ms = 60000};
+    if (wc_fair_new(&api->turns, &turns_config) != 0) {
+        free(api);
+        snprintf(problem, WC_PROBLEM_BYTES, "out of memory");
+        return -WC_ENOMEM;
+    }
     int fd = make_socket(api, path, problem);
     if (fd < 0) {
+        wc_fair_free(api->turns);
         free(api);
         return fd;
     }
+    uv_check_init(wc_loop_uv(loop), &api->check);
+    uv_idle_init(wc_loop_uv(loop), &api->idle);
+    api->check.data = api;
+    uv_check_start(&api->check, on_check);
+    api->later = wc_timer_new(loop, on_later, api);
     uv_pipe_init(wc_loop_uv(loop), &api->listener, 0);
     api->listener.data = api;
     api->listening = true;
@@ -796,7 +1030,7 @@ int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daem
     int rc = uv_pipe_open(&api->listener, fd);
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&api->listener, BACKLOG, on_connection);
-    if (rc != 0 || api->patience == NULL) {
+    if (rc != 0 || api->patience == NULL || api->later == NULL) {
         snprintf(problem, WC_PROBLEM_BYTES, "the socket %s cannot be listened on: %s",
                  path, uv_strerror(rc));
         remove_socket(api);
@@ -842,13 +1076,30 @@ static void on_listener_closed(uv_handle_t *handle)
     api_check_closed(api);
 }
 
+/* A request that waits for its turn, or NULL. */
+static struct wc_request *find_waiting(const struct wc_api *api)
+{
+    for (const struct client *c = api->clients; c != NULL; c = c->next)
+        for (struct wc_request *r = c->requests; r != NULL; r = r->next)
+            if (r->turn.state == WC_FAIR_WAITING)
+                return r;
+    return NULL;
+}
+
 void wc_api_quiesce(struct wc_api *api)
 {
+    struct wc_request *r;
     if (api->quiet)
         return;
     api->quiet = true;
     remove_socket(api);
     uv_close((uv_handle_t *)&api->listener, on_listener_closed);
+    uv_close((uv_handle_t *)&api->check, NULL);
+    uv_close((uv_handle_t *)&api->idle, NULL);
+    wc_timer_free(api->later);
+    while ((r = find_waiting(api)) != NULL)
+        wc_request_fail(r, -WC_EBUSY, NULL,
+                        "this daemon is stopping: try again in a moment");
     for (struct client *c = api->clients; c != NULL; c = c->next)
         if (!uv_is_closing((uv_handle_t *)&c->pipe))
             client_set_reading(c, false);
@@ -887,5 +1138,8 @@ void wc_api_close(struct wc_api *api, void (*closed)(void *ctx), void *ctx)
 
 void wc_api_free(struct wc_api *api)
 {
+    if (api == NULL)
+        return;
+    wc_fair_free(api->turns);
     free(api);
 }

@@ -19,6 +19,18 @@ struct wc_api;
 struct wc_daemon;
 struct wc_request;
 
+/* What a request costs, by which its uid is rated (limits.h). */
+enum wc_cost {
+    WC_COST_READ,   /* little: it is answered at once */
+    WC_COST_FIND,   /* a search */
+    WC_COST_ASK,    /* work for every office */
+    WC_COST_EDIT,   /* a signature and a commit */
+    WC_COST_EXPORT, /* a walk through all records */
+    WC_COST_ADMIN,  /* without a rate */
+};
+#define WC_COSTS_COUNT 6
+typedef enum wc_cost (*wc_api_cost_fn)(struct wc_slice method);
+
 /* What is done with a request: it ends it with wc_request_reply() or wc_request_fail(),
  * now or later. */
 typedef void (*wc_api_dispatch_fn)(struct wc_daemon *daemon, struct wc_request *r);
@@ -29,7 +41,7 @@ typedef void (*wc_api_dispatch_fn)(struct wc_daemon *daemon, struct wc_request *
  * (the path), -WC_EIO, -WC_ENOMEM; *problem gets one line.
  */
 int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daemon,
-               wc_api_dispatch_fn dispatch, const char *path,
+               wc_api_dispatch_fn dispatch, wc_api_cost_fn cost, const char *path,
                char problem[WC_PROBLEM_BYTES]);
 
 /* Who may use it. Until the first call requests wait; later ones have connections that

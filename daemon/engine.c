@@ -522,7 +522,8 @@ static void match(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
     memcpy(m->id, id, WC_ASK_ID_BYTES);
     memcpy(m->office_key, e->identity->signer.key, WC_KEY_BYTES);
     snprintf(m->text, sizeof(m->text), "%s", text);
-    if (wc_loop_work(e->config.loop, match_work, match_done, m) != 0)
+    if (wc_loop_work_in(e->config.loop, WC_LANE_SEARCH, WC_LANE_USER_OFFICES,
+                        match_work, match_done, m) != 0)
         die("out of memory");
     e->matches_count++;
 }

@@ -3,11 +3,15 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <uv.h>
 
 #include <whocan/error.h>
+#include <whocan/limits.h>
+
+#include "daemon/fair.h"
 
 #define SIGNALS_MAX_COUNT 4
 
@@ -24,6 +28,7 @@ struct wc_loop {
     uv_prepare_t prepare;
     struct hook prepare_hook;
     bool has_prepare;
+    struct wc_fair *search, *accounts; /* whose turn it is on the pool */
 };
 
 struct wc_timer {
@@ -58,12 +63,41 @@ uint64_t wc_mono_us(void)
 
 /* ---------------------------------------------------------------- the loop */
 
+enum { SHORT, LONG };
+
+static int lanes_new(struct wc_loop *loop)
+{
+    const struct wc_fair_config config = {
+        .classes = {[LONG] = {.running_max = 1,
+                              .running_all_max = WC_LANE_MAX_COUNT - 1}},
+        .classes_count = 2,
+        .running_user_max = WC_LANE_USER_COUNT,
+        .running_max = WC_LANE_MAX_COUNT};
+    int rc = wc_fair_new(&loop->search, &config);
+    return rc != 0 ? rc : wc_fair_new(&loop->accounts, &config);
+}
+
+static void lanes_free(struct wc_loop *loop)
+{
+    wc_fair_free(loop->search);
+    wc_fair_free(loop->accounts);
+}
+
+/* libuv reads it once, when the pool is used for the first time. */
+static int set_pool_size(void)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%d", WC_POOL_THREADS_COUNT);
+    return setenv("UV_THREADPOOL_SIZE", text, 1);
+}
+
 int wc_loop_new(struct wc_loop **out)
 {
     struct wc_loop *loop = calloc(1, sizeof(*loop));
     if (loop == NULL)
         return -WC_ENOMEM;
-    if (uv_loop_init(&loop->uv) != 0) {
+    if (lanes_new(loop) != 0 || set_pool_size() != 0 || uv_loop_init(&loop->uv) != 0) {
+        lanes_free(loop);
         free(loop);
         return -WC_EIO;
     }
@@ -77,6 +111,7 @@ void wc_loop_free(struct wc_loop *loop)
     if (loop == NULL)
         return;
     uv_loop_close(&loop->uv);
+    lanes_free(loop);
     free(loop);
 }
 
@@ -140,9 +175,14 @@ void wc_loop_halt(struct wc_loop *loop)
 /* ---------------------------------------------------------------- the pool */
 
 struct job {
+    struct wc_fair_item turn; /* first: an item is its job */
     uv_work_t uv;
     struct hook work, done;
+    struct wc_loop *loop;
+    struct wc_fair *lane; /* NULL: it needs no turn */
 };
+
+static void lane_go_on(struct wc_fair *lane);
 
 static void job_work(uv_work_t *req)
 {
@@ -155,23 +195,65 @@ static void job_done(uv_work_t *req, int status)
     (void)status; /* nothing here is ever cancelled */
     struct job *job = req->data;
     struct hook done = job->done;
+    if (job->lane != NULL) {
+        wc_fair_end(job->lane, &job->turn);
+        lane_go_on(job->lane);
+    }
     free(job);
     done.fn(done.ctx);
+}
+
+/* It cannot fail: libuv refuses nothing but a job without work. */
+static void job_start(struct job *job)
+{
+    uv_queue_work(&job->loop->uv, &job->uv, job_work, job_done);
+}
+
+static void lane_go_on(struct wc_fair *lane)
+{
+    struct wc_fair_item *item;
+    while ((item = wc_fair_next(lane, 0)) != NULL)
+        job_start((struct job *)item);
+    wc_fair_tidy(lane, 0);
+}
+
+static struct job *job_new(struct wc_loop *loop, void (*work)(void *ctx),
+                           void (*done)(void *ctx), void *ctx)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (job == NULL)
+        return NULL;
+    job->loop = loop;
+    job->work = (struct hook){work, ctx};
+    job->done = (struct hook){done, ctx};
+    job->uv.data = job;
+    return job;
+}
+
+int wc_loop_work_in(struct wc_loop *loop, enum wc_lane lane, uint32_t user,
+                    void (*work)(void *ctx), void (*done)(void *ctx), void *ctx)
+{
+    struct job *job = job_new(loop, work, done, ctx);
+    if (job == NULL)
+        return -WC_ENOMEM;
+    job->lane = lane == WC_LANE_ACCOUNTS ? loop->accounts : loop->search;
+    int rc = wc_fair_add(job->lane, &job->turn, user,
+                         lane == WC_LANE_SEARCH_LONG ? LONG : SHORT, 1, 0, 0, NULL);
+    if (rc != 0) {
+        free(job);
+        return rc;
+    }
+    lane_go_on(job->lane);
+    return 0;
 }
 
 int wc_loop_work(struct wc_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
                  void *ctx)
 {
-    struct job *job = calloc(1, sizeof(*job));
+    struct job *job = job_new(loop, work, done, ctx);
     if (job == NULL)
         return -WC_ENOMEM;
-    job->work = (struct hook){work, ctx};
-    job->done = (struct hook){done, ctx};
-    job->uv.data = job;
-    if (uv_queue_work(&loop->uv, &job->uv, job_work, job_done) != 0) {
-        free(job);
-        return -WC_EIO;
-    }
+    job_start(job);
     return 0;
 }
 

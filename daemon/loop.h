@@ -40,11 +40,26 @@ int wc_loop_on_signal(struct wc_loop *loop, int signum, void (*fn)(void *ctx),
 int wc_loop_before_wait(struct wc_loop *loop, void (*fn)(void *ctx), void *ctx);
 
 /*
- * work(ctx) on a thread of the pool, then done(ctx) on the loop thread. -WC_ENOMEM or
- * -WC_EIO when it could not be queued: then neither is called.
+ * work(ctx) on a thread of the pool, then done(ctx) on the loop thread. -WC_ENOMEM when it
+ * could not be queued: then neither is called.
  */
 int wc_loop_work(struct wc_loop *loop, void (*work)(void *ctx), void (*done)(void *ctx),
                  void *ctx);
+
+/*
+ * The same in a lane: at most WC_LANE_MAX_COUNT jobs of a lane are on the pool at once,
+ * and WC_LANE_USER_COUNT of one user; the others wait, and users take turns. What may take
+ * long and what somebody can cause belongs in here: then neither commits nor other users
+ * wait behind it.
+ */
+enum wc_lane {
+    WC_LANE_SEARCH,
+    WC_LANE_SEARCH_LONG, /* takes places of the above: one of a user, and never all */
+    WC_LANE_ACCOUNTS,
+};
+#define WC_LANE_USER_OFFICES UINT32_MAX /* work for other offices; never a uid */
+int wc_loop_work_in(struct wc_loop *loop, enum wc_lane lane, uint32_t user,
+                    void (*work)(void *ctx), void (*done)(void *ctx), void *ctx);
 
 /* A timer that calls fn(ctx). NULL when memory is out. */
 struct wc_timer *wc_timer_new(struct wc_loop *loop, void (*fn)(void *ctx), void *ctx);

@@ -421,8 +421,8 @@ static int start(struct wc_daemon *d)
                                       .ctx = d};
     rc = wc_engine_start(d->engine, &office, problem);
     if (rc == 0)
-        rc = wc_api_new(&d->api, d->loop, d, wc_methods_dispatch, d->config.socket,
-                        problem);
+        rc = wc_api_new(&d->api, d->loop, d, wc_methods_dispatch, wc_method_cost,
+                        d->config.socket, problem);
     return rc == 0 ? 0 : complain(rc, problem);
 }
 

@@ -185,41 +185,42 @@ static const char *const ask_notifications[] = {"ask.started", "ask.answer", NUL
 const struct wc_method wc_methods[] = {
     {"api.describe", WC_METHOD_READ, false,
      "Every method with its parameters and results", no_params, describe_results, NULL,
-     wc_api_describe},
+     wc_api_describe, WC_COST_READ},
     {"people.find", WC_METHOD_READ, false, "Search the people known here", find_params,
-     find_results, NULL, wc_people_find},
+     find_results, NULL, wc_people_find, WC_COST_FIND},
     {"people.show", WC_METHOD_READ, false, "One person", show_params, show_results,
-     NULL, wc_people_show},
+     NULL, wc_people_show, WC_COST_READ},
     {"people.import", WC_METHOD_ADMIN, false,
      "Take rows of a directory; answers when they are on disk", import_params,
-     import_results, NULL, wc_people_import},
+     import_results, NULL, wc_people_import, WC_COST_ADMIN},
     {"people.export", WC_METHOD_READ, false, "Everybody of an office, as rows",
-     export_params, export_results, export_notifications, wc_people_export},
+     export_params, export_results, export_notifications, wc_people_export,
+     WC_COST_EXPORT},
     {"me.show", WC_METHOD_SELF, false, "The caller's profile", as_params, me_results,
-     NULL, wc_me_show},
+     NULL, wc_me_show, WC_COST_READ},
     {"me.set", WC_METHOD_SELF, true, "Replace fields of the caller's profile",
-     set_params, edit_results, NULL, wc_me_set},
+     set_params, edit_results, NULL, wc_me_set, WC_COST_EDIT},
     {"me.add", WC_METHOD_SELF, false,
      "Add skills and interests to the caller's profile", add_params, edit_results, NULL,
-     wc_me_add},
+     wc_me_add, WC_COST_EDIT},
     {"me.drop", WC_METHOD_SELF, false,
      "Take skills and interests out of the caller's profile", drop_params, drop_results,
-     NULL, wc_me_drop},
+     NULL, wc_me_drop, WC_COST_EDIT},
     {"ask.create", WC_METHOD_READ, false, "Ask every office who can help", ask_params,
-     ask_results, ask_notifications, wc_ask_create},
+     ask_results, ask_notifications, wc_ask_create, WC_COST_ASK},
     {"ask.cancel", WC_METHOD_READ, false, "Wait no longer for answers to an ask",
-     cancel_params, cancel_results, NULL, wc_ask_cancel},
+     cancel_params, cancel_results, NULL, wc_ask_cancel, WC_COST_READ},
     {"offices.list", WC_METHOD_READ, false, "The offices of the organisation",
-     no_params, offices_results, NULL, wc_offices_list},
+     no_params, offices_results, NULL, wc_offices_list, WC_COST_READ},
     {"node.status", WC_METHOD_READ, false, "How this daemon is doing", no_params,
-     status_results, NULL, wc_node_status},
+     status_results, NULL, wc_node_status, WC_COST_READ},
     {"office.show", WC_METHOD_READ, false, "This office and its certificate", no_params,
-     office_results, NULL, wc_office_show},
+     office_results, NULL, wc_office_show, WC_COST_READ},
     {"office.join", WC_METHOD_ADMIN, false, "Become an office of an organisation",
-     join_params, join_results, NULL, wc_office_join},
+     join_params, join_results, NULL, wc_office_join, WC_COST_ADMIN},
     {"org.submit", WC_METHOD_ADMIN, false,
      "Take what the organisation signed, and tell every office", submit_params,
-     submit_results, NULL, wc_org_submit},
+     submit_results, NULL, wc_org_submit, WC_COST_ADMIN},
 };
 const size_t wc_methods_count = sizeof(wc_methods) / sizeof(wc_methods[0]);
 
@@ -229,6 +230,12 @@ const struct wc_method *wc_method_find(struct wc_slice name)
         if (wc_slice_is(name, wc_methods[i].name))
             return &wc_methods[i];
     return NULL;
+}
+
+enum wc_cost wc_method_cost(struct wc_slice name)
+{
+    const struct wc_method *method = wc_method_find(name);
+    return method == NULL ? WC_COST_READ : method->cost;
 }
 
 /* ---------------------------------------------------------------- checking */
@@ -500,7 +507,8 @@ static void act_as(struct wc_daemon *d, struct wc_request *r,
     a->rules = *rules;
     a->intranet = *caller;
     wc_slice_copy(login, a->login, sizeof(a->login));
-    int rc = wc_loop_work(d->loop, acting_work, acting_done, a);
+    int rc = wc_loop_work_in(d->loop, WC_LANE_ACCOUNTS, caller->peer_uid, acting_work,
+                             acting_done, a);
     if (rc != 0) {
         wc_request_fail(r, rc, NULL, "out of memory");
         free(a);

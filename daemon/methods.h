@@ -48,11 +48,15 @@ struct wc_method {
     const struct wc_result *results;
     const char *const *notifications; /* NULL-terminated, or NULL */
     void (*call)(struct wc_request *r);
+    enum wc_cost cost; /* by which the requests of a uid are rated */
 };
 extern const struct wc_method wc_methods[];
 extern const size_t wc_methods_count;
 
 const struct wc_method *wc_method_find(struct wc_slice name); /* NULL: there is none */
+
+/* wc_api_cost_fn: what a request of that method costs. */
+enum wc_cost wc_method_cost(struct wc_slice name);
 
 /*
  * Check the parameters against the table: types, ranges, what is required, and that

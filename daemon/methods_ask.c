@@ -188,7 +188,8 @@ static void on_answer(void *ctx, const struct wc_answer *answer, uint32_t heard_
     p->a = a;
     p->answer = *answer;
     memcpy(p->office, office.cert.name, sizeof(p->office));
-    if (wc_loop_work(a->d->loop, packing_work, packing_done, p) != 0) {
+    if (wc_loop_work_in(a->d->loop, WC_LANE_SEARCH, wc_request_caller(a->r)->peer_uid,
+                        packing_work, packing_done, p) != 0) {
         free(p);
         return;
     }

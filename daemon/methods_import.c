@@ -296,7 +296,9 @@ static void prepare_done(void *ctx)
 {
     struct import *im = ctx;
     if (!im->dry_run && !put_rows(im)) {
-        if (wc_loop_work(im->d->loop, prepare_work, prepare_done, im) == 0)
+        if (wc_loop_work_in(im->d->loop, WC_LANE_SEARCH,
+                            wc_request_caller(im->r)->peer_uid, prepare_work,
+                            prepare_done, im) == 0)
             return;
         for (uint32_t i = 0; i < im->count; i++)
             if (im->rows[i].state == ROW_NEW)
@@ -339,7 +341,8 @@ void wc_people_import(struct wc_request *r)
         if (row->state == ROW_NEW)
             look_up_slot(im, row);
     }
-    if (wc_loop_work(d->loop, prepare_work, prepare_done, im) != 0) {
+    if (wc_loop_work_in(d->loop, WC_LANE_SEARCH, wc_request_caller(r)->peer_uid,
+                        prepare_work, prepare_done, im) != 0) {
         wc_request_fail(r, -WC_ENOMEM, NULL, "out of memory");
         import_free(im);
     }

@@ -9,6 +9,12 @@ const struct wc_scan_limits wc_rpc_limits = {
     .nodes_max = WC_RPC_NODES_MAX,
 };
 
+const struct wc_scan_limits wc_rpc_person_limits = {
+    .bytes_max = WC_RPC_PERSON_MESSAGE_MAX_BYTES,
+    .depth_max = WC_SCAN_DEPTH_MAX,
+    .nodes_max = WC_RPC_PERSON_NODES_MAX,
+};
+
 /* params is [] or [ map ]. */
 static int decode_params(const struct wc_obj *params, const struct wc_obj **out)
 {
@@ -71,8 +77,9 @@ void wc_rpc_pack_notification(struct wc_buf *out, const char *method,
     wc_buf_append(out, params.data, params.len);
 }
 
-void wc_rpc_pack_error(struct wc_buf *out, const uint32_t *msgid, int rc,
-                       const char *message, const char *field)
+/* All of an error but what its detail holds. */
+static void pack_failure(struct wc_buf *out, const uint32_t *msgid, int rc,
+                         const char *message, bool detail)
 {
     wc_pack_array(out, 4);
     wc_pack_u64(out, RESPONSE);
@@ -80,16 +87,33 @@ void wc_rpc_pack_error(struct wc_buf *out, const uint32_t *msgid, int rc,
         wc_pack_nil(out);
     else
         wc_pack_u64(out, *msgid);
-    wc_pack_map(out, field == NULL ? 2 : 3);
+    wc_pack_map(out, detail ? 3 : 2);
     wc_pack_text(out, "code");
     wc_pack_text(out, wc_errname(rc));
     wc_pack_text(out, "message");
     wc_pack_text(out, message);
+    if (!detail)
+        return;
+    wc_pack_text(out, "detail");
+    wc_pack_map(out, 1);
+}
+
+void wc_rpc_pack_error(struct wc_buf *out, const uint32_t *msgid, int rc,
+                       const char *message, const char *field)
+{
+    pack_failure(out, msgid, rc, message, field != NULL);
     if (field != NULL) {
-        wc_pack_text(out, "detail");
-        wc_pack_map(out, 1);
         wc_pack_text(out, "field");
         wc_pack_text(out, field);
     }
+    wc_pack_nil(out);
+}
+
+void wc_rpc_pack_busy(struct wc_buf *out, uint32_t msgid, const char *message,
+                      uint64_t retry_after_ms)
+{
+    pack_failure(out, &msgid, -WC_EBUSY, message, true);
+    wc_pack_text(out, "retry_after_ms");
+    wc_pack_u64(out, retry_after_ms);
     wc_pack_nil(out);
 }

@@ -13,7 +13,8 @@
 #include <whocan/pack.h>
 
 /* What one message may hold. */
-extern const struct wc_scan_limits wc_rpc_limits;
+extern const struct wc_scan_limits wc_rpc_limits;        /* of an administrator */
+extern const struct wc_scan_limits wc_rpc_person_limits; /* of anybody else */
 
 /* What a client may send. */
 struct wc_rpc {
@@ -32,6 +33,10 @@ int wc_rpc_decode(const struct wc_obj *root, struct wc_rpc *out, struct wc_err *
 void wc_rpc_pack_result(struct wc_buf *out, uint32_t msgid, struct wc_slice result);
 void wc_rpc_pack_notification(struct wc_buf *out, const char *method,
                               struct wc_slice params);
+
+/* The error BUSY of a request that would wait too long. */
+void wc_rpc_pack_busy(struct wc_buf *out, uint32_t msgid, const char *message,
+                      uint64_t retry_after_ms);
 
 /* An error; msgid NULL for a message that could not be read; field NULL for none. */
 void wc_rpc_pack_error(struct wc_buf *out, const uint32_t *msgid, int rc,

@@ -78,7 +78,7 @@
 #define WC_DIALS_MAX_COUNT          64 /* under way at once: one descriptor each */
 #define WC_DIAL_ADDRESSES_MAX_COUNT 8  /* of one name, tried in turn */
 #define WC_RESOLVES_MAX_COUNT                                                          \
-    2 /* name look-ups at once: they share 4 threads with commits and searches */
+    2 /* name look-ups at once: a slow name server must not hold up the pool */
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
     (8u << 20) /* output a peer may leave unread before we close */
 
@@ -162,7 +162,47 @@
     (4u << 20) /* output a client may leave unread before we close */
 #define WC_RPC_INFLIGHT_MAX_COUNT 64 /* requests of one connection at once */
 #define WC_RPC_CLIENTS_MAX_COUNT  256
-#define WC_RPC_CLIENTS_UID_COUNT  32  /* of one uid: one user cannot take every place */
+#define WC_RPC_CLIENTS_UID_COUNT  32 /* of one uid: one user cannot take every place */
+/* What one uid may have, so that a backlog of its own never delays another's. Rates are
+ * requests a minute and at once; administrators are exempt from rates (an import of 100,000
+ * rows is theirs), and the intranet's account gets WC_RPC_INTRANET_SCALE times as much. */
+#define WC_RPC_PERSON_MESSAGE_MAX_BYTES                                                \
+    (64u                                                                               \
+     << 10) /* one request of somebody who is no administrator: a profile has 16 KiB */
+#define WC_RPC_PERSON_NODES_MAX  4096       /* objects in it: a full profile has 500 */
+#define WC_RPC_WAITING_UID_COUNT 256        /* requests read and not begun; then BUSY */
+#define WC_RPC_WAITING_UID_BYTES (2u << 20) /* of them: 32 of the largest */
+#define WC_RPC_WAIT_MAX_MS                                                             \
+    10000 /* what would wait longer for its rate is BUSY at once: people go away */
+#define WC_RPC_BUSY_PAUSE_MS                                                           \
+    100 /* a connection that was told BUSY is not read for so long: refusals cost, too */
+#define WC_RPC_QUEUE_UID_MAX_BYTES                                                     \
+    (16u << 20) /* unread output of all connections of one uid before we close one */
+#define WC_RPC_FINDS_UID_COUNT   8     /* begun at once: each may hold 2 MiB of hits */
+#define WC_RPC_EXPORTS_UID_COUNT 2     /* each walks through all records */
+#define WC_RPC_READS_MINUTE      60000 /* 1,000 a second of 50 us: 5% of the loop thread */
+#define WC_RPC_READS_BURST       1000
+#define WC_RPC_FINDS_MINUTE      30000 /* 500 a second: more than typing needs */
+#define WC_RPC_FINDS_BURST       500
+#define WC_RPC_ASKS_MINUTE       60 /* every office works for each of them */
+#define WC_RPC_ASKS_BURST        20
+#define WC_RPC_EDITS_MINUTE                                                            \
+    600 /* each is a signature, a commit, and bytes everywhere */
+#define WC_RPC_EDITS_BURST    100
+#define WC_RPC_EXPORTS_MINUTE 30
+#define WC_RPC_EXPORTS_BURST  4
+#define WC_RPC_INTRANET_SCALE 20 /* so many people use it at the same moment */
+#define WC_RPC_TURN_MAX_US                                                             \
+    2000 /* requests are served so long before the loop reads again */
+#define WC_RPC_ACCEPT_TURN_COUNT 32 /* connections taken before the loop goes round */
+
+/* --- the pool --- */
+#define WC_LANE_MAX_COUNT                                                              \
+    3 /* jobs of one lane (searches, account look-ups) at once, on the pool's threads */
+#define WC_LANE_USER_COUNT 2 /* of one user: a place is always left for another one */
+#define WC_POOL_THREADS_COUNT                                                          \
+    10 /* two lanes, WC_RESOLVES_MAX_COUNT, a commit, a join: none waits for another */
+
 #define WC_IMPORT_BATCH_MAX_COUNT 200 /* rows in one people.import request */
 #define WC_FIND_LIMIT_DEFAULT     10
 #define WC_FIND_LIMIT_MAX         1000

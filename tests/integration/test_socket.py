@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -628,6 +629,138 @@ class Access(AsUser):
     def test_the_socket_is_open_to_all_and_says_no_itself(self):
         leeds = self.daemon("leeds")
         self.assertEqual(leeds.socket.stat().st_mode & 0o777, 0o666)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Fairness(AsUser):
+    """What one account does delays no other, and every limit is per account."""
+
+    WORDS = [a + b for a in ("book", "road", "tree", "youth") for b in ("care", "plan", "law", "map", "work")]
+
+    def setUp(self):
+        super().setUp()
+        self.leeds = self.daemon("leeds", config="[whocan]\naccess = everyone\n")
+        self.leeds.import_rows([row(f"p{i}", skills=self.WORDS, ask_me_about=" ".join(self.WORDS)) for i in range(400)])
+
+    def spawn(self, uid, code, *words):
+        """A process of another account; the code has `path`, `harness`, `words`, and prints."""
+        code = "import sys, harness, msgpack\npath, words = sys.argv[1], sys.argv[2:]\n" + code
+        process = subprocess.Popen(["/usr/bin/python3", "-B", "-u", "-c", code, str(self.leeds.socket), *words], user=uid,
+                                   group=uid, extra_groups=[], stdout=subprocess.PIPE, text=True, cwd="/",
+                                   env={**os.environ, "PYTHONPATH": str(self.directory / "lib")})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        return process
+
+    # sends as much as is taken, on many connections, and reads the answers to all of it
+    BACKLOG = """
+clients = [harness.Client(path) for _ in range(8)]
+for client in clients:
+    for i in range(30):
+        client.send("people.find", {"query": " ".join(words), "limit": 1000})
+print("sent")
+answers = 0
+for client in clients:
+    for i in range(30):
+        if client.receive()[2] is None:
+            answers += 1
+            print(answers)
+print("end")
+"""
+
+    def test_the_backlog_of_one_account_does_not_delay_another(self):
+        enemy = self.spawn(self.person, self.BACKLOG, *self.WORDS)
+        self.assertEqual(enemy.stdout.readline(), "sent\n")
+        self.assertEqual(enemy.stdout.readline(), "1\n")  # they are at it
+        for _ in range(3):
+            self.assertEqual(self.as_user(self.leeds, self.other, "people.find", query=self.WORDS[0])["total"], 400)
+        # what is in the pipe by now was answered before: most of the backlog still waits
+        os.set_blocking(enemy.stdout.fileno(), False)
+        before = (os.read(enemy.stdout.fileno(), 65536) if select.select([enemy.stdout], [], [], 0)[0] else b"").split()
+        self.assertNotIn(b"end", before)
+        self.assertLess(len(before), 200)
+
+    def test_over_the_bound_it_is_busy_and_says_until_when(self):
+        counts = json.loads(self.spawn(self.person, """
+import json
+client = harness.Client(path)
+codes, retry = {}, set()
+for i in range(60):
+    client.send("ask.create", {"text": "booklaw", "wait_ms": 0})
+for i in range(60):
+    message = client.response()
+    code = message[2]["code"] if message[2] else "ok"
+    codes[code] = codes.get(code, 0) + 1
+    if code == "BUSY":
+        retry.add(message[2]["detail"]["retry_after_ms"])
+        assert "try again in" in message[2]["message"]
+        break
+print(json.dumps([codes, sorted(retry)]))
+""").stdout.readline())
+        self.assertEqual(counts[0]["BUSY"], 1)
+        self.assertTrue(all(10000 <= ms <= 20000 for ms in counts[1]), counts)
+        self.assertLess(counts[0].get("ok", 0), 40)
+        # another account is not over anything, and administrators are never
+        self.assertEqual(self.as_user(self.leeds, self.other, "ask.create", text="booklaw", wait_ms=0)["offices_known"], 1)
+        with self.leeds.client() as root:
+            for _ in range(60):
+                root.send("ask.create", {"text": "booklaw", "wait_ms": 0})
+            codes = {(root.response()[2] or {}).get("code") for _ in range(60)}
+        self.assertLessEqual(codes, {None, "LIMIT"})
+
+    def test_only_administrators_send_large_messages(self):
+        answer = self.spawn(self.person, """
+client = harness.Client(path)
+client.send("me.set", {"ask_me_about": "x" * 70000})
+message = client.receive()
+print(message[1], message[2]["code"])
+""").stdout.readline()
+        self.assertEqual(answer, "None TOOBIG\n")
+        with self.refused("TOOBIG", "ask_me_about"):
+            self.leeds.call("me.set", ask_me_about="x" * 70000)
+
+    def test_unread_answers_of_all_connections_count_together(self):
+        enemy = self.spawn(self.person, """
+clients = [harness.Client(path) for _ in range(30)]
+try:
+    while True:
+        for client in clients:
+            client.send("api.describe")
+except (BrokenPipeError, ConnectionResetError):
+    print("closed")
+""")
+        most = 0
+
+        def ended():
+            nonlocal most
+            most = max(most, rss_kib(self.leeds.process.pid))
+            return enemy.poll() is not None
+        before = rss_kib(self.leeds.process.pid)
+        harness.wait(ended, "a connection was closed", alive=[self.leeds])
+        self.assertLess(most - before, 100000)
+        self.assertIn("bytes unread", self.leeds.log())
+
+    def test_a_connection_flood_keeps_nobody_out(self):
+        enemies = [self.spawn(self.person, """
+import socket
+print("begun")
+while True:
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            s.send(words[0].encode())
+    except OSError:
+        pass
+""", word) for word in ("garbage", "\x94")]
+        for enemy in enemies:
+            enemy.stdout.readline()
+        for _ in range(3):
+            self.assertEqual(self.as_user(self.leeds, self.other, "people.find", query=self.WORDS[0])["total"], 400)
+        for enemy in enemies:
+            enemy.kill()
+            enemy.wait()
+        harness.wait(lambda: self.leeds.connections() == 0, "all connections are closed")
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
