@@ -195,6 +195,25 @@ int wc_node_set_listen(struct wc_node *node, const char *const *addresses,
     return 0;
 }
 
+int wc_node_set_erased(struct wc_node *node,
+                       const uint8_t (*marks)[WC_ERASED_MARK_BYTES], uint32_t count)
+{
+    uint8_t *copy = NULL;
+    size_t bytes = (size_t)count * WC_ERASED_MARK_BYTES;
+    if (count > WC_ERASED_MAX_COUNT)
+        return -WC_ETOOBIG;
+    if (count > 0 && (copy = malloc(bytes)) == NULL)
+        return -WC_ENOMEM;
+    if (count > 0)
+        memcpy(copy, marks, bytes);
+    free(node->erased);
+    node->erased = copy;
+    node->erased_count = count;
+    node->card_dirty = true;
+    wc_node_due(node, WC_DUE_CARD, 0);
+    return 0;
+}
+
 /* ---- the step ---- */
 
 void wc_node_due(struct wc_node *node, enum wc_due what, uint64_t at_ms)

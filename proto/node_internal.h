@@ -124,7 +124,9 @@ struct wc_office {
     bool purge;      /* its records go */
     struct wc_cert cert;
     uint32_t address_count;
-    char *addresses;     /* one after the other, each with its terminator */
+    char *addresses; /* one after the other, each with its terminator */
+    uint32_t erased_count;
+    uint8_t *erased;     /* marks of erasures that its card says it completed */
     uint32_t link;       /* number of the link to it, 0 none */
     uint32_t held_count; /* records of it, hidden ones included */
     uint64_t last_heard_ms;
@@ -360,6 +362,8 @@ struct wc_node {
     uint64_t syncs_done;
 
     uint32_t listen_count;
+    uint8_t *erased; /* marks of the erasures that the own card lists */
+    uint32_t erased_count;
     uint32_t purge_at; /* how far the records were looked at, while purging */
     bool purging;
     bool started;

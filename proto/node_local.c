@@ -43,6 +43,7 @@ void wc_node_local_fini(struct wc_node *node)
     wc_map_fini(&node->pending_by_slot);
     wc_buf_fini(&node->card);
     free(node->listen);
+    free(node->erased);
 }
 
 const struct wc_pending *wc_node_pending_of(const struct wc_node *node,
@@ -192,6 +193,7 @@ static int read_local(const struct wc_node *node, uint8_t kind, struct wc_slice 
 {
     uint8_t office_key[WC_KEY_BYTES];
     struct wc_doc *doc;
+    bool erase;
     if (kind != WC_KIND_ROW && kind != WC_KIND_PROFILE && kind != WC_KIND_RETIRE)
         return -WC_EDENIED;
     int rc = wc_doc_new(body, &wc_scan_default, &doc);
@@ -200,7 +202,7 @@ static int read_local(const struct wc_node *node, uint8_t kind, struct wc_slice 
     rc = wc_body_header(wc_doc_root(doc), office_key, out->subject, &out->rev, NULL);
     out->slot_kind = kind;
     if (rc == 0 && kind == WC_KIND_RETIRE)
-        rc = wc_retire_decode(wc_doc_root(doc), &out->slot_kind, NULL);
+        rc = wc_retire_decode(wc_doc_root(doc), &out->slot_kind, &erase, NULL);
     if (rc == 0 && (memcmp(office_key, node->identity->signer.key, WC_KEY_BYTES) != 0 ||
                     wc_node_set_of(out->slot_kind) == 0))
         rc = -WC_EDENIED;
@@ -406,7 +408,10 @@ static bool card_is_current(const struct wc_node *node, const struct wc_card *ca
         if (strcmp(card->addresses[i], node->listen[i]) != 0)
             return false;
     }
-    return true;
+    return card->erased_count == node->erased_count &&
+           (card->erased_count == 0 ||
+            memcmp(card->erased, node->erased,
+                   (size_t)card->erased_count * WC_ERASED_MARK_BYTES) == 0);
 }
 
 /* The record under the own card's slot: 1 current, 0 not, negative errors. */
@@ -448,6 +453,10 @@ static int write_card(struct wc_node *node, uint64_t rev)
     uint8_t sig[WC_SIG_BYTES];
     for (uint32_t i = 0; i < node->listen_count; i++)
         memcpy(card.addresses[i], node->listen[i], sizeof(card.addresses[i]));
+    card.erased_count = node->erased_count;
+    if (node->erased_count > 0)
+        memcpy(card.erased, node->erased,
+               (size_t)node->erased_count * WC_ERASED_MARK_BYTES);
     int rc = wc_card_body(me->signer.key, rev, &card, &body);
     if (rc == 0)
         rc = wc_body_sign(sig, WC_KIND_CARD, wc_buf_slice(&body), &me->signer);

@@ -35,6 +35,7 @@ static void office_free(struct wc_office *o)
     if (o == NULL)
         return;
     free(o->addresses);
+    free(o->erased);
     wc_itemset_fini(&o->people[0]);
     wc_itemset_fini(&o->people[1]);
     free(o);
@@ -211,6 +212,22 @@ static void set_addresses(struct wc_node *node, struct wc_office *o,
     o->dial_next = 0;
 }
 
+static void set_erased(struct wc_node *node, struct wc_office *o,
+                       const struct wc_card *card)
+{
+    size_t bytes = (size_t)card->erased_count * WC_ERASED_MARK_BYTES;
+    uint8_t *marks = NULL;
+    if (bytes > 0 && (marks = malloc(bytes)) == NULL) {
+        wc_node_fail(node);
+        return;
+    }
+    if (bytes > 0)
+        memcpy(marks, card->erased, bytes);
+    free(o->erased);
+    o->erased = marks;
+    o->erased_count = card->erased_count;
+}
+
 void wc_node_office_card(struct wc_node *node, uint32_t office,
                          const struct wc_card *card)
 {
@@ -219,6 +236,7 @@ void wc_node_office_card(struct wc_node *node, uint32_t office,
         wc_node_note(node, WC_NOTE_OFFICE_NEW, 0, 0, 0, office);
     o->has_card = true;
     set_addresses(node, o, card);
+    set_erased(node, o, card);
 }
 
 void wc_node_office_uncard(struct wc_node *node, uint32_t office)
@@ -368,4 +386,22 @@ bool wc_node_office_by_name(const struct wc_node *node, struct wc_slice name,
         }
     }
     return show_office(node, best, out);
+}
+
+enum wc_erased wc_node_office_erased(const struct wc_node *node,
+                                     const uint8_t key[WC_KEY_BYTES],
+                                     const uint8_t mark[WC_ERASED_MARK_BYTES])
+{
+    uint32_t office = wc_node_office_find(node, key);
+    if (office == WC_NONE)
+        return WC_ERASED_UNKNOWN;
+    const struct wc_office *o = node->offices[office];
+    for (uint32_t i = 0; i < o->erased_count; i++) {
+        if (memcmp(o->erased + (size_t)i * WC_ERASED_MARK_BYTES, mark,
+                   WC_ERASED_MARK_BYTES) == 0)
+            return WC_ERASED_DONE;
+    }
+    /* a full list may have dropped it */
+    return o->erased_count < WC_ERASED_MAX_COUNT ? WC_ERASED_WAITING
+                                                 : WC_ERASED_UNKNOWN;
 }

@@ -281,7 +281,7 @@ static int decode_body(struct wc_record *r, struct wc_slice stamp_sig,
     const struct wc_obj *body = wc_doc_root(doc);
     rc = wc_body_header(body, r->office_key, r->subject, &r->version.rev, err);
     if (rc == 0 && r->kind == WC_KIND_RETIRE)
-        rc = wc_retire_decode(body, &r->slot_kind, err);
+        rc = wc_retire_decode(body, &r->slot_kind, &r->erases, err);
     if (rc == 0 && !subject_fits(r->slot_kind, wc_slice_text(r->subject)))
         rc = wc_fail(err, WC_EINVALID, "subject", "is not a subject of its kind");
     if (rc == 0 && wc_kind_by_organisation(r->kind))
@@ -519,21 +519,47 @@ static bool address_valid(struct wc_slice s)
 int wc_card_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
                  const struct wc_card *card, struct wc_buf *out)
 {
+    bool erased = card->erased_count > 0;
     if (card->cert.len > WC_CERT_MAX_BYTES ||
-        card->address_count > WC_ADDRESSES_MAX_COUNT)
+        card->address_count > WC_ADDRESSES_MAX_COUNT ||
+        card->erased_count > WC_ERASED_MAX_COUNT)
         return -WC_ETOOBIG;
     for (uint32_t i = 0; i < card->address_count; i++) {
         if (!address_valid(wc_slice_text(card->addresses[i])))
             return -WC_EINVALID;
     }
-    wc_body_begin(out, office_key, "card", rev, 2);
+    wc_body_begin(out, office_key, "card", rev, erased ? 3 : 2);
     wc_pack_text(out, "cert");
     wc_pack_bin(out, card->cert);
     wc_pack_text(out, "addresses");
     wc_pack_array(out, card->address_count);
     for (uint32_t i = 0; i < card->address_count; i++)
         wc_pack_text(out, card->addresses[i]);
+    if (erased) {
+        wc_pack_text(out, "erased");
+        wc_pack_array(out, card->erased_count);
+    }
+    for (uint32_t i = 0; i < card->erased_count; i++)
+        wc_pack_bin(out, wc_slice(card->erased[i], WC_ERASED_MARK_BYTES));
     return out->failed ? -WC_ENOMEM : 0;
+}
+
+/* Absent in the card of an office that has erased nothing, or knows nothing of it. */
+static int decode_erased(const struct wc_obj *list, struct wc_card *card,
+                         struct wc_err *err)
+{
+    if (list == NULL)
+        return 0;
+    if (wc_obj_type(list) != WC_ARRAY)
+        return wc_fail(err, WC_ETYPE, "erased", "must be a list");
+    if (wc_obj_count(list) > WC_ERASED_MAX_COUNT)
+        return wc_fail(err, WC_ETOOBIG, "erased", "may list at most 256");
+    card->erased_count = wc_obj_count(list);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < card->erased_count; i++)
+        rc = wc_field_bin(wc_obj_at(list, i), "erased[]", card->erased[i],
+                          WC_ERASED_MARK_BYTES, err);
+    return rc;
 }
 
 int wc_card_decode(const struct wc_obj *body, struct wc_card *out, struct wc_err *err)
@@ -561,8 +587,10 @@ int wc_card_decode(const struct wc_obj *body, struct wc_card *out, struct wc_err
             return wc_fail(err, WC_EINVALID, "addresses[]", "must be HOST:PORT");
         wc_slice_copy(text, card.addresses[i], sizeof(card.addresses[i]));
     }
-    *out = card;
-    return 0;
+    rc = decode_erased(wc_obj_get(body, "erased"), &card, err);
+    if (rc == 0)
+        *out = card;
+    return rc;
 }
 
 /* ---- asks ---- */
@@ -622,24 +650,34 @@ static bool kind_ends(uint64_t kind)
 }
 
 int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,
-                   uint64_t rev, uint8_t ends_kind, struct wc_buf *out)
+                   uint64_t rev, uint8_t ends_kind, bool erase, struct wc_buf *out)
 {
     if (!kind_ends(ends_kind))
         return -WC_EINVALID;
-    wc_body_begin(out, office_key, subject, rev, 1);
+    wc_body_begin(out, office_key, subject, rev, erase ? 2 : 1);
     wc_pack_text(out, "kind");
     wc_pack_u64(out, ends_kind);
+    if (erase) {
+        wc_pack_text(out, "erase");
+        wc_pack_bool(out, true);
+    }
     return out->failed ? -WC_ENOMEM : 0;
 }
 
-int wc_retire_decode(const struct wc_obj *body, uint8_t *ends_kind, struct wc_err *err)
+int wc_retire_decode(const struct wc_obj *body, uint8_t *ends_kind, bool *erase,
+                     struct wc_err *err)
 {
+    const struct wc_obj *flag = wc_obj_get(body, "erase");
+    bool erases = false;
     uint64_t kind;
     int rc = wc_field_u64(wc_obj_get(body, "kind"), "kind", WC_KIND_MAX, &kind, err);
     if (rc != 0)
         return rc;
     if (!kind_ends(kind))
         return wc_fail(err, WC_EINVALID, "kind", "must be a kind that can end");
+    if (flag != NULL && wc_obj_bool(flag, &erases) != 0)
+        return wc_fail(err, WC_ETYPE, "erase", "must be true or false");
     *ends_kind = (uint8_t)kind;
+    *erase = erases;
     return 0;
 }

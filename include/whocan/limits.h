@@ -35,6 +35,10 @@
 #define WC_LANGUAGES_MAX_COUNT 16
 #define WC_ADDRESSES_MAX_COUNT 8
 #define WC_ANSWER_PEOPLE_MAX   8 /* people in one office's answer to one ask */
+#define WC_ERASED_MAX_COUNT                                                            \
+    256 /* erasures that a card lists as completed, newest last: 2.5 KB of it */
+#define WC_ERASED_MARK_BYTES                                                           \
+    8 /* of a retirement's digest: tells a few hundred apart, and says nothing */
 
 /* --- records and frames (bytes) --- */
 #define WC_RECORD_MAX_BYTES                                                            \

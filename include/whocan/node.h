@@ -262,6 +262,13 @@ int wc_node_set_join(struct wc_node *node, const char *const *addresses,
 int wc_node_set_listen(struct wc_node *node, const char *const *addresses,
                        uint32_t count);
 
+/* Erasures that this office has completed, for the own card, replacing those given
+ * before: the first bytes of the digests of their retirements, newest last. A change
+ * writes a new card at the next TIMER. -WC_ETOOBIG: more than WC_ERASED_MAX_COUNT;
+ * -WC_ENOMEM. */
+int wc_node_set_erased(struct wc_node *node,
+                       const uint8_t (*marks)[WC_ERASED_MARK_BYTES], uint32_t count);
+
 /* Append to *effects what must be done about one event. Never fails for what a peer
  * sends. The first event is START, and only the first; events carry times that do not
  * go back (a monotonic time that does is taken as the latest one seen; the wall clock
@@ -310,6 +317,13 @@ bool wc_node_office_by_key(const struct wc_node *node, const uint8_t key[WC_KEY_
 /* By name: the current office of that name, or a revoked one when there is no other. */
 bool wc_node_office_by_name(const struct wc_node *node, struct wc_slice name,
                             struct wc_node_office *out);
+
+/* Whether an office has completed an erasure, as its card says. Unknown: it lists so many
+ * that this one may have been dropped, or the office is not known. */
+enum wc_erased { WC_ERASED_WAITING, WC_ERASED_DONE, WC_ERASED_UNKNOWN };
+enum wc_erased wc_node_office_erased(const struct wc_node *node,
+                                     const uint8_t key[WC_KEY_BYTES],
+                                     const uint8_t mark[WC_ERASED_MARK_BYTES]);
 
 struct wc_node_stats {
     uint32_t offices_count; /* known, neither revoked nor superseded, own included */

@@ -54,6 +54,7 @@ struct wc_record {
     struct wc_slice bytes; /* the whole record as received */
     uint8_t kind;
     uint8_t slot_kind; /* whose slot it takes: kind, but of a retirement what it ends */
+    bool erases;       /* a retirement that must leave no copy of what it ends */
     struct wc_slice body;
     uint8_t author_key[WC_KEY_BYTES];
     uint8_t author_sig[WC_SIG_BYTES];
@@ -153,12 +154,15 @@ int wc_record_statement(uint8_t kind, struct wc_slice body, const struct wc_sign
 int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org,
                     uint64_t now_ms, struct wc_buf *out);
 
-/* ---- office card: body adds { "cert": bin, "addresses": [ "host:port", ... ] } ---- */
+/* ---- office card: body adds { "cert": bin, "addresses": [ "host:port", ... ] }, and
+ * "erased": [ bin 8, ... ] when it has completed erasures ---- */
 
 struct wc_card {
     struct wc_slice cert; /* borrowed from the document */
     uint32_t address_count;
     char addresses[WC_ADDRESSES_MAX_COUNT][WC_ADDRESS_MAX_BYTES + 1];
+    uint32_t erased_count;
+    uint8_t erased[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES]; /* newest last */
 };
 
 /* Write and read such bodies. The writers return 0 or -WC_ENOMEM, or -WC_EINVALID and
@@ -177,9 +181,11 @@ int wc_ask_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
                 const struct wc_ask *ask, struct wc_buf *out);
 int wc_ask_decode(const struct wc_obj *body, struct wc_ask *out, struct wc_err *err);
 
-/* ---- retirement: body adds { "kind": the kind it ends } ---- */
+/* ---- retirement: body adds { "kind": the kind it ends }, and "erase": true when every
+ * office must also write its stores anew, so that no freed page keeps the content ---- */
 int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,
-                   uint64_t rev, uint8_t ends_kind, struct wc_buf *out);
-int wc_retire_decode(const struct wc_obj *body, uint8_t *ends_kind, struct wc_err *err);
+                   uint64_t rev, uint8_t ends_kind, bool erase, struct wc_buf *out);
+int wc_retire_decode(const struct wc_obj *body, uint8_t *ends_kind, bool *erase,
+                     struct wc_err *err);
 
 #endif

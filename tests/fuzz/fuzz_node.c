@@ -316,7 +316,8 @@ static void build(uint8_t who, uint8_t kind, uint8_t login, uint8_t rev, bool ba
         rc = wc_card_body(office->signer.key, 1 + rev % 4, &card, &body);
     else if (kind == WC_KIND_RETIRE)
         rc = wc_retire_body(office->signer.key, subject, 1 + rev % 4,
-                            login % 2 ? WC_KIND_ROW : WC_KIND_PROFILE, &body);
+                            login % 2 ? WC_KIND_ROW : WC_KIND_PROFILE, login % 3 == 0,
+                            &body);
     else
         wc_body_begin(&body, office->signer.key, subject, 1 + rev % 4, 0);
     if (rc == 0 && wc_body_sign(sig, kind, wc_buf_slice(&body), &office->signer) == 0)
@@ -448,7 +449,8 @@ static void local_put(uint8_t kind)
         v.rev = 0;
     if (kind == WC_KIND_RETIRE)
         HOLDS(wc_retire_body(me.signer.key, subject, v.rev + 1,
-                             who % 2 ? WC_KIND_ROW : WC_KIND_PROFILE, &body) == 0);
+                             who % 2 ? WC_KIND_ROW : WC_KIND_PROFILE, who % 3 == 0,
+                             &body) == 0);
     else
         wc_body_begin(&body, me.signer.key, subject, v.rev + who / 64, 0);
     e.u.local_put.token = who > 250 ? 0 : ++run.next_token;

@@ -16,16 +16,19 @@ static void read_contents(const struct wc_record *r)
     struct wc_person p;
     struct wc_ask ask;
     uint8_t ends;
+    bool erase;
     HOLDS(wc_doc_new(r->body, &wc_scan_default, &doc) == 0);
     const struct wc_obj *body = wc_doc_root(doc);
     if (r->kind == WC_KIND_CARD && wc_card_decode(body, &card, NULL) == 0)
-        HOLDS(card.address_count <= WC_ADDRESSES_MAX_COUNT);
+        HOLDS(card.address_count <= WC_ADDRESSES_MAX_COUNT &&
+              card.erased_count <= WC_ERASED_MAX_COUNT);
     if (r->kind == WC_KIND_ASK && wc_ask_decode(body, &ask, NULL) == 0)
         HOLDS(ask.text.len > 0 && wc_login_valid(ask.by));
     if (r->kind == WC_KIND_ROW || r->kind == WC_KIND_PROFILE)
         wc_person_decode(body, &p, NULL);
     if (r->kind == WC_KIND_RETIRE)
-        HOLDS(wc_retire_decode(body, &ends, NULL) == 0 && ends == r->slot_kind);
+        HOLDS(wc_retire_decode(body, &ends, &erase, NULL) == 0 &&
+              ends == r->slot_kind && erase == r->erases);
     wc_doc_free(doc);
 }
 

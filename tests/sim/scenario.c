@@ -343,7 +343,7 @@ static void put(struct world *w, struct office *o, uint8_t kind, const char *log
         held.rev = 0;
     if (kind == WC_KIND_RETIRE) {
         rc = wc_retire_body(o->identity.signer.key, login, held.rev + 1, slot_kind,
-                            &body);
+                            false, &body);
         assert(rc == 0);
     } else {
         person_body(w, o, login, held.rev + 1, &body);

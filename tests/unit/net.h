@@ -635,6 +635,7 @@ struct made {
     const struct wc_identity *cert;  /* in a card: of whom */
     const char *address;             /* in a card */
     uint8_t ends_kind;               /* of a retirement */
+    bool erase;                      /* of a retirement */
     const char *title;
 };
 
@@ -652,7 +653,8 @@ static inline void make_body(const struct made *m, struct wc_buf *out)
         }
         rc = wc_card_body(m->office->signer.key, rev, &card, out);
     } else if (m->kind == WC_KIND_RETIRE) {
-        rc = wc_retire_body(m->office->signer.key, m->login, rev, m->ends_kind, out);
+        rc = wc_retire_body(m->office->signer.key, m->login, rev, m->ends_kind,
+                            m->erase, out);
     } else {
         wc_body_begin(out, m->office->signer.key, m->login, rev, 1);
         wc_pack_text(out, "title");

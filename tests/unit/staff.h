@@ -69,7 +69,7 @@ static inline struct wc_change office_retire(struct office *o, uint8_t ends_kind
                                              const char *subject, uint64_t rev)
 {
     struct wc_buf body = {0};
-    assert_int_equal(wc_retire_body(o->key, subject, rev, ends_kind, &body), 0);
+    assert_int_equal(wc_retire_body(o->key, subject, rev, ends_kind, false, &body), 0);
     return office_change(o, WC_KIND_RETIRE, ends_kind, subject, &body);
 }
 

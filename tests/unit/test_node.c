@@ -244,7 +244,8 @@ static void bad_puts_are_refused_at_once(void **state)
     assert_int_equal(refused(&e), -WC_EBADSIG);
 
     wc_buf_reset(&body); /* the end of the own card */
-    assert_int_equal(wc_retire_body(me->signer.key, "card", 9, WC_KIND_CARD, &body), 0);
+    assert_int_equal(
+        wc_retire_body(me->signer.key, "card", 9, WC_KIND_CARD, false, &body), 0);
     e.u.local_put.kind = WC_KIND_RETIRE;
     e.u.local_put.body = wc_buf_slice(&body);
     e.u.local_put.author_key = me->signer.key;

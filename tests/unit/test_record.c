@@ -119,7 +119,7 @@ static void body_thanks(struct wc_buf *b)
 static void body_retire(struct wc_buf *b)
 {
     assert_int_equal(
-        wc_retire_body(fix.leeds.signer.key, "alice", 4, WC_KIND_PROFILE, b), 0);
+        wc_retire_body(fix.leeds.signer.key, "alice", 4, WC_KIND_PROFILE, false, b), 0);
 }
 
 static void body_unknown(struct wc_buf *b)
@@ -353,9 +353,12 @@ static void golden_contents_read_as_they_were_written(void **state)
     wc_buf_fini(&b);
 
     uint8_t ends = 0;
+    bool erase = true;
     assert_int_equal(
-        wc_retire_decode(golden_body("record-retire", &b, &doc), &ends, NULL), 0);
+        wc_retire_decode(golden_body("record-retire", &b, &doc), &ends, &erase, NULL),
+        0);
     assert_int_equal(ends, WC_KIND_PROFILE);
+    assert_false(erase);
     wc_doc_free(doc);
     wc_buf_fini(&b);
 }
@@ -1111,6 +1114,23 @@ static void cards_are_checked(void **state)
              "cert\xc4\x00\xa9"
              "addresses\x90",
              0, NULL),
+        CASE("\x83\xa4"
+             "cert\xc4\x00\xa9"
+             "addresses\x90\xa6"
+             "erased\xc3",
+             -WC_ETYPE, "erased"),
+        CASE("\x83\xa4"
+             "cert\xc4\x00\xa9"
+             "addresses\x90\xa6"
+             "erased\x91\xc4\x07"
+             "1234567",
+             -WC_EINVALID, "erased[]"),
+        CASE("\x83\xa4"
+             "cert\xc4\x00\xa9"
+             "addresses\x90\xa6"
+             "erased\x91\xc4\x08"
+             "12345678",
+             0, NULL),
 #undef CASE
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -1124,6 +1144,59 @@ static void cards_are_checked(void **state)
             assert_string_equal(err.field, cases[i].field);
         wc_doc_free(doc);
     }
+    wc_buf_fini(&b);
+}
+
+static void card_reads_back(const struct wc_card *card, struct wc_card *out)
+{
+    struct wc_buf b = {0};
+    struct wc_doc *doc;
+    assert_int_equal(wc_card_body(fix.leeds.signer.key, 1, card, &b), 0);
+    assert_int_equal(wc_doc_new(wc_buf_slice(&b), &wc_scan_default, &doc), 0);
+    assert_int_equal(wc_card_decode(wc_doc_root(doc), out, NULL), 0);
+    wc_doc_free(doc);
+    wc_buf_fini(&b);
+}
+
+static void cards_list_erasures(void **state)
+{
+    (void)state;
+    struct wc_buf b = {0};
+    struct wc_card read, card = {.erased_count = WC_ERASED_MAX_COUNT};
+    for (uint32_t i = 0; i < WC_ERASED_MAX_COUNT; i++)
+        wc_put_u64(card.erased[i], i * 0x0102030405060708ULL);
+    card_reads_back(&card, &read);
+    assert_int_equal(read.erased_count, WC_ERASED_MAX_COUNT);
+    assert_memory_equal(read.erased, card.erased, sizeof(card.erased));
+    card.erased_count = 0; /* then the card is what it was before there were any */
+    card_reads_back(&card, &read);
+    assert_int_equal(read.erased_count, 0);
+    card.erased_count = WC_ERASED_MAX_COUNT + 1;
+    assert_int_equal(wc_card_body(fix.leeds.signer.key, 1, &card, &b), -WC_ETOOBIG);
+    wc_buf_fini(&b);
+}
+
+static void retirements_may_erase(void **state)
+{
+    (void)state;
+    struct wc_buf b = {0};
+    struct wc_doc *doc;
+    struct wc_err err;
+    uint8_t ends;
+    bool erase = false;
+    assert_int_equal(
+        wc_retire_body(fix.leeds.signer.key, "alice", 4, WC_KIND_ROW, true, &b), 0);
+    assert_int_equal(wc_doc_new(wc_buf_slice(&b), &wc_scan_default, &doc), 0);
+    assert_int_equal(wc_retire_decode(wc_doc_root(doc), &ends, &erase, NULL), 0);
+    assert_true(erase);
+    assert_int_equal(ends, WC_KIND_ROW);
+    wc_doc_free(doc);
+    b.data[b.len - 1] = 1; /* was true */
+    assert_int_equal(wc_doc_new(wc_buf_slice(&b), &wc_scan_default, &doc), 0);
+    assert_int_equal(wc_retire_decode(wc_doc_root(doc), &ends, &erase, &err),
+                     -WC_ETYPE);
+    assert_string_equal(err.field, "erase");
+    wc_doc_free(doc);
     wc_buf_fini(&b);
 }
 
@@ -1178,7 +1251,7 @@ static void asks_are_checked(void **state)
     ask.text = TEXT(longest);
     assert_int_equal(wc_ask_body(fix.leeds.signer.key, 1, &ask, &b), -WC_ETOOBIG);
     assert_int_equal(
-        wc_retire_body(fix.leeds.signer.key, "alice", 1, WC_KIND_REVOKE, &b),
+        wc_retire_body(fix.leeds.signer.key, "alice", 1, WC_KIND_REVOKE, true, &b),
         -WC_EINVALID);
     assert_int_equal(b.len, 0);
     wc_buf_fini(&b);
@@ -1212,6 +1285,8 @@ int main(void)
         cmocka_unit_test(a_retirement_takes_the_slot_of_what_it_ends),
         cmocka_unit_test(items_name_one_version_of_one_slot),
         cmocka_unit_test(cards_are_checked),
+        cmocka_unit_test(cards_list_erasures),
+        cmocka_unit_test(retirements_may_erase),
         cmocka_unit_test(asks_are_checked),
     };
     if (wc_crypto_init() != 0)
