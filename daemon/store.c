@@ -20,6 +20,9 @@
 #define FORMAT_TABLE "whocan"
 #define FORMAT_KEY   "format"
 
+/* The copy that is to take the place of data.mdb. */
+#define COPY_NAME "/data.new"
+
 #define READERS_MAX  512 /* a thread holds at most one for a moment */
 #define PATH_BYTES   4096
 #define GROW_TRIES   24 /* each at least 1.25-fold: far beyond any one transaction */
@@ -28,13 +31,15 @@
 #define LOCK_BYTES   (64 << 10)   /* LMDB's table of readers takes 64 bytes for each */
 
 struct wc_store {
-    MDB_env *env;
+    MDB_env *env; /* changes with `writing` and the gate held; NULL: it is lost */
+    struct wc_store_options options;
     MDB_dbi *tables;
     uint32_t table_count;
     char *path;
     pthread_mutex_t writing; /* held for the length of a write, growth included */
     pthread_rwlock_t gate;   /* readers share it; growth has it alone */
-    bool unmapped;           /* growth failed half-way; guarded by the gate */
+    bool unmapped;           /* growth, or the change of files, failed half-way;
+                                guarded by the gate */
     atomic_bool failed;      /* the disk failed: nobody knows what is on it */
 };
 
@@ -109,7 +114,7 @@ static int path_join(char out[PATH_BYTES], const char *a, const char *b)
 
 static int remove_files(const char *dir)
 {
-    static const char *const files[] = {"/data.mdb", "/lock.mdb"};
+    static const char *const files[] = {"/data.mdb", "/lock.mdb", COPY_NAME};
     char path[PATH_BYTES];
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         if (path_join(path, dir, files[i]) != 0)
@@ -376,11 +381,24 @@ static int lengthen(struct wc_store *s, char *problem)
     return 0;
 }
 
+/* Of a copy that was interrupted. It holds what was not deleted then, and may be deleted
+ * by now. */
+static int remove_copy(struct wc_store *s)
+{
+    char path[PATH_BYTES];
+    if (path_join(path, s->path, COPY_NAME) != 0)
+        return ENAMETOOLONG;
+    return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
+}
+
 static int open_existing(struct wc_store *s, const struct wc_store_options *o,
                          char *problem)
 {
-    int rc = env_open(&s->env, s->path, o->map_bytes, s->table_count,
-                      o->rebuildable ? MDB_NOSYNC : 0);
+    int rc = remove_copy(s);
+    if (rc != 0)
+        return fail_errno(problem, "remove the unfinished copy in", s->path, rc);
+    rc = env_open(&s->env, s->path, o->map_bytes, s->table_count,
+                  o->rebuildable ? MDB_NOSYNC : 0);
     if (rc == MDB_INVALID)
         return fail(problem, -WC_ECORRUPT,
                     "%s is damaged, or not a store of whocan: restore a backup, or "
@@ -391,8 +409,6 @@ static int open_existing(struct wc_store *s, const struct wc_store_options *o,
     rc = lengthen(s, problem);
     if (rc == 0)
         rc = open_tables(s, o, problem);
-    if (rc == 0)
-        wc_store_tidy(s);
     return rc;
 }
 
@@ -433,11 +449,13 @@ int wc_store_open(struct wc_store **out, const char *path,
     struct wc_store *s = store_new(path, count_tables(options));
     if (s == NULL)
         return fail(problem, -WC_ENOMEM, "out of memory");
+    s->options = *options;
     rc = open_existing(s, options, problem);
     if (rc != 0) {
         wc_store_close(s);
         return rc;
     }
+    wc_store_tidy(s);
     if (created != NULL)
         *created = !exists;
     *out = s;
@@ -718,8 +736,13 @@ void wc_store_usage(struct wc_store *s, struct wc_store_usage *out)
 {
     uint64_t free_pages = 0;
     MDB_envinfo info;
+    *out = (struct wc_store_usage){0};
     (void)wc_store_read(s, count_free, &free_pages);
     pthread_rwlock_rdlock(&s->gate);
+    if (s->env == NULL) {
+        pthread_rwlock_unlock(&s->gate);
+        return;
+    }
     mdb_env_info(s->env, &info);
     out->map_bytes = info.me_mapsize;
     out->file_bytes = file_bytes(s);
@@ -731,12 +754,91 @@ void wc_store_usage(struct wc_store *s, struct wc_store_usage *out)
 int wc_store_tidy(struct wc_store *s)
 {
     int dead = 0;
-    return mdb_reader_check(s->env, &dead) == 0 ? dead : 0;
+    pthread_rwlock_rdlock(&s->gate);
+    if (s->env != NULL && mdb_reader_check(s->env, &dead) != 0)
+        dead = 0;
+    pthread_rwlock_unlock(&s->gate);
+    return dead;
 }
 
 int wc_store_sync(struct wc_store *s)
 {
-    if (atomic_load(&s->failed))
-        return -WC_EIO;
-    return write_result(s, from_lmdb(mdb_env_sync(s->env, 1)));
+    int rc = EIO;
+    pthread_rwlock_rdlock(&s->gate);
+    if (!atomic_load(&s->failed) && s->env != NULL)
+        rc = mdb_env_sync(s->env, 1);
+    pthread_rwlock_unlock(&s->gate);
+    return write_result(s, from_lmdb(rc));
+}
+
+/* ---- writing it anew ---- */
+
+/* A flushed copy without free pages. 0 or an error of LMDB or the system. */
+static int copy_live(struct wc_store *s, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errno;
+    int rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+    if (rc == 0 && fsync(fd) != 0)
+        rc = errno;
+    close(fd);
+    return rc;
+}
+
+/* With the gate held: nobody reads, and nobody writes. 0 or errno of the change; *lost
+ * when neither file could be opened again. */
+static int change_files(struct wc_store *s, const char *copy, const char *data,
+                        uint64_t map_bytes, bool *lost)
+{
+    char problem[WC_PROBLEM_BYTES];
+    struct wc_store_options options = s->options;
+    options.map_bytes = map_bytes;
+    mdb_env_close(s->env);
+    s->env = NULL;
+    int err = rename(copy, data) == 0 ? 0 : errno;
+    *lost = open_existing(s, &options, problem) != 0;
+    return err;
+}
+
+static int swap(struct wc_store *s, const char *copy, const char *data)
+{
+    bool lost = false;
+    MDB_envinfo info;
+    mdb_env_info(s->env, &info);
+    pthread_rwlock_wrlock(&s->gate);
+    int err = change_files(s, copy, data, info.me_mapsize, &lost);
+    s->unmapped = s->unmapped || lost;
+    pthread_rwlock_unlock(&s->gate);
+    /* Still nobody writes: what was acknowledged after a change that a power cut then
+     * undoes would be lost. */
+    if (err == 0 && !lost)
+        lost = flush_path(s->path) != 0;
+    if (lost)
+        atomic_store(&s->failed, true);
+    return lost ? -WC_EIO : from_lmdb(err);
+}
+
+static int compact(struct wc_store *s)
+{
+    char copy[PATH_BYTES], data[PATH_BYTES];
+    if (path_join(copy, s->path, COPY_NAME) != 0 ||
+        path_join(data, s->path, "/data.mdb") != 0)
+        return -WC_ETOOBIG;
+    int err = remove_copy(s);
+    if (err == 0)
+        err = copy_live(s, copy);
+    if (err == 0)
+        return swap(s, copy, data);
+    int rc = from_lmdb(err);
+    (void)remove_copy(s);
+    return rc == -WC_EIO && disk_is_full(s->path) ? -WC_EFULL : rc;
+}
+
+int wc_store_compact(struct wc_store *s)
+{
+    pthread_mutex_lock(&s->writing);
+    int rc = atomic_load(&s->failed) ? -WC_EIO : compact(s);
+    pthread_mutex_unlock(&s->writing);
+    return rc;
 }

@@ -38,7 +38,8 @@ struct wc_store_options {
 };
 
 /*
- * Open the store in directory `path`, or create it atomically: it is made under another
+ * Open the store in directory `path`, or create it atomically (options are copied; the
+ * texts that they point to outlive the store): it is made under another
  * name, flushed, and renamed. *created (may be NULL) says which. The parent must exist
  * and be locked by the caller against other processes. problem gets one line on
  * failure: -WC_EVERSION not ours or of another version, -WC_ECORRUPT, -WC_EFULL,
@@ -116,6 +117,19 @@ void wc_store_usage(struct wc_store *s, struct wc_store_usage *out);
 /* Forget readers of processes that died: they would keep every page that they might
  * still read. Call at start and each minute. Returns how many there were. */
 int wc_store_tidy(struct wc_store *s);
+
+/*
+ * Write the store anew, without what was deleted from it: LMDB leaves that in free pages
+ * until they are used again. A copy is made beside the old file, flushed, and takes its
+ * name, so that a crash at any moment leaves the one or the other, whole. Writers wait
+ * until it is done, readers for the moment of the change. Takes as long as reading and
+ * writing everything does.
+ *
+ * 0. -WC_EFULL: there is no space for the copy. -WC_ECORRUPT, -WC_ENOMEM, -WC_EDENIED,
+ * and -WC_EIO while the copy was made: everything is as before. -WC_EIO otherwise: as for
+ * a write, the process must exit.
+ */
+int wc_store_compact(struct wc_store *s);
 
 /* Flush a rebuildable store to disk. May take as long as the disk does. */
 int wc_store_sync(struct wc_store *s);

@@ -18,6 +18,9 @@
 static atomic_int flush_count; /* flushes so far */
 static atomic_int flush_fails; /* fail from this one on; 0: never */
 
+static int step_begin(void);
+static long step_end(int n, long result);
+
 static int flush(long number, int fd)
 {
     int fails = atomic_load(&flush_fails);
@@ -25,7 +28,8 @@ static int flush(long number, int fd)
         errno = EIO;
         return -1;
     }
-    return (int)syscall(number, fd);
+    int n = step_begin();
+    return (int)step_end(n, syscall(number, fd));
 }
 
 int fsync(int fd)
@@ -59,6 +63,57 @@ int posix_fallocate(int fd, off_t at, off_t len)
     if (atomic_load(&no_room))
         return ENOSPC;
     return syscall(SYS_fallocate, fd, 0, at, len) == 0 ? 0 : errno;
+}
+
+/* ---- a process that is killed at a step: before or after the nth call ---- */
+
+static atomic_int steps;     /* calls so far while armed */
+static atomic_int kill_step; /* 2n - 1: before the nth call, 2n: after it; 0: never */
+static atomic_bool armed;
+static atomic_bool no_space; /* every write fails */
+
+static void kill_at(int moment)
+{
+    if (atomic_load(&kill_step) == moment)
+        kill(getpid(), SIGKILL);
+}
+
+static int step_begin(void)
+{
+    if (!atomic_load(&armed))
+        return 0;
+    int n = atomic_fetch_add(&steps, 1) + 1;
+    kill_at(2 * n - 1);
+    return n;
+}
+
+static long step_end(int n, long result)
+{
+    if (n > 0)
+        kill_at(2 * n);
+    return result;
+}
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+    if (atomic_load(&no_space) && fd > STDERR_FILENO) {
+        errno = ENOSPC;
+        return -1;
+    }
+    int n = step_begin();
+    return step_end(n, syscall(SYS_write, fd, data, len));
+}
+
+int rename(const char *from, const char *to)
+{
+    int n = step_begin();
+    return (int)step_end(n, syscall(SYS_rename, from, to));
+}
+
+int unlink(const char *path)
+{
+    int n = step_begin();
+    return (int)step_end(n, syscall(SYS_unlink, path));
 }
 
 /* ---- helpers ---- */
@@ -604,6 +659,254 @@ static void test_dead_readers_are_forgotten(void **state)
     close(pipes[1]);
 }
 
+/* ---- writing it anew ---- */
+
+#define SECRET "zorgwhistle the forgotten"
+
+struct secret {
+    uint64_t from, count;
+    bool drop;
+};
+
+/* Some share a page with others, some have pages of their own. */
+static int secret_fn(struct wc_txn *t, void *ctx)
+{
+    const struct secret *p = ctx;
+    static uint8_t value[9000];
+    uint8_t key[8];
+    int rc = 0;
+    for (uint64_t i = p->from; rc == 0 && i < p->from + p->count; i++) {
+        size_t len = i % 5 == 0 ? sizeof(value) : 200;
+        memset(value, (int)(i & 0x7f), sizeof(value));
+        memcpy(value + len / 2, SECRET, strlen(SECRET));
+        rc = p->drop ? wc_txn_del(t, T_A, number(key, i))
+                     : wc_txn_put(t, T_A, number(key, i), wc_slice(value, len));
+    }
+    return rc;
+}
+
+static void secrets(struct wc_store *s, uint64_t from, uint64_t count, bool drop)
+{
+    struct secret p = {.from = from, .count = count, .drop = drop};
+    assert_int_equal(wc_store_write(s, secret_fn, &p), 0);
+}
+
+static bool file_has(const char *path, const char *what)
+{
+    static uint8_t all[8 << 20];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t len = read(fd, all, sizeof(all));
+    assert_true(len >= 0 && len < (ssize_t)sizeof(all));
+    close(fd);
+    return memmem(all, (size_t)len, what, strlen(what)) != NULL;
+}
+
+/* In any file of the store. */
+static bool store_has(const char *what)
+{
+    static const char *const names[] = {"s/data.mdb", "s/lock.mdb", "s/data.new"};
+    bool has = false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        has = has || file_has(scratch_path(names[i]), what);
+    return has;
+}
+
+static void test_what_was_deleted_is_gone_after_compaction(void **state)
+{
+    (void)state;
+    struct wc_store_usage before, after;
+    struct wc_store *s = open_store(scratch_path("s"));
+    assert_int_equal(put(s, 0, 100, 300), 0);
+    secrets(s, 1000, 200, false);
+    secrets(s, 1000, 200, true);
+    assert_int_equal(put(s, 100, 50, 300), 0);
+    assert_true(store_has(SECRET)); /* or this would prove nothing */
+    wc_store_usage(s, &before);
+    assert_int_equal(wc_store_compact(s), 0);
+    assert_false(store_has(SECRET));
+    wc_store_usage(s, &after);
+    assert_true(after.file_bytes < before.file_bytes);
+    assert_int_equal(after.used_bytes, after.file_bytes);
+    assert_int_equal(after.map_bytes, before.map_bytes);
+    assert_int_equal(count(s), 150);
+
+    /* It goes on as before, and again. */
+    assert_int_equal(put(s, 150, 50, 3000), 0);
+    secrets(s, 2000, 7, false);
+    assert_int_equal(wc_store_compact(s), 0);
+    assert_true(store_has(SECRET)); /* what is held is kept */
+    secrets(s, 2000, 7, true);
+    assert_int_equal(wc_store_compact(s), 0);
+    assert_false(store_has(SECRET));
+    wc_store_close(s);
+    s = open_store(scratch_path("s"));
+    assert_int_equal(count(s), 200);
+    assert_int_equal(wc_store_write(s, clear_fn, NULL), 0);
+    assert_int_equal(wc_store_compact(s), 0); /* with nothing in it */
+    assert_int_equal(count(s), 0);
+    wc_store_close(s);
+}
+
+/* Compact, killed at one moment; then one write more, which is acknowledged by the exit
+ * status. Returns whether it came to its end. */
+static bool compact_killed(int moment)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct wc_store *s = open_store(scratch_path("s"));
+        atomic_store(&kill_step, moment);
+        atomic_store(&armed, true);
+        int rc = wc_store_compact(s);
+        rc = rc != 0 ? rc : put(s, 5000, 1, 10);
+        syscall(SYS_exit_group, rc == 0 ? 0 : 1); /* nothing is flushed or closed */
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status)) {
+        assert_int_equal(WEXITSTATUS(status), 0);
+        return true;
+    }
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    return false;
+}
+
+static int last_key_fn(struct wc_txn *t, void *ctx)
+{
+    uint8_t key[8];
+    struct wc_slice v;
+    *(bool *)ctx = wc_txn_get(t, T_A, number(key, 5000), &v) == 0;
+    return 0;
+}
+
+static void test_a_kill_while_compacting_loses_nothing(void **state)
+{
+    (void)state;
+    bool ended = false, last;
+    int moments = 0;
+    while (!ended) {
+        struct stat st;
+        struct wc_store *s = open_store(scratch_path("s"));
+        assert_int_equal(put(s, 0, 300, 700), 0);
+        secrets(s, 1000, 300, false);
+        secrets(s, 1000, 300, true);
+        wc_store_close(s);
+        ended = compact_killed(++moments);
+        s = open_store(scratch_path("s"));
+        assert_int_not_equal(stat(scratch_path("s/data.new"), &st), 0);
+        assert_int_equal(wc_store_read(s, last_key_fn, &last), 0);
+        assert_true(last || !ended);
+        assert_int_equal(count(s), last ? 301 : 300);
+        assert_int_equal(wc_store_compact(s), 0);
+        assert_false(store_has(SECRET));
+        wc_store_close(s);
+        assert_int_equal(wc_store_remove(scratch_path("s")), 0);
+    }
+    print_message("%d moments\n", moments);
+    assert_true(moments > 10); /* the calls were seen */
+}
+
+static void test_no_space_for_a_copy_changes_nothing(void **state)
+{
+    (void)state;
+    struct stat st;
+    struct wc_store *s = open_store(scratch_path("s"));
+    assert_int_equal(put(s, 0, 100, 300), 0);
+    atomic_store(&no_space, true);
+    int rc = wc_store_compact(s);
+    atomic_store(&no_space, false);
+    assert_int_equal(rc, -WC_EFULL);
+    assert_int_not_equal(stat(scratch_path("s/data.new"), &st), 0);
+    assert_int_equal(put(s, 100, 1, 300), 0);
+    assert_int_equal(wc_store_compact(s), 0);
+    assert_int_equal(count(s), 101);
+    wc_store_close(s);
+}
+
+static void test_compaction_on_a_failing_disk(void **state)
+{
+    (void)state;
+    struct wc_store *s = open_store(scratch_path("s"));
+    assert_int_equal(put(s, 0, 100, 300), 0);
+    fail_flush(1); /* of the copy: nothing has happened yet */
+    assert_int_equal(wc_store_compact(s), -WC_EIO);
+    fail_flush(0);
+    assert_int_equal(put(s, 100, 1, 300), 0);
+    fail_flush(2); /* of the directory: nobody knows which file is there after a cut */
+    assert_int_equal(wc_store_compact(s), -WC_EIO);
+    fail_flush(0);
+    assert_int_equal(put(s, 101, 1, 300), -WC_EIO);
+    assert_int_equal(wc_store_compact(s), -WC_EIO);
+    assert_int_equal(count(s), 101);
+    wc_store_close(s);
+    s = open_store(scratch_path("s"));
+    assert_int_equal(count(s), 101);
+    wc_store_close(s);
+}
+
+struct busy {
+    struct wc_store *s;
+    atomic_bool stop;
+    atomic_uint written, reads;
+};
+
+static void *busy_reader(void *ctx)
+{
+    struct busy *b = ctx;
+    while (!atomic_load(&b->stop)) {
+        uint64_t n = 0, least = atomic_load(&b->written);
+        if (wc_store_read(b->s, count_fn, &n) != 0 || n < least)
+            return (void *)1;
+        struct wc_store_usage usage;
+        wc_store_usage(b->s, &usage);
+        wc_store_tidy(b->s);
+        atomic_fetch_add(&b->reads, 1);
+    }
+    return NULL;
+}
+
+static void *busy_writer(void *ctx)
+{
+    struct busy *b = ctx;
+    while (!atomic_load(&b->stop)) {
+        if (put(b->s, atomic_load(&b->written), 1, 500) != 0)
+            return (void *)1;
+        atomic_fetch_add(&b->written, 1);
+        sched_yield(); /* the lock is not fair */
+    }
+    return NULL;
+}
+
+static void test_compaction_beside_readers_and_a_writer(void **state)
+{
+    (void)state;
+    pthread_t threads[3];
+    void *failed;
+    struct busy b = {.s = open_store(scratch_path("s"))};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i == 0 ? busy_writer : busy_reader, &b),
+            0);
+    for (int i = 0; i < 10; i++) {
+        unsigned written = atomic_load(&b.written), reads = atomic_load(&b.reads);
+        assert_int_equal(wc_store_compact(b.s), 0);
+        while (atomic_load(&b.written) == written || atomic_load(&b.reads) == reads)
+            sched_yield();
+    }
+    atomic_store(&b.stop, true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    uint64_t written = atomic_load(&b.written);
+    assert_int_equal(count(b.s), written);
+    wc_store_close(b.s);
+    b.s = open_store(scratch_path("s"));
+    assert_int_equal(count(b.s), written);
+    wc_store_close(b.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -625,6 +928,11 @@ int main(void)
         SCRATCH_TEST(test_creation_on_a_full_disk),
         SCRATCH_TEST(test_what_was_acknowledged_survives_a_kill),
         SCRATCH_TEST(test_dead_readers_are_forgotten),
+        SCRATCH_TEST(test_what_was_deleted_is_gone_after_compaction),
+        SCRATCH_TEST(test_a_kill_while_compacting_loses_nothing),
+        SCRATCH_TEST(test_no_space_for_a_copy_changes_nothing),
+        SCRATCH_TEST(test_compaction_on_a_failing_disk),
+        SCRATCH_TEST(test_compaction_beside_readers_and_a_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
