@@ -491,6 +491,16 @@ int wc_index_clear(struct wc_index *ix)
     return rc;
 }
 
+int wc_index_compact(struct wc_index *ix)
+{
+    int rc = wc_index_apply(ix, NULL, 0);
+    pthread_mutex_lock(&ix->writing);
+    if (rc == 0)
+        rc = wc_store_compact(ix->store);
+    pthread_mutex_unlock(&ix->writing);
+    return rc;
+}
+
 static int usage_fn(struct wc_txn *t, void *ctx)
 {
     struct wc_index_usage *u = ctx;

@@ -57,6 +57,10 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
 /* Drop everything (after wc_records_clear). */
 int wc_index_clear(struct wc_index *ix);
 
+/* Catch up with the records, and write the index anew without what was deleted from it, as
+ * wc_store_compact() does. */
+int wc_index_compact(struct wc_index *ix);
+
 struct wc_index_usage {
     uint64_t used_bytes, map_bytes, people_count, terms_count;
 };

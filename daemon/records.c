@@ -7,7 +7,8 @@
  *   person   office key (32) ‖ subject ->  bit 0 a row, bit 1 a profile
  *   count    office key (32), or "*"   ->  people (8)
  *   log      sequence (8)              ->  kind (1) ‖ office key (32) ‖ subject
- *   meta     "sequence", "trimmed" (8), "instance" (16), "=" ‖ key of the caller
+ *   meta     "sequence", "trimmed" (8), "instance" (16), "=" ‖ key of the caller,
+ *            "erase:" ‖ mark (8)     ->  when it was completed (8); 0: it waits
  *
  * Records are appended under a sequence of their own, which costs half of what random
  * keys cost. Cards and revocations are group 0 and come first, everything else is group
@@ -54,6 +55,7 @@ struct wc_records {
     struct wc_store *store;
     int lock_fd;
     _Atomic uint64_t indexed; /* the log up to here may go */
+    _Atomic uint64_t erasures_waiting;
 };
 
 __attribute__((format(printf, 3, 4))) static int fail(char *problem, int rc,
@@ -190,6 +192,104 @@ static int first_use(struct wc_txn *t, void *ctx)
     return rc == -WC_ENOTFOUND ? draw_instance(t) : rc;
 }
 
+/* ---- marks of erasures ---- */
+
+#define ERASE_KEY       "erase:"
+#define ERASE_KEY_BYTES (sizeof(ERASE_KEY) - 1 + WC_ERASED_MARK_BYTES)
+
+struct mark {
+    uint64_t completed_ms; /* 0: it waits */
+    uint8_t bytes[WC_ERASED_MARK_BYTES];
+};
+
+/* All of them. */
+struct marks {
+    struct mark *list;
+    size_t count, cap;
+};
+
+static int put_mark(struct wc_txn *t, const uint8_t mark[WC_ERASED_MARK_BYTES],
+                    uint64_t completed_ms)
+{
+    uint8_t key[ERASE_KEY_BYTES];
+    memcpy(key, ERASE_KEY, sizeof(ERASE_KEY) - 1);
+    memcpy(key + sizeof(ERASE_KEY) - 1, mark, WC_ERASED_MARK_BYTES);
+    return put_u64(t, T_META, wc_slice(key, sizeof(key)), completed_ms);
+}
+
+static int drop_mark(struct wc_txn *t, const uint8_t mark[WC_ERASED_MARK_BYTES])
+{
+    uint8_t key[ERASE_KEY_BYTES];
+    memcpy(key, ERASE_KEY, sizeof(ERASE_KEY) - 1);
+    memcpy(key + sizeof(ERASE_KEY) - 1, mark, WC_ERASED_MARK_BYTES);
+    return wc_txn_del(t, T_META, wc_slice(key, sizeof(key)));
+}
+
+static bool starts_with(struct wc_slice key, struct wc_slice prefix)
+{
+    return key.len >= prefix.len && memcmp(key.data, prefix.data, prefix.len) == 0;
+}
+
+static int add_mark(struct marks *m, const struct wc_cursor *c)
+{
+    if (c->key.len != ERASE_KEY_BYTES || c->value.len != 8)
+        return -WC_ECORRUPT;
+    if (m->count == m->cap) {
+        size_t cap = m->cap == 0 ? 64 : 2 * m->cap;
+        struct mark *list = realloc(m->list, cap * sizeof(*list));
+        if (list == NULL)
+            return -WC_ENOMEM;
+        m->list = list;
+        m->cap = cap;
+    }
+    struct mark *mark = &m->list[m->count++];
+    mark->completed_ms = wc_get_u64(c->value.data);
+    memcpy(mark->bytes, c->key.data + sizeof(ERASE_KEY) - 1, sizeof(mark->bytes));
+    return 0;
+}
+
+static int compare_marks(const void *a, const void *b)
+{
+    const struct mark *x = a, *y = b;
+    if (x->completed_ms != y->completed_ms)
+        return x->completed_ms < y->completed_ms ? -1 : 1;
+    return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
+}
+
+/* In order of completion, those that wait first. */
+static int read_marks(struct wc_txn *t, void *ctx)
+{
+    struct marks *m = ctx;
+    struct wc_slice prefix = text(ERASE_KEY);
+    struct wc_cursor c;
+    m->count = 0;
+    int rc = wc_cursor_open(&c, t, T_META);
+    if (rc == 0)
+        rc = wc_cursor_seek(&c, prefix);
+    while (rc == 0 && starts_with(c.key, prefix)) {
+        rc = add_mark(m, &c);
+        if (rc == 0)
+            rc = wc_cursor_next(&c);
+    }
+    wc_cursor_close(&c);
+    if (m->count > 0)
+        qsort(m->list, m->count, sizeof(*m->list), compare_marks);
+    return rc == -WC_ENOTFOUND ? 0 : rc;
+}
+
+static int count_waiting(struct wc_records *r)
+{
+    struct marks m = {.count = 0};
+    uint64_t waiting = 0;
+    int rc = wc_store_read(r->store, read_marks, &m);
+    while (rc == 0 && waiting < m.count && m.list[waiting].completed_ms == 0)
+        waiting++;
+    if (rc == 0)
+        atomic_store(&r->erasures_waiting, waiting);
+    free(m.list);
+    return rc;
+}
+
 /* ---- open and close ---- */
 
 static int open_store(struct wc_records *r, const char *dir, char *problem)
@@ -205,6 +305,8 @@ static int open_store(struct wc_records *r, const char *dir, char *problem)
     if (rc != 0)
         return rc;
     rc = wc_store_write(r->store, first_use, NULL);
+    if (rc == 0)
+        rc = count_waiting(r);
     return rc == 0 ? 0 : fail(problem, rc, "the store %s %s", path, wc_strerror(rc));
 }
 
@@ -387,11 +489,16 @@ static int put_record(struct wc_txn *t, const struct wc_change *c, uint64_t sequ
                    : wc_txn_put(t, T_SLOT, wc_slice(c->slot, WC_DIGEST_BYTES), key);
 }
 
-/* A retirement holds the slot but leaves nothing to show. */
-static int is_live(const struct wc_change *c, bool *live)
+/* What the record of a change means for it. */
+struct meaning {
+    bool live; /* a retirement holds the slot but leaves nothing to show */
+    bool erases;
+    uint8_t mark[WC_ERASED_MARK_BYTES];
+};
+
+static int read_meaning(const struct wc_change *c, struct meaning *out)
 {
     struct wc_record record;
-    *live = false;
     if (c->drop)
         return 0;
     if (c->bytes == NULL || c->len == 0 || c->len > WC_RECORD_MAX_BYTES)
@@ -399,14 +506,18 @@ static int is_live(const struct wc_change *c, bool *live)
     int rc = wc_record_decode(wc_slice(c->bytes, c->len), &record, NULL);
     if (rc == 0 && record.kind != c->kind && record.kind != WC_KIND_RETIRE)
         return -WC_EINVALID;
-    *live = rc == 0 && record.kind != WC_KIND_RETIRE;
-    return rc;
+    if (rc != 0)
+        return rc;
+    out->live = record.kind != WC_KIND_RETIRE;
+    out->erases = record.erases;
+    memcpy(out->mark, record.version.digest, sizeof(out->mark));
+    return 0;
 }
 
 struct commit {
     struct wc_records *records;
     const struct wc_change *changes;
-    const bool *live;
+    const struct meaning *meanings;
     size_t count;
     struct wc_buf scratch;
 };
@@ -418,7 +529,10 @@ static int apply_change(struct wc_txn *t, struct commit *k, size_t i, uint64_t s
     if (rc == 0 && !c->drop)
         rc = put_record(t, c, sequence, &k->scratch);
     if (rc == 0 && is_person(c->kind))
-        rc = mark_person(t, c, k->live[i]);
+        rc = mark_person(t, c, k->meanings[i].live);
+    /* In the transaction that takes the content away: a crash forgets neither. */
+    if (rc == 0 && k->meanings[i].erases)
+        rc = put_mark(t, k->meanings[i].mark, 0);
     return rc != 0 ? rc : log_change(t, c, sequence);
 }
 
@@ -473,17 +587,23 @@ int wc_records_commit(struct wc_records *r, const struct wc_change *changes,
 {
     if (count == 0)
         return 0;
-    bool *live = calloc(count, sizeof(*live));
-    if (live == NULL)
+    bool erases = false;
+    struct meaning *meanings = calloc(count, sizeof(*meanings));
+    if (meanings == NULL)
         return -WC_ENOMEM;
-    struct commit k = {.records = r, .changes = changes, .live = live, .count = count};
+    struct commit k = {
+        .records = r, .changes = changes, .meanings = meanings, .count = count};
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = is_live(&changes[i], &live[i]);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = read_meaning(&changes[i], &meanings[i]);
+        erases = erases || meanings[i].erases;
+    }
     if (rc == 0)
         rc = wc_store_write(r->store, commit_fn, &k);
+    if (rc == 0 && erases)
+        rc = count_waiting(r);
     wc_buf_fini(&k.scratch);
-    free(live);
+    free(meanings);
     return rc;
 }
 
@@ -727,6 +847,165 @@ int wc_records_meta_put(struct wc_records *r, const char *key, struct wc_slice v
         rc = wc_store_write(r->store, meta_put_fn, &m);
     wc_buf_fini(&m.key);
     return rc;
+}
+
+struct meta_edits {
+    const struct wc_meta_edit *list;
+    size_t count;
+};
+
+static int meta_edit_fn(struct wc_txn *t, void *ctx)
+{
+    const struct meta_edits *e = ctx;
+    struct meta m = {.out = NULL};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < e->count; i++) {
+        wc_buf_reset(&m.key);
+        rc = meta_key(&m, e->list[i].key);
+        if (rc == 0)
+            rc = e->list[i].drop
+                     ? wc_txn_del(t, T_META, wc_buf_slice(&m.key))
+                     : wc_txn_put(t, T_META, wc_buf_slice(&m.key), e->list[i].value);
+        if (rc == -WC_ENOTFOUND)
+            rc = 0;
+    }
+    wc_buf_fini(&m.key);
+    return rc;
+}
+
+int wc_records_meta_edit(struct wc_records *r, const struct wc_meta_edit *edits,
+                         size_t count)
+{
+    struct meta_edits e = {.list = edits, .count = count};
+    return count == 0 ? 0 : wc_store_write(r->store, meta_edit_fn, &e);
+}
+
+struct meta_walk {
+    struct wc_buf prefix;
+    wc_records_meta_fn fn;
+    void *ctx;
+};
+
+static int meta_each_fn(struct wc_txn *t, void *ctx)
+{
+    const struct meta_walk *w = ctx;
+    struct wc_slice prefix = wc_buf_slice(&w->prefix);
+    struct wc_cursor c;
+    int rc = wc_cursor_open(&c, t, T_META);
+    if (rc == 0)
+        rc = wc_cursor_seek(&c, prefix);
+    if (rc == -WC_ENOTFOUND) { /* of the walk, not of fn */
+        wc_cursor_close(&c);
+        return 0;
+    }
+    while (rc == 0 && starts_with(c.key, prefix)) {
+        rc = w->fn(w->ctx, wc_slice(c.key.data + 1, c.key.len - 1), c.value);
+        if (rc == 0 && wc_cursor_next(&c) == -WC_ENOTFOUND)
+            break;
+    }
+    wc_cursor_close(&c);
+    return rc;
+}
+
+int wc_records_meta_each(struct wc_records *r, const char *prefix,
+                         wc_records_meta_fn fn, void *ctx)
+{
+    struct meta_walk w = {.fn = fn, .ctx = ctx};
+    wc_buf_text(&w.prefix, "=");
+    wc_buf_text(&w.prefix, prefix);
+    int rc = w.prefix.failed ? -WC_ENOMEM : wc_store_read(r->store, meta_each_fn, &w);
+    wc_buf_fini(&w.prefix);
+    return rc;
+}
+
+/* Delete the first key of the prefix until there is none: a cursor does not outlive what
+ * it stands on. */
+static int meta_forget_fn(struct wc_txn *t, void *ctx)
+{
+    struct meta *m = ctx;
+    struct wc_slice prefix = wc_buf_slice(&m->key);
+    uint8_t key[WC_STORE_KEY_MAX_BYTES];
+    struct wc_cursor c;
+    int rc = 0;
+    while (rc == 0) {
+        rc = wc_cursor_open(&c, t, T_META);
+        if (rc == 0)
+            rc = wc_cursor_seek(&c, prefix);
+        if (rc == 0 && !starts_with(c.key, prefix))
+            rc = -WC_ENOTFOUND;
+        size_t len = rc == 0 ? c.key.len : 0;
+        if (rc == 0)
+            memcpy(key, c.key.data, len);
+        wc_cursor_close(&c);
+        if (rc == 0)
+            rc = wc_txn_del(t, T_META, wc_slice(key, len));
+    }
+    return rc == -WC_ENOTFOUND ? 0 : rc;
+}
+
+int wc_records_meta_forget(struct wc_records *r, const char *prefix)
+{
+    struct meta m = {.out = NULL};
+    int rc = meta_key(&m, prefix);
+    if (rc == 0)
+        rc = wc_store_write(r->store, meta_forget_fn, &m);
+    wc_buf_fini(&m.key);
+    return rc;
+}
+
+/* ---- erasure ---- */
+
+uint64_t wc_records_erasures_waiting(const struct wc_records *r)
+{
+    return atomic_load(&r->erasures_waiting);
+}
+
+int wc_records_compact(struct wc_records *r)
+{
+    return wc_store_compact(r->store);
+}
+
+struct completion {
+    uint64_t now_ms;
+    struct marks marks;
+};
+
+static int erased_fn(struct wc_txn *t, void *ctx)
+{
+    struct completion *k = ctx;
+    int rc = read_marks(t, &k->marks);
+    size_t waiting = 0, count = k->marks.count;
+    for (; rc == 0 && waiting < count && k->marks.list[waiting].completed_ms == 0;
+         waiting++)
+        rc = put_mark(t, k->marks.list[waiting].bytes, k->now_ms);
+    /* The oldest go first, and of those that waited whichever are too many. */
+    for (size_t i = 0; rc == 0 && i + WC_ERASED_MAX_COUNT < count; i++)
+        rc = drop_mark(t, k->marks.list[(waiting + i) % count].bytes);
+    return rc;
+}
+
+int wc_records_erased(struct wc_records *r, uint64_t now_ms)
+{
+    struct completion k = {.now_ms = now_ms > 0 ? now_ms : 1};
+    int rc = wc_store_write(r->store, erased_fn, &k);
+    free(k.marks.list);
+    return rc != 0 ? rc : count_waiting(r);
+}
+
+int wc_records_erased_marks(struct wc_records *r,
+                            uint8_t out[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES])
+{
+    struct marks m = {.count = 0};
+    int rc = wc_store_read(r->store, read_marks, &m);
+    size_t from = 0;
+    while (from < m.count &&
+           (m.list[from].completed_ms == 0 || m.count - from > WC_ERASED_MAX_COUNT))
+        from++;
+    for (size_t i = from; rc == 0 && i < m.count; i++)
+        memcpy(out[i - from], m.list[i].bytes, WC_ERASED_MARK_BYTES);
+    size_t count = m.count - from;
+    free(m.list);
+    return rc != 0 ? rc : (int)count;
 }
 
 /* ---- the whole ---- */

@@ -10,6 +10,7 @@
 #ifndef WHOCAN_DAEMON_RECORDS_H
 #define WHOCAN_DAEMON_RECORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <whocan/bytes.h>
@@ -75,6 +76,42 @@ uint64_t wc_records_people_count(struct wc_records *r, const uint8_t *office_key
 /* Small values that live with the records ("identity"). Durable; -WC_ENOTFOUND. */
 int wc_records_meta_get(struct wc_records *r, const char *key, struct wc_buf *out);
 int wc_records_meta_put(struct wc_records *r, const char *key, struct wc_slice value);
+
+/* All of them in one durable transaction, or none. */
+struct wc_meta_edit {
+    const char *key;
+    struct wc_slice value;
+    bool drop; /* delete it, if it is there */
+};
+int wc_records_meta_edit(struct wc_records *r, const struct wc_meta_edit *edits,
+                         size_t count);
+
+/* Every such value whose key starts with `prefix`, in the order of keys, within one
+ * short read transaction: fn only copies. fn returning non-zero stops with that value. */
+typedef int (*wc_records_meta_fn)(void *ctx, struct wc_slice key,
+                                  struct wc_slice value);
+int wc_records_meta_each(struct wc_records *r, const char *prefix,
+                         wc_records_meta_fn fn, void *ctx);
+
+/* Delete all of them, durably. */
+int wc_records_meta_forget(struct wc_records *r, const char *prefix);
+
+/*
+ * Erasure. A commit of a retirement that asks for it leaves its mark (the first bytes of
+ * its digest), which waits until the stores were written anew. With no commit in between:
+ * wc_records_compact() and the same for the index, then wc_records_erased().
+ */
+
+/* How many marks wait. Cheap; any thread. */
+uint64_t wc_records_erasures_waiting(const struct wc_records *r);
+/* As wc_store_compact(). */
+int wc_records_compact(struct wc_records *r);
+/* No mark waits any more; the newest WC_ERASED_MAX_COUNT are kept. Durable. */
+int wc_records_erased(struct wc_records *r, uint64_t now_ms);
+/* The marks that do not wait, newest last, for the own card. Returns how many, or a
+ * negative error. */
+int wc_records_erased_marks(struct wc_records *r,
+                            uint8_t out[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES]);
 
 /* Delete everything but meta, durably: an office that joins starts anew under another
  * key. */

@@ -832,7 +832,9 @@ static int compact(struct wc_store *s)
         return swap(s, copy, data);
     int rc = from_lmdb(err);
     (void)remove_copy(s);
-    return rc == -WC_EIO && disk_is_full(s->path) ? -WC_EFULL : rc;
+    if (rc == -WC_EIO)
+        rc = disk_is_full(s->path) ? -WC_EFULL : -WC_ECORRUPT;
+    return rc;
 }
 
 int wc_store_compact(struct wc_store *s)

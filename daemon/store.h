@@ -125,9 +125,9 @@ int wc_store_tidy(struct wc_store *s);
  * until it is done, readers for the moment of the change. Takes as long as reading and
  * writing everything does.
  *
- * 0. -WC_EFULL: there is no space for the copy. -WC_ECORRUPT, -WC_ENOMEM, -WC_EDENIED,
- * and -WC_EIO while the copy was made: everything is as before. -WC_EIO otherwise: as for
- * a write, the process must exit.
+ * 0. -WC_EFULL: there is no space for the copy; -WC_ECORRUPT: it could not be read or
+ * written; -WC_ENOMEM, -WC_EDENIED: everything is as before. -WC_EIO: as for a write, the
+ * process must exit.
  */
 int wc_store_compact(struct wc_store *s);
 

@@ -830,7 +830,7 @@ static void test_compaction_on_a_failing_disk(void **state)
     struct wc_store *s = open_store(scratch_path("s"));
     assert_int_equal(put(s, 0, 100, 300), 0);
     fail_flush(1); /* of the copy: nothing has happened yet */
-    assert_int_equal(wc_store_compact(s), -WC_EIO);
+    assert_int_equal(wc_store_compact(s), -WC_ECORRUPT);
     fail_flush(0);
     assert_int_equal(put(s, 100, 1, 300), 0);
     fail_flush(2); /* of the directory: nobody knows which file is there after a cut */
