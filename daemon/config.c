@@ -136,6 +136,15 @@ const struct wc_option wc_config_options[] = {
              "searches its own people; questions to everyone are still asked and "
              "answered.",
      .offset = AT(replicate)},
+    {.key = "erase_interval",
+     .type = WC_OPTION_UINT,
+     .argument = "SECONDS",
+     .max = 86400,
+     .fallback = "3600",
+     .help = "After somebody was erased the records and the index are written anew, so "
+             "that nothing of them stays in free space: at most once in so many "
+             "seconds. Erasures that come sooner wait and are completed together.",
+     .offset = AT(erase_interval_s)},
     {.key = "languages",
      .type = WC_OPTION_LANGUAGES,
      .argument = "NAME",

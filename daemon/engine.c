@@ -17,6 +17,7 @@
 #define OWED_MAX_BYTES                                                                 \
     (32u << 20) /* records of others that wait for space; more come again by sync */
 #define OWED_RETRY_MS     5000
+#define ERASE_RETRY_MS    300000 /* after a failure: no space, mostly */
 #define MATCHES_MAX_COUNT 64 /* asks being matched at once; one more is not answered */
 
 /* Changes in the order of their effects. */
@@ -66,6 +67,11 @@ struct wc_engine {
     uint64_t owed_retry_mono_ms;
     struct wc_timer *owed_timer;
     struct wc_engine_health health;
+
+    uint64_t erase_mono_ms; /* not before then */
+    struct wc_timer *erase_timer;
+    int erase_rc;
+    uint64_t erase_began_mono_ms;
 
     struct pending *pending;
     size_t pending_count;
@@ -269,6 +275,7 @@ static void commit_done(void *ctx)
     }
     batch_fini(&stored);
     e->health.owed_count = e->owed.count;
+    e->health.erasures_waiting = wc_records_erasures_waiting(e->config.records);
 }
 
 static void start_commit(struct wc_engine *e)
@@ -279,6 +286,88 @@ static void start_commit(struct wc_engine *e)
     if (wc_loop_work(e->config.loop, commit_work, commit_done, e) != 0)
         die("out of memory");
 }
+
+/* ---------------------------------------------------------------- erasures */
+
+/* In the place of a commit: what is on disk is all that there is. */
+static void erase_work(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    e->erase_rc = wc_index_compact(e->config.index);
+    if (e->erase_rc == 0)
+        e->erase_rc = wc_records_compact(e->config.records);
+    if (e->erase_rc == 0)
+        e->erase_rc = wc_records_erased(e->config.records, wc_wall_ms());
+}
+
+/* Have the own card list what is completed. */
+static void say_erased(struct wc_engine *e)
+{
+    uint8_t marks[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES];
+    int count = wc_records_erased_marks(e->config.records, marks);
+    if (count < 0) {
+        wc_log(WC_LOG_ERROR, "what was erased could not be read: it %s",
+               wc_strerror(count));
+        return;
+    }
+    if (wc_node_set_erased(e->node, (const uint8_t(*)[WC_ERASED_MARK_BYTES])marks,
+                           (uint32_t)count) != 0)
+        die("out of memory");
+}
+
+static void erase_failed(struct wc_engine *e)
+{
+    if (e->erase_rc == -WC_EIO)
+        die("the stores could not be written anew");
+    if (e->health.erasure_rc == 0)
+        wc_log(WC_LOG_ERROR,
+               "what is to be erased stays in free pages for now: a copy of the stores "
+               "%s; the next attempt is in five minutes",
+               wc_strerror(e->erase_rc));
+}
+
+static void erase_done(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    uint64_t now_ms = wc_mono_ms(), wait_ms = e->config.erase_interval_ms;
+    uint64_t count = e->health.erasures_waiting;
+    e->commit_runs = false;
+    if (e->erase_rc == 0) {
+        wc_log(WC_LOG_NOTICE,
+               "%" PRIu64 " erasures are completed: the stores were written anew in "
+               "%" PRIu64 " ms",
+               count, now_ms - e->erase_began_mono_ms);
+    } else {
+        erase_failed(e);
+        if (wait_ms > ERASE_RETRY_MS)
+            wait_ms = ERASE_RETRY_MS;
+    }
+    e->health.erasure_rc = e->erase_rc;
+    e->health.erasures_waiting = wc_records_erasures_waiting(e->config.records);
+    e->erase_mono_ms = now_ms + wait_ms;
+    wc_timer_set(e->erase_timer, wait_ms, 0);
+    if (e->erase_rc == 0 && e->node != NULL) {
+        struct wc_event event = {.type = WC_EVENT_TIMER};
+        say_erased(e);
+        step(e, &event);
+    }
+}
+
+static bool erasure_is_due(const struct wc_engine *e)
+{
+    return e->stopped == NULL && e->node != NULL && e->health.erasures_waiting > 0 &&
+           wc_mono_ms() >= e->erase_mono_ms;
+}
+
+static void start_erasure(struct wc_engine *e)
+{
+    e->erase_began_mono_ms = wc_mono_ms();
+    e->commit_runs = true;
+    if (wc_loop_work(e->config.loop, erase_work, erase_done, e) != 0)
+        die("out of memory");
+}
+
+/* ---------------------------------------------------------------- between commits */
 
 static void check_stopped(struct wc_engine *e)
 {
@@ -292,6 +381,7 @@ static void check_stopped(struct wc_engine *e)
     batch_fini(&e->owed);
     wc_timer_stop(e->deadline);
     wc_timer_stop(e->owed_timer);
+    wc_timer_stop(e->erase_timer);
     wc_effects_reset(&e->effects);
     wc_node_free(e->node);
     e->node = NULL;
@@ -315,8 +405,10 @@ static void before_wait(void *ctx)
     struct wc_engine *e = ctx;
     if (e->commit_runs)
         return;
-    if (e->gathering.count > 0 || (e->owed.count > 0 && e->stopped == NULL &&
-                                   wc_mono_ms() >= e->owed_retry_mono_ms))
+    if (erasure_is_due(e))
+        start_erasure(e);
+    else if (e->gathering.count > 0 || (e->owed.count > 0 && e->stopped == NULL &&
+                                        wc_mono_ms() >= e->owed_retry_mono_ms))
         start_commit(e);
     else if (e->stopped != NULL)
         check_stopped(e);
@@ -324,8 +416,8 @@ static void before_wait(void *ctx)
         check_settled(e);
 }
 
-/* The timer only wakes the loop; before_wait() does the rest. */
-static void on_owed_timer(void *ctx)
+/* These timers only wake the loop; before_wait() does the rest. */
+static void on_wake_timer(void *ctx)
 {
     (void)ctx;
 }
@@ -953,6 +1045,8 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
     if (stats.revoked)
         say_revoked();
     wc_transport_set_identity(e->transport, office->identity);
+    e->health.erasures_waiting = wc_records_erasures_waiting(e->config.records);
+    say_erased(e);
     struct wc_event event = {.type = WC_EVENT_START};
     step(e, &event);
     return 0;
@@ -978,6 +1072,7 @@ void wc_engine_close(struct wc_engine *e, void (*closed)(void *ctx), void *ctx)
     assert(e->node == NULL);
     wc_timer_free(e->deadline);
     wc_timer_free(e->owed_timer);
+    wc_timer_free(e->erase_timer);
     wc_transport_close(e->transport, closed, ctx);
 }
 
@@ -993,7 +1088,8 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
     e->match_valve = (struct wc_log_valve){.burst = 1, .window_ms = 60000};
     e->misbehaved_valve = (struct wc_log_valve){.burst = 1, .window_ms = 60000};
     e->deadline = wc_timer_new(config->loop, on_deadline, e);
-    e->owed_timer = wc_timer_new(config->loop, on_owed_timer, e);
+    e->owed_timer = wc_timer_new(config->loop, on_wake_timer, e);
+    e->erase_timer = wc_timer_new(config->loop, on_wake_timer, e);
     struct wc_transport_events events = {.ctx = e,
                                          .up = on_up,
                                          .frame = on_frame,
@@ -1003,7 +1099,8 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
                                          .misbehaved = on_misbehaved,
                                          .twin = on_twin};
     int rc = wc_twins_new(&e->twins);
-    if (rc == 0 && (e->deadline == NULL || e->owed_timer == NULL))
+    if (rc == 0 && (e->deadline == NULL || e->owed_timer == NULL ||
+                    e->erase_timer == NULL))
         rc = -WC_ENOMEM;
     if (rc == 0)
         rc = wc_transport_new(&e->transport, wc_loop_uv(config->loop), &events);
@@ -1015,6 +1112,7 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
     }
     wc_timer_free(e->deadline);
     wc_timer_free(e->owed_timer);
+    wc_timer_free(e->erase_timer);
     wc_engine_free(e);
     return rc;
 }

@@ -9,6 +9,11 @@
  * came from others for another try. A failing disk ends the process: what was
  * acknowledged is on disk, and a restart begins from there.
  *
+ * Erasure. After the commit of a retirement that asks for it both stores are written anew,
+ * in the place of a commit, so that nothing is written meanwhile; then the own card says
+ * so. At most once in config.erase_interval_ms: what comes sooner waits and goes together.
+ * What waited when the process ended is done after the next start.
+ *
  * Everything here is called on the loop thread.
  */
 #ifndef WHOCAN_DAEMON_ENGINE_H
@@ -31,6 +36,7 @@ struct wc_engine_config {
     struct wc_records *records;
     struct wc_index *index;
     bool replicate;
+    uint64_t erase_interval_ms;
     void (*changed)(void *ctx); /* offices or links are others now; may be NULL */
     void *ctx;
 };
@@ -114,6 +120,8 @@ struct wc_engine_health {
     bool disk_full;      /* the last commit found no space */
     bool index_behind;   /* the index did not take the last changes */
     uint64_t owed_count; /* records of others that wait for space */
+    uint64_t erasures_waiting;
+    int erasure_rc; /* why the last attempt to complete them failed, or 0 */
 };
 void wc_engine_health(const struct wc_engine *e, struct wc_engine_health *out);
 

@@ -376,6 +376,8 @@ static int start_loop(struct wc_daemon *d)
     struct wc_engine_config config = {.records = d->records,
                                       .index = d->index,
                                       .replicate = d->config.replicate,
+                                      .erase_interval_ms =
+                                          d->config.erase_interval_s * 1000,
                                       .changed = on_changed,
                                       .ctx = d};
     int rc = wc_loop_new(&d->loop);

@@ -101,6 +101,10 @@ static const struct wc_result find_results[] = {
     {"total", "int", "how many people match at all"},
     {"took_us", "int", "time of the search in microseconds"},
     END};
+static const struct wc_param whom_params[] = {
+    {"handle", WC_PARAM_STR, true, 1, WC_HANDLE_MAX_BYTES, "somebody of this office"},
+    END};
+
 static const struct wc_result show_results[] = {{"person", "person", "who it is"}, END};
 static const struct wc_result import_results[] = {
     {"accepted", "int", "rows stored (with dry_run: that would be)"},
@@ -178,6 +182,30 @@ static const struct wc_result submit_results[] = {
     {"accepted", "int", "statements that were new here, and are on disk"},
     {"known", "int", "statements that were known already"},
     END};
+static const struct wc_result about_results[] = {
+    {"format", "str", "whocan-about-1"},
+    {"handle", "str", "whom it is about"},
+    {"office", "str", "this office"},
+    {"organisation", "str", "its name"},
+    {"exported_at", "str", "now"},
+    {"profile",
+     "{fields, confirmed_at, author, author_key, rev, stamped_at, expires_at, "
+     "record}|nil",
+     "what the person said, and the record as it is signed"},
+    {"row", "{...}|nil", "the same of what the directory says"},
+    {"asks", "[{ask, text, author, ...}]", "asks in the store"},
+    {"open_asks", "[{ask, text}]", "asks that wait for answers now"},
+    {"facts", "[{name, value}]", "what else is kept here and nowhere else"},
+    END};
+static const struct wc_result erasure_results[] = {
+    {"handle", "str", "who was erased"},
+    {"requested_at", "str", "when"},
+    {"records", "int", "records that were retired"},
+    {"complete", "bool", "whether every office has completed it"},
+    {"offices_done", "int", "offices that have"},
+    {"offices_known", "int", "offices of the organisation, this one included"},
+    {"offices", "[{name, state, linked}]", "state: done, waiting or unknown"},
+    END};
 
 static const char *const export_notifications[] = {"people.batch", NULL};
 static const char *const ask_notifications[] = {"ask.started", "ask.answer", NULL};
@@ -206,6 +234,20 @@ const struct wc_method wc_methods[] = {
     {"me.drop", WC_METHOD_SELF, false,
      "Take skills and interests out of the caller's profile", drop_params, drop_results,
      NULL, wc_me_drop, WC_COST_EDIT},
+    {"me.export", WC_METHOD_SELF, false, "Everything held here about the caller",
+     no_params, about_results, NULL, wc_people_about, WC_COST_EXPORT},
+    {"me.erase", WC_METHOD_SELF, false,
+     "Forget the caller in every office; answers when this one has begun", no_params,
+     erasure_results, NULL, wc_people_erase, WC_COST_EXPORT},
+    {"me.erasure", WC_METHOD_SELF, false, "Which offices have forgotten the caller",
+     no_params, erasure_results, NULL, wc_people_erasure, WC_COST_READ},
+    {"people.about", WC_METHOD_ADMIN, false, "Everything held here about somebody",
+     whom_params, about_results, NULL, wc_people_about, WC_COST_ADMIN},
+    {"people.erase", WC_METHOD_ADMIN, false,
+     "Forget somebody in every office; answers when this one has begun", whom_params,
+     erasure_results, NULL, wc_people_erase, WC_COST_ADMIN},
+    {"people.erasure", WC_METHOD_ADMIN, false, "Which offices have forgotten somebody",
+     whom_params, erasure_results, NULL, wc_people_erasure, WC_COST_ADMIN},
     {"ask.create", WC_METHOD_READ, false, "Ask every office who can help", ask_params,
      ask_results, ask_notifications, wc_ask_create, WC_COST_ASK},
     {"ask.cancel", WC_METHOD_READ, false, "Wait no longer for answers to an ask",

@@ -83,12 +83,24 @@ void wc_me_show(struct wc_request *r);       /* methods_me.c */
 void wc_me_set(struct wc_request *r);
 void wc_me_add(struct wc_request *r);
 void wc_me_drop(struct wc_request *r);
-void wc_ask_create(struct wc_request *r); /* methods_ask.c */
+void wc_people_about(struct wc_request *r);   /* methods_about.c; me.export too */
+void wc_people_erase(struct wc_request *r);   /* methods_erase.c; me.erase too */
+void wc_people_erasure(struct wc_request *r); /* me.erasure too */
+void wc_ask_create(struct wc_request *r);     /* methods_ask.c */
 void wc_ask_cancel(struct wc_request *r);
 void wc_offices_list(struct wc_request *r); /* methods_office.c */
 void wc_node_status(struct wc_request *r);
 void wc_office_show(struct wc_request *r);
 void wc_office_join(struct wc_request *r);
 void wc_org_submit(struct wc_request *r); /* methods_org.c */
+
+/* Whom a request of either kind is about: "handle", which must be of this office, or
+ * without that the caller. False: the request was ended. */
+bool wc_request_about(struct wc_request *r, char login[WC_SUBJECT_MAX_BYTES + 1]);
+
+/* Open asks of one login: how many; as a list of maps; wait for no more answers. */
+uint32_t wc_asks_count(const struct wc_daemon *d, const char *login);
+void wc_asks_pack(const struct wc_daemon *d, const char *login, struct wc_buf *b);
+void wc_asks_end(struct wc_daemon *d, const char *login);
 
 #endif

@@ -21,6 +21,7 @@ struct wc_asking {
     struct wc_request *r;
     struct wc_daemon *d;
     uid_t uid;
+    char login[WC_SUBJECT_MAX_BYTES + 1]; /* empty: an account without one */
     uint8_t id[WC_ASK_ID_BYTES];
     char hex[2 * WC_ASK_ID_BYTES + 1];
     struct wc_slice text; /* the request's */
@@ -240,6 +241,38 @@ static struct wc_asking *asking_new(struct wc_request *r)
     return a;
 }
 
+uint32_t wc_asks_count(const struct wc_daemon *d, const char *login)
+{
+    uint32_t count = 0;
+    for (const struct wc_asking *a = d->asks; a != NULL; a = a->next)
+        count += strcmp(a->login, login) == 0;
+    return count;
+}
+
+void wc_asks_pack(const struct wc_daemon *d, const char *login, struct wc_buf *b)
+{
+    wc_pack_array(b, wc_asks_count(d, login));
+    for (const struct wc_asking *a = d->asks; a != NULL; a = a->next) {
+        if (strcmp(a->login, login) != 0)
+            continue;
+        wc_pack_map(b, 2);
+        wc_pack_text(b, "ask");
+        wc_pack_text(b, a->hex);
+        wc_pack_text(b, "text");
+        wc_pack_str(b, a->text);
+    }
+}
+
+void wc_asks_end(struct wc_daemon *d, const char *login)
+{
+    struct wc_asking *next;
+    for (struct wc_asking *a = d->asks; a != NULL; a = next) {
+        next = a->next; /* ending one touches no other */
+        if (strcmp(a->login, login) == 0)
+            asking_over(a);
+    }
+}
+
 void wc_ask_create(struct wc_request *r)
 {
     struct wc_daemon *d = wc_request_daemon(r);
@@ -264,6 +297,7 @@ void wc_ask_create(struct wc_request *r)
     wc_timer_set(a->patience, wait_ms, 0);
     /* An account without a login asks as nobody. */
     const char *by = caller->login_state == WC_LOGIN_OK ? caller->login : "nobody";
+    memcpy(a->login, caller->login, sizeof(a->login));
     int rc = wc_engine_ask(d->engine, a->id, a->text, wc_slice_text(by), ASK_LEASE_MS,
                            on_answer, a);
     if (rc != 0)

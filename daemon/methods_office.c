@@ -209,6 +209,13 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                         "to it or believes it any more");
         count++;
     }
+    if (health.erasure_rc != 0) {
+        snprintf(text, sizeof(text),
+                 "%" PRIu64 " erasures wait: a copy of the stores %s",
+                 health.erasures_waiting, wc_strerror(health.erasure_rc));
+        wc_pack_text(b, text);
+        count++;
+    }
     if (stats->clock_off) {
         wc_pack_text(b, "this machine's clock is more than 10 minutes from most other "
                         "offices: set it right");

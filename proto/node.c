@@ -133,7 +133,8 @@ static uint32_t load_office(struct wc_node *node, const struct wc_record *r)
         uint32_t office = wc_node_office_find(node, r->office_key);
         bool known = office != WC_NONE && node->offices[office]->has_cert &&
                      !node->offices[office]->revoked;
-        return known && (node->replicate || office == node->self) ? office : WC_NONE;
+        bool keep = node->replicate || r->erases || office == node->self;
+        return known && keep ? office : WC_NONE;
     }
     if (wc_node_card_open(node, r, &card, &cert) != 0)
         return WC_NONE;

@@ -99,10 +99,11 @@ static enum verdict compare(struct wc_node *node, const struct incoming *in)
     return order > 0 ? TAKE : HAVE;
 }
 
-/* Whether this office keeps such records at all. */
+/* Whether this office keeps such records at all. An erasure concerns whoever ever kept
+ * the person, before `replicate` was set otherwise, say. */
 static bool keeps(const struct wc_node *node, const struct wc_record *r)
 {
-    return node->replicate || wc_node_set_of(r->slot_kind) == 0 ||
+    return node->replicate || r->erases || wc_node_set_of(r->slot_kind) == 0 ||
            memcmp(r->office_key, node->offices[node->self]->key, WC_KEY_BYTES) == 0;
 }
 

@@ -372,6 +372,14 @@ class Case(unittest.TestCase):
         self.assertNotIn("\n", caught.exception.message)
 
 
+def whocan(daemon, *words, stdin=None):
+    """What the command did: returncode, stdout, stderr."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("WHOCAN_", "XDG_"))}
+    return subprocess.run([str(WHOCAN), "--socket", str(daemon.socket), *map(str, words)], input=stdin,
+                          stdin=None if stdin else subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE_S * 2, check=False, env=clean)
+
+
 def wait_linked(daemons):
     """Until every office has a link to every other."""
     names = {d.name for d in daemons}

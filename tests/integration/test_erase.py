@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who is erased is gone: from every file of every office, free pages included."""
+import random
+import re
+import unittest
+
+import harness
+from harness import row, wait, wait_linked, wait_same_people
+
+# In each place where somebody can write; no part of a word of anything else. The index keeps lower case.
+CANARY = {field: f"zq{field.replace('_', '')}wx" for field in
+          ("name", "title", "team", "skill", "interests", "ask_me_about", "phone", "ask", "row", "email")}
+
+
+def files_with(daemons, text):
+    """The files of these offices that hold a text, any case."""
+    found = []
+    for daemon in daemons:
+        for path in sorted(daemon.directory.rglob("*")):
+            if path.is_file() and re.search(re.escape(text.encode()), path.read_bytes(), re.IGNORECASE):
+                found.append(str(path.relative_to(daemon.directory.parent)))
+    return found
+
+
+class Erasing(harness.Case):
+    """leeds, york and hull, linked; root has a profile at leeds with a canary in every field."""
+
+    INTERVAL = "3600"
+
+    def setUp(self):
+        super().setUp()
+        self.leeds, self.york, self.hull = self.all = self.offices(
+            "leeds", "york", "hull", flags=["--erase-interval", self.INTERVAL])
+        self.leeds.import_rows([row(f"colleague{i}", skills=["welding"], ask_me_about=f"pipe {i} " * 20)
+                                for i in range(60)])
+        self.leeds.import_rows([row("root", team=CANARY["row"])])
+        self.write()
+        self.york.import_rows([row("alice", skills=["welding"])])
+        wait_same_people(self.all, 62)
+
+    def write(self):
+        self.leeds.call("me.set", name=CANARY["name"], title=CANARY["title"], team=CANARY["team"],
+                        skills=[{"name": CANARY["skill"], "level": "expert"}], interests=[CANARY["interests"]],
+                        ask_me_about=" ".join([CANARY["ask_me_about"]] * 40), phone=CANARY["phone"],
+                        email=CANARY["email"] + "@example.org")
+
+    def found_everywhere(self):
+        wait(lambda: all(d.handles(CANARY["skill"]) == ["root@leeds"] for d in self.all), "all find root", alive=self.all)
+
+    def complete(self, whose="root", asker=None):
+        return (asker or self.leeds).call("people.erasure", handle=whose)["complete"]
+
+    def assert_gone(self, daemons=None):
+        for field, text in CANARY.items():
+            self.assertEqual(files_with(daemons or self.all, text), [], field)
+
+    def test_nothing_of_them_is_left_in_any_file(self):
+        self.found_everywhere()
+        with self.york.client() as client:
+            client.ask(f"who knows {CANARY['ask']}?")
+        with self.leeds.client() as client:
+            client.ask(f"who knows {CANARY['ask']}?")
+        for field in ("name", "title", "skill", "interests", "ask_me_about"):
+            for place in ("records", "index"):
+                self.assertEqual(len([f for f in files_with(self.all, CANARY[field]) if f"/{place}/" in f]), 3,
+                                 f"{field} stands in the {place} of every office, or this would prove nothing")
+        self.assertEqual(len([f for f in files_with(self.all, CANARY["row"]) if "/records/" in f]), 3)
+
+        said = self.leeds.call("me.erase")
+        self.assertEqual((said["handle"], said["records"], said["offices_known"]), ("root@leeds", 2, 3))
+        with self.refused("NOTFOUND", "handle"):
+            self.leeds.call("people.show", handle="root")
+        wait(self.complete, "every office has completed it", alive=self.all)
+        self.assert_gone()
+        status = self.leeds.call("me.erasure")
+        self.assertEqual([(o["name"], o["state"], o["linked"]) for o in status["offices"]],
+                         [("hull", "done", True), ("leeds", "done", True), ("york", "done", True)])
+        self.assertRegex(status["requested_at"], r"^20\d\d-.*Z$")
+
+        # everybody else is there, and it stays so after a restart
+        for daemon in self.all:
+            self.assertEqual(len(daemon.people(all=True)), 61)
+            self.assertEqual(daemon.call("people.find", query="welding")["total"], 61)
+            self.assertEqual(daemon.handles(CANARY["skill"]), [])
+        self.york.restart()
+        self.leeds.restart()
+        wait_linked(self.all)
+        self.assert_gone()
+        self.assertTrue(self.complete())
+        self.assertEqual(len(self.york.people(all=True)), 61)
+        self.assertEqual(self.leeds.call("me.erase")["records"], 2)  # there is nothing more to erase
+
+    def test_an_office_that_was_off_takes_it_when_it_returns(self):
+        self.found_everywhere()
+        self.hull.stop()
+        self.assertEqual(self.leeds.call("people.erase", handle="root@leeds")["handle"], "root@leeds")
+        wait(lambda: self.leeds.call("me.erasure")["offices_done"] == 2, "two offices have", alive=[self.leeds, self.york])
+        self.assert_gone([self.leeds, self.york])
+        self.assertTrue(files_with([self.hull], CANARY["skill"]))
+        off = {o["name"]: o for o in self.leeds.call("me.erasure")["offices"]}["hull"]
+        self.assertEqual((off["state"], off["linked"]), ("waiting", False))
+        self.hull.start()
+        wait(self.complete, "hull has completed it", alive=self.all)
+        self.assert_gone()
+
+    def test_the_command_erases_and_waits(self):
+        self.found_everywhere()
+        done = harness.whocan(self.leeds, "erase")
+        self.assertEqual(done.returncode, 2, done.stderr)  # nobody to ask, and no --yes
+        self.assertIn("--yes", done.stderr)
+        self.assertEqual(harness.whocan(self.leeds, "erase", "--status").returncode, 4)
+        done = harness.whocan(self.leeds, "erase", "--yes", "--wait", "60")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("3 of 3 offices", done.stdout)
+        self.assert_gone()
+        done = harness.whocan(self.york, "erase", "alice", "--yes")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = harness.whocan(self.york, "erase", "alice@leeds", "--yes")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("another office", done.stderr)
+        done = harness.whocan(self.york, "erase", "nobody.here", "--yes")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("nothing is held", done.stderr)
+        self.assertIn("leeds", harness.whocan(self.york, "erase", "alice", "--status").stdout)
+
+    def test_what_was_erased_can_come_again(self):
+        self.leeds.call("me.erase")
+        wait(self.complete, "every office has completed it", alive=self.all)
+        self.write()
+        self.found_everywhere()
+        self.assertTrue(self.complete())  # the note is about the one that was
+
+    def test_an_office_alone_erases_too(self):
+        attic = self.daemon("attic")
+        attic.call("me.set", name="Root", skills=[CANARY["skill"]])
+        self.assertTrue(files_with([attic], CANARY["skill"]))
+        attic.call("me.erase")
+        wait(lambda: attic.call("me.erasure")["complete"], "it has completed it", alive=[attic])
+        self.assertEqual(files_with([attic], CANARY["skill"]), [])
+        with self.refused("NOTFOUND"):
+            attic.call("people.erase", handle="alice")
+        with self.refused("NOTFOUND"):
+            attic.call("people.erasure", handle="alice")
+
+
+class Interval(Erasing):
+    """The same, where an office writes its stores anew as soon as it may."""
+
+    INTERVAL = "1"
+
+    def test_several_are_completed_together(self):
+        for i in range(5):
+            self.leeds.call("people.erase", handle=f"colleague{i}")
+        wait(lambda: all(self.complete(f"colleague{i}") for i in range(5)), "all five", alive=self.all)
+        for daemon in self.all:
+            times = len(re.findall("erasures are completed", daemon.log()))
+            self.assertLess(times, 5, daemon.log())
+        wait_same_people(self.all, 57)
+
+
+class Killed(harness.Case):
+    def test_a_kill_at_any_moment_loses_nothing_and_the_erasure_is_completed(self):
+        seed = random.SystemRandom().randrange(1 << 32)
+        print(f"seed {seed}")
+        chance = random.Random(seed)
+        leeds = self.daemon("leeds", flags=["--erase-interval", "0"])
+        leeds.import_rows([row(f"p{i}", ask_me_about="pipe " * 100, skills=["welding"]) for i in range(400)])
+        for attempt in range(8):
+            with leeds.client() as client:
+                client.call("me.set", name="Root", skills=[CANARY["skill"]], ask_me_about=CANARY["ask_me_about"])
+                client.call("me.erase")
+                # acknowledged while the stores are written anew, or just before or after
+                last = 0
+                for i in range(chance.randrange(0, 12)):
+                    client.call("people.import", rows=[row(f"p{attempt}-{i}")])
+                    last = i + 1
+                leeds.kill()
+            leeds.start()
+            wait(lambda: leeds.call("me.erasure")["complete"], "the erasure is completed", alive=[leeds])
+            self.assertEqual(files_with([leeds], CANARY["skill"]), [])
+            self.assertEqual(files_with([leeds], CANARY["ask_me_about"]), [])
+            held = leeds.people()
+            for i in range(last):
+                self.assertIn(f"p{attempt}-{i}@leeds", held)
+            self.assertLessEqual({f"p{i}@leeds" for i in range(400)}, set(held))
+            self.assertEqual(leeds.call("people.find", query="welding")["total"], 400)
+
+
+if __name__ == "__main__":
+    harness.main()
