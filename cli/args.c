@@ -16,7 +16,7 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_VERSION] = {"version", 'V', NULL, "show the version"},
     [WC_OPT_LIMIT] = {"limit", 'n', "N", "show at most N people (default 10)"},
     [WC_OPT_OFFICE] = {"office", 0, "NAME", "only people of this office"},
-    [WC_OPT_WAIT] = {"wait", 'w', "SECONDS", "wait for answers this long (default 3)"},
+    [WC_OPT_WAIT] = {"wait", 'w', "SECONDS", "wait this long (ask: 3 when not given)"},
     [WC_OPT_LEVEL] = {"level", 0, "LEVEL",
                       "awareness, working, practitioner or expert"},
     [WC_OPT_MENTOR] = {"mentor", 0, NULL, "you would teach it"},
@@ -36,6 +36,9 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
                      "its certificate is valid this long (default 730)"},
     [WC_OPT_FILE] = {"file", 0, "FILE", "read the line from FILE"},
     [WC_OPT_PRINT] = {"print", 0, NULL, "print the line, hand it to no daemon"},
+    [WC_OPT_YES] = {"yes", 'y', NULL, "do not ask whether this is meant"},
+    [WC_OPT_STATUS] = {"status", 0, NULL, "change nothing, tell how far it is"},
+    [WC_OPT_ABOUT] = {"about", 0, "HANDLE", "all that is held about one person"},
 };
 
 __attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_cap,

@@ -37,6 +37,9 @@ enum wc_opt {
     WC_OPT_DAYS,
     WC_OPT_FILE,
     WC_OPT_PRINT,
+    WC_OPT_YES,
+    WC_OPT_STATUS,
+    WC_OPT_ABOUT,
     WC_OPT_COUNT
 };
 

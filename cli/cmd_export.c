@@ -160,6 +160,14 @@ int wc_cmd_export(struct wc_run *run)
 {
     struct export x = {.run = run};
     const char *output = wc_run_option(run, WC_OPT_OUTPUT);
+    const char *about = wc_run_option(run, WC_OPT_ABOUT);
+    if (about != NULL && (wc_run_option(run, WC_OPT_ALL) != NULL ||
+                          wc_run_option(run, WC_OPT_OFFICE) != NULL ||
+                          wc_run_option(run, WC_OPT_FORMAT) != NULL))
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "--about goes with --json and --output only");
+    if (about != NULL)
+        return wc_cmd_export_about(run, about);
     if (output != NULL && strcmp(output, "-") == 0)
         output = NULL;
     int code = read_options(&x, output);

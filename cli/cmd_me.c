@@ -148,6 +148,19 @@ static int params_from_words(struct wc_run *run, json_t *params)
     return code;
 }
 
+/* Of what `me export` wrote, perhaps elsewhere, the fields of the profile. */
+static int take_profile(struct wc_run *run, const char *path, json_t **document)
+{
+    json_t *fields = json_object_get(json_object_get(*document, "profile"), "fields");
+    if (!json_is_object(fields))
+        return wc_run_fail(run, WC_EXIT_USAGE, "there is no profile in %s", path);
+    json_incref(fields);
+    json_decref(*document);
+    *document = fields;
+    json_object_del(fields, "handle"); /* it is the login, which may be another here */
+    return 0;
+}
+
 static int params_from_file(struct wc_run *run, const char *path, json_t **out)
 {
     struct wc_buf text = {0};
@@ -162,6 +175,8 @@ static int params_from_file(struct wc_run *run, const char *path, json_t **out)
     else if (!json_is_object(*out))
         code =
             wc_run_fail(run, WC_EXIT_USAGE, "%s is not a JSON object of fields", path);
+    if (code == 0 && wc_slice_is(wc_json_str(*out, "format"), "whocan-about-1"))
+        code = take_profile(run, path, out);
     wc_buf_fini(&text);
     return code;
 }

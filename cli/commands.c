@@ -46,6 +46,22 @@ const struct wc_command wc_commands[] = {
      -1, wc_cmd_me_add},
     {"me drop", "skill|interest NAME...", "Drop a skill or an interest",
      "  whocan me drop skill blogging\n", 0, 2, -1, wc_cmd_me_drop},
+    {"me export", "", "Show everything that is held about you",
+     "Your profile, your row in the staff directory, your questions, and what your\n"
+     "office knows of your account; with when and by whom. --json and --output give\n"
+     "the same for programs, and `whocan me set --json FILE` takes the profile of "
+     "such\n"
+     "a file over elsewhere.\n",
+     WC_OPT_BIT(WC_OPT_OUTPUT), 0, 0, wc_cmd_me_export},
+    {"erase", "[HANDLE]", "Be forgotten, in every office",
+     "Deletes your profile, your row and your questions, in every office and from\n"
+     "their files. An office that is off does it when it returns; --status tells "
+     "which\n"
+     "have. IT may name somebody of their office: whocan erase alice\n\n"
+     "  whocan erase --wait 60\n"
+     "  whocan erase --status\n",
+     WC_OPT_BIT(WC_OPT_YES) | WC_OPT_BIT(WC_OPT_WAIT) | WC_OPT_BIT(WC_OPT_STATUS), 0, 1,
+     wc_cmd_erase},
     {"offices", "", "List the offices and how they are linked", "", 0, 0, 0,
      wc_cmd_offices},
     {"status", "", "Show how this office's daemon is doing", "", 0, 0, 0,
@@ -64,9 +80,10 @@ const struct wc_command wc_commands[] = {
      1, 1, wc_cmd_import},
     {"export", "", "Export people as JSON lines or CSV",
      "Prints the rows of this office, or of --office or --all. What it prints can be\n"
-     "imported again.\n",
-     WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_ALL) | WC_OPT_BIT(WC_OPT_FORMAT) |
-         WC_OPT_BIT(WC_OPT_OUTPUT),
+     "imported again. --about HANDLE shows all that is held about one person of this\n"
+     "office, for IT.\n",
+     WC_OPT_BIT(WC_OPT_ABOUT) | WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_ALL) |
+         WC_OPT_BIT(WC_OPT_FORMAT) | WC_OPT_BIT(WC_OPT_OUTPUT),
      0, 0, wc_cmd_export},
     {"office show", "", "Show this office's certificate", "", 0, 0, 0,
      wc_cmd_office_show},

@@ -20,6 +20,8 @@ int wc_cmd_me_set(struct wc_run *run);
 int wc_cmd_me_edit(struct wc_run *run);
 int wc_cmd_me_add(struct wc_run *run);
 int wc_cmd_me_drop(struct wc_run *run);
+int wc_cmd_me_export(struct wc_run *run);
+int wc_cmd_erase(struct wc_run *run);
 int wc_cmd_import(struct wc_run *run);
 int wc_cmd_export(struct wc_run *run);
 int wc_cmd_offices(struct wc_run *run);
@@ -30,5 +32,12 @@ int wc_cmd_org_invite(struct wc_run *run);
 int wc_cmd_org_publish(struct wc_run *run);
 int wc_cmd_office_show(struct wc_run *run);
 int wc_cmd_office_join(struct wc_run *run);
+
+/* export --about: cmd_about.c has it, and does not write rows. */
+int wc_cmd_export_about(struct wc_run *run, const char *handle);
+
+/* Have a person type yes, unless --yes was given. 0, or the exit code after saying that
+ * there is nobody to ask, or that nothing was changed. */
+int wc_run_confirm(struct wc_run *run, const char *question);
 
 #endif

@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Who is erased is gone: from every file of every office, free pages included."""
+import os
+import pwd
 import random
 import re
 import unittest
+
+import msgpack
 
 import harness
 from harness import row, wait, wait_linked, wait_same_people
@@ -157,6 +161,86 @@ class Interval(Erasing):
             times = len(re.findall("erasures are completed", daemon.log()))
             self.assertLess(times, 5, daemon.log())
         wait_same_people(self.all, 57)
+
+
+class Export(harness.Case):
+    def test_everything_is_exported_and_can_be_taken_along(self):
+        leeds = self.daemon("leeds")
+        done = harness.whocan(leeds, "me", "export")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("nothing is held", done.stderr)
+        leeds.import_rows([row("root", team=CANARY["row"]), row("alice")])
+        leeds.call("me.set", name="Root", skills=[{"name": CANARY["skill"], "level": "expert"}, "welding"],
+                   interests=[CANARY["interests"]], ask_me_about="a\nb", working_days=["mon"], willing=False)
+        with leeds.client() as asking:
+            asking.send("ask.create", {"text": CANARY["ask"], "wait_ms": 0})
+            asking.response()
+            held = leeds.call("me.export")
+            self.assertEqual((held["format"], held["handle"], held["office"], held["organisation"]),
+                             ("whocan-about-1", "root@leeds", "leeds", "leeds"))
+            self.assertEqual(held["row"]["fields"], {"handle": "root@leeds", "name": "Root Example", "team": CANARY["row"]})
+            self.assertEqual(held["profile"]["fields"]["interests"], [CANARY["interests"]])
+            self.assertEqual((held["profile"]["author"], held["profile"]["rev"]), ("office", 1))
+            self.assertIn(CANARY["skill"].encode(), held["profile"]["record"])
+            for key in ("stamped_at", "expires_at", "confirmed_at"):
+                self.assertRegex(held["profile"][key], r"^20\d\d-.*Z$")
+        self.assertEqual(leeds.call("people.about", handle="root")["profile"], held["profile"])
+        self.assertEqual(leeds.call("people.about", handle="alice@leeds")["profile"], None)
+        with self.refused("DENIED", "handle"):
+            leeds.call("people.about", handle="alice@york")
+        with self.refused("NOTFOUND"):
+            leeds.call("people.about", handle="nobody.here")
+
+        text = harness.whocan(leeds, "me", "export").stdout
+        for word in (CANARY["skill"], CANARY["interests"], CANARY["row"], "Staff directory", "Profile", "whocan erase"):
+            self.assertIn(word, text)
+        path = self.directory / "root.json"
+        self.assertEqual(harness.whocan(leeds, "me", "export", "--output", path).returncode, 0)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        york = self.daemon("york")
+        done = harness.whocan(york, "me", "set", "--json", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        there, here = york.call("me.show")["profile"], leeds.call("me.show")["profile"]
+        self.assertEqual({**there, "handle": ""}, {**here, "handle": ""})
+
+        self.assertIn("alice@leeds", harness.whocan(leeds, "export", "--about", "alice").stdout)
+        self.assertEqual(harness.whocan(leeds, "export", "--about", "alice", "--all").returncode, 2)
+        leeds.call("me.erase")
+        held = leeds.call("me.export")
+        self.assertEqual((held["profile"]["retired"], held["profile"]["erased"], held["facts"]), (True, True, []))
+        self.assertNotIn("fields", held["row"])
+        self.assertIn("deleted", harness.whocan(leeds, "me", "export").stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+    def test_only_it_reads_and_erases_somebody_else(self):
+        leeds = self.daemon("leeds", flags=["--access", "everyone"])
+        leeds.import_rows([row("alice")])
+        uid = pwd.getpwnam("nobody").pw_uid
+        for method in ("people.about", "people.erase", "people.erasure"):
+            with self.subTest(method):
+                message = as_uid(uid, leeds, method, {"handle": "alice"})
+                self.assertEqual(message[2]["code"], "DENIED")
+        self.assertIn("alice@leeds", leeds.people())
+
+
+def as_uid(uid, daemon, method, params):
+    """The response to one request of another account."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setresuid(uid, uid, uid)
+            with daemon.client() as client:
+                os.write(writer, msgpack.packb(client.response(client.send(method, params))))
+                status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(child, 0)
+    return msgpack.unpackb(data)
 
 
 class Killed(harness.Case):

@@ -529,6 +529,114 @@ static void test_acknowledged_commits_survive_a_kill(void **state)
     wc_records_close(r);
 }
 
+/* ---- erasure ---- */
+
+static struct wc_change erase(struct office *o, uint8_t ends_kind, const char *subject,
+                              uint64_t rev)
+{
+    struct wc_buf body = {0};
+    assert_int_equal(wc_retire_body(o->key, subject, rev, ends_kind, true, &body), 0);
+    return office_change(o, WC_KIND_RETIRE, ends_kind, subject, &body);
+}
+
+static int marks(struct wc_records *r, uint8_t first[WC_ERASED_MARK_BYTES])
+{
+    static uint8_t all[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES];
+    int count = wc_records_erased_marks(r, all);
+    if (count > 0)
+        memcpy(first, all[count - 1], WC_ERASED_MARK_BYTES);
+    return count;
+}
+
+static void test_erasures_wait_until_they_are_completed(void **state)
+{
+    (void)state;
+    struct office o;
+    struct wc_record record;
+    uint8_t mark[WC_ERASED_MARK_BYTES], last[WC_ERASED_MARK_BYTES];
+    office_init(&o, "leeds", 1);
+    struct wc_records *r = open_records();
+    assert_int_equal(commit_one(r, profile(&o, "alice", 1)), 0);
+    assert_int_equal(commit_one(r, office_retire(&o, WC_KIND_PROFILE, "alice", 2)), 0);
+    assert_int_equal(wc_records_erasures_waiting(r), 0); /* she merely left */
+    struct wc_change change = erase(&o, WC_KIND_PROFILE, "alice", 3);
+    assert_int_equal(
+        wc_record_decode(wc_slice(change.bytes, change.len), &record, NULL), 0);
+    memcpy(mark, record.version.digest, sizeof(mark));
+    assert_int_equal(commit_one(r, change), 0);
+    assert_int_equal(commit_one(r, erase(&o, WC_KIND_ROW, "alice", 1)), 0);
+    assert_int_equal(wc_records_erasures_waiting(r), 2);
+    assert_int_equal(marks(r, last), 0);
+    wc_records_close(r); /* they wait across a restart */
+    r = open_records();
+    assert_int_equal(wc_records_erasures_waiting(r), 2);
+    assert_int_equal(wc_records_compact(r), 0);
+    assert_int_equal(wc_records_erased(r, 1000), 0);
+    assert_int_equal(wc_records_erasures_waiting(r), 0);
+    assert_int_equal(marks(r, last), 2);
+
+    /* The newest are kept, whatever their marks are. */
+    for (uint64_t i = 0; i < WC_ERASED_MAX_COUNT + 5; i++) {
+        change = erase(&o, WC_KIND_PROFILE, "bob", i + 1);
+        assert_int_equal(
+            wc_record_decode(wc_slice(change.bytes, change.len), &record, NULL), 0);
+        memcpy(mark, record.version.digest, sizeof(mark));
+        assert_int_equal(commit_one(r, change), 0);
+        if (i % 50 == 0 || i == WC_ERASED_MAX_COUNT + 4) {
+            assert_int_equal(wc_records_erased(r, 2000 + i), 0);
+            assert_true(marks(r, last) <= WC_ERASED_MAX_COUNT);
+        }
+    }
+    assert_int_equal(marks(r, last), WC_ERASED_MAX_COUNT);
+    wc_records_close(r);
+    r = open_records();
+    assert_int_equal(marks(r, last), WC_ERASED_MAX_COUNT);
+    wc_records_close(r);
+}
+
+static int add_key(void *ctx, struct wc_slice key, struct wc_slice value)
+{
+    wc_buf_append(ctx, key.data, key.len);
+    wc_buf_text(ctx, "=");
+    wc_buf_append(ctx, value.data, value.len);
+    wc_buf_text(ctx, ";");
+    return 0;
+}
+
+static void assert_values(struct wc_records *r, const char *prefix,
+                          const char *expected)
+{
+    struct wc_buf all = {0};
+    assert_int_equal(wc_records_meta_each(r, prefix, add_key, &all), 0);
+    if (!wc_slice_is(wc_buf_slice(&all), expected))
+        fail_msg("%.*s and not %s", (int)all.len, (const char *)all.data, expected);
+    wc_buf_fini(&all);
+}
+
+static void test_small_values_by_their_prefix(void **state)
+{
+    (void)state;
+    struct wc_records *r = open_records();
+    const struct wc_meta_edit edits[] = {
+        {.key = "person/al/x", .value = wc_slice_text("1")},
+        {.key = "person/alice/b", .value = wc_slice_text("2")},
+        {.key = "person/alice/a", .value = wc_slice_text("3")},
+        {.key = "person/alicea/a", .value = wc_slice_text("4")},
+    };
+    assert_int_equal(wc_records_meta_edit(r, edits, 4), 0);
+    assert_values(r, "person/alice/", "person/alice/a=3;person/alice/b=2;");
+    assert_values(r, "person/bob/", "");
+    assert_values(r, "zzz", "");
+    const struct wc_meta_edit drops[] = {{.key = "person/alice/b", .drop = true},
+                                         {.key = "person/none", .drop = true}};
+    assert_int_equal(wc_records_meta_edit(r, drops, 2), 0);
+    assert_values(r, "person/", "person/al/x=1;person/alice/a=3;person/alicea/a=4;");
+    assert_int_equal(wc_records_meta_forget(r, "person/alice/"), 0);
+    assert_int_equal(wc_records_meta_forget(r, "person/alice/"), 0);
+    assert_values(r, "person/", "person/al/x=1;person/alicea/a=4;");
+    wc_records_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -545,6 +653,8 @@ int main(void)
         SCRATCH_TEST(test_the_log),
         SCRATCH_TEST(test_readers_beside_a_committer),
         SCRATCH_TEST(test_acknowledged_commits_survive_a_kill),
+        SCRATCH_TEST(test_erasures_wait_until_they_are_completed),
+        SCRATCH_TEST(test_small_values_by_their_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
