@@ -1099,8 +1099,8 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
                                          .misbehaved = on_misbehaved,
                                          .twin = on_twin};
     int rc = wc_twins_new(&e->twins);
-    if (rc == 0 && (e->deadline == NULL || e->owed_timer == NULL ||
-                    e->erase_timer == NULL))
+    if (rc == 0 &&
+        (e->deadline == NULL || e->owed_timer == NULL || e->erase_timer == NULL))
         rc = -WC_ENOMEM;
     if (rc == 0)
         rc = wc_transport_new(&e->transport, wc_loop_uv(config->loop), &events);

@@ -27,7 +27,7 @@ def files_with(daemons, text):
     return found
 
 
-class Erasing(harness.Case):
+class Case(harness.Case):
     """leeds, york and hull, linked; root has a profile at leeds with a canary in every field."""
 
     INTERVAL = "3600"
@@ -59,6 +59,8 @@ class Erasing(harness.Case):
         for field, text in CANARY.items():
             self.assertEqual(files_with(daemons or self.all, text), [], field)
 
+
+class Erasing(Case):
     def test_nothing_of_them_is_left_in_any_file(self):
         self.found_everywhere()
         with self.york.client() as client:
@@ -148,8 +150,7 @@ class Erasing(harness.Case):
             attic.call("people.erasure", handle="alice")
 
 
-class Interval(Erasing):
-    """The same, where an office writes its stores anew as soon as it may."""
+class Interval(Case):
 
     INTERVAL = "1"
 
