@@ -110,6 +110,21 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
          WC_OPT_BIT(WC_OPT_TITLE) | WC_OPT_BIT(WC_OPT_QUOTA) | WC_OPT_BIT(WC_OPT_DAYS),
      1, 1, wc_cmd_org_invite},
+    {"org list", "", "List the offices that the key file knows",
+     "No passphrase is needed. States: current; replaced by a newer certificate;\n"
+     "revoked; expired.\n\n"
+     "  whocan org list --key council.key\n",
+     WC_OPT_BIT(WC_OPT_KEY), 0, 0, wc_cmd_org_list},
+    {"org revoke", "OFFICE|KEY", "Put an office out of the organisation",
+     "For a machine that was lost or stolen, or an office that is closed. Signs that\n"
+     "all keys of the office (or the one key that is given, in hexadecimal) are no\n"
+     "longer believed, for ever, and hands that to the daemon here; without one, or\n"
+     "with --print, it prints a line for `whocan org publish`. To set the office up\n"
+     "anew, invite it again: it gets new keys.\n\n"
+     "  whocan org revoke leeds --key council.key\n",
+     WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
+         WC_OPT_BIT(WC_OPT_PRINT),
+     1, 1, wc_cmd_org_revoke},
     {"org publish", "LINE|-", "Publish what the organisation signed",
      "The line is one that `whocan org revoke` printed where no daemon of the\n"
      "organisation answered. Any office will do: it tells all others. The line is no\n"

@@ -29,6 +29,8 @@ int wc_cmd_status(struct wc_run *run);
 int wc_cmd_org_show(struct wc_run *run);
 int wc_cmd_org_create(struct wc_run *run);
 int wc_cmd_org_invite(struct wc_run *run);
+int wc_cmd_org_list(struct wc_run *run);
+int wc_cmd_org_revoke(struct wc_run *run);
 int wc_cmd_org_publish(struct wc_run *run);
 int wc_cmd_office_show(struct wc_run *run);
 int wc_cmd_office_join(struct wc_run *run);

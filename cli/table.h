@@ -10,7 +10,7 @@
 
 #include "cli/term.h"
 
-#define WC_TABLE_COLUMNS_MAX 8
+#define WC_TABLE_COLUMNS_MAX 10
 
 struct wc_table_column {
     const char *heading;

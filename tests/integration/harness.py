@@ -299,6 +299,10 @@ class Organisation:
             raise AssertionError(f"whocan {' '.join(words)}: {done.stderr}")
         return done.stdout
 
+    def run(self, *words):
+        """What a command of whocan with the key file says on standard output."""
+        return self._run(*words)
+
     def invite(self, office, *flags):
         """The line that an office joins with."""
         lines = [line for line in self._run("org", "invite", office, *flags).splitlines()
