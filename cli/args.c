@@ -11,6 +11,7 @@
 
 const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_SOCKET] = {"socket", 0, "PATH", "the daemon's socket"},
+    [WC_OPT_HOST] = {"host", 0, "HOST", "the daemon of another machine, by ssh"},
     [WC_OPT_JSON] = {"json", 0, NULL, "print JSON instead of text for people"},
     [WC_OPT_HELP] = {"help", 'h', NULL, "show this help"},
     [WC_OPT_VERSION] = {"version", 'V', NULL, "show the version"},

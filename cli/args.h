@@ -15,6 +15,7 @@
 
 enum wc_opt {
     WC_OPT_SOCKET,
+    WC_OPT_HOST,
     WC_OPT_JSON,
     WC_OPT_HELP,
     WC_OPT_VERSION,
@@ -55,8 +56,8 @@ extern const struct wc_opt_spec wc_opts[WC_OPT_COUNT];
 #define WC_OPT_BIT(opt) (1ULL << (opt))
 /* What every command takes. */
 #define WC_OPTS_GLOBAL                                                                 \
-    (WC_OPT_BIT(WC_OPT_SOCKET) | WC_OPT_BIT(WC_OPT_JSON) | WC_OPT_BIT(WC_OPT_HELP) |   \
-     WC_OPT_BIT(WC_OPT_VERSION))
+    (WC_OPT_BIT(WC_OPT_SOCKET) | WC_OPT_BIT(WC_OPT_HOST) | WC_OPT_BIT(WC_OPT_JSON) |   \
+     WC_OPT_BIT(WC_OPT_HELP) | WC_OPT_BIT(WC_OPT_VERSION))
 
 struct wc_run;
 

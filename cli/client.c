@@ -269,6 +269,17 @@ int wc_client_connect(struct wc_client *client, const char *path, int timeout_ms
     return 0;
 }
 
+int wc_client_adopt(struct wc_client *client, int fd)
+{
+    if (client->fd >= 0)
+        return fail(client, -WC_EEXISTS, "this client is connected already");
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return fail(client, -WC_EIO, "cannot use the connection: %s", strerror(errno));
+    client->fd = fd;
+    return 0;
+}
+
 /* ---- the table of requests ---- */
 
 static struct waiting *waiting_find(struct wc_client *c, uint32_t id)

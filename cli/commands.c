@@ -131,6 +131,9 @@ const struct wc_command wc_commands[] = {
      "secret.\n\n"
      "  whocan org publish whocan-statement-1:kgGR...\n",
      WC_OPT_BIT(WC_OPT_FILE), 0, 1, wc_cmd_org_publish},
+    {"relay", "", "Pass bytes to the daemon, for --host",
+     "What `whocan --host HOST` runs on that machine, by ssh.\n", 0, 0, 0,
+     wc_cmd_relay},
     {NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/host.h"
 #include "cli/json.h"
 
 #define CONNECT_MAX_MS 5000
@@ -40,6 +41,7 @@ void wc_run_fini(struct wc_run *run)
 {
     wc_client_free(run->client);
     run->client = NULL;
+    wc_host_end(run);
 }
 
 bool wc_run_wants_json(const struct wc_run *run)
@@ -199,16 +201,33 @@ static int connect_failed(struct wc_run *run, int rc, const char *path)
     return WC_EXIT_UNREACHABLE;
 }
 
+static int make_client(struct wc_run *run)
+{
+    if (run->client == NULL)
+        run->client = wc_client_new();
+    return run->client != NULL ? 0 : wc_run_fail(run, WC_EXIT_FILE, "out of memory");
+}
+
 int wc_run_connect(struct wc_run *run)
+{
+    const char *host = wc_run_option(run, WC_OPT_HOST);
+    if (run->client != NULL && wc_client_fd(run->client) >= 0)
+        return 0;
+    if (host == NULL && wc_run_option(run, WC_OPT_SOCKET) == NULL)
+        host = getenv("WHOCAN_HOST");
+    if (host == NULL || (host[0] == '\0' && wc_run_option(run, WC_OPT_HOST) == NULL))
+        return wc_run_connect_here(run);
+    int code = make_client(run);
+    return code != 0 ? code : wc_host_connect(run, host);
+}
+
+int wc_run_connect_here(struct wc_run *run)
 {
     char path[4096] = "";
     const char *option = wc_run_option(run, WC_OPT_SOCKET);
-    if (run->client != NULL && wc_client_fd(run->client) >= 0)
-        return 0;
-    if (run->client == NULL)
-        run->client = wc_client_new();
-    if (run->client == NULL)
-        return wc_run_fail(run, WC_EXIT_FILE, "out of memory");
+    int code = make_client(run);
+    if (code != 0)
+        return code;
     int rc = wc_client_connect(run->client, option, CONNECT_MAX_MS);
     if (rc == 0)
         return 0;

@@ -4,6 +4,7 @@
 #define CLI_RUN_H
 
 #include <jansson.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include <whocan/client.h>
@@ -27,6 +28,7 @@ struct wc_run {
     struct wc_term out; /* standard output */
     struct wc_term err; /* standard error */
     struct wc_client *client;
+    pid_t ssh; /* of --host, or 0 */
     time_t now;
 };
 
@@ -50,6 +52,7 @@ void wc_run_hint(struct wc_run *run, const char *format, ...)
 
 /* Connect to the daemon unless connected. 0, or the exit code after saying why not. */
 int wc_run_connect(struct wc_run *run);
+int wc_run_connect_here(struct wc_run *run); /* this machine's, whatever --host says */
 
 /* Whether a daemon answers at the socket; connects to it. Says nothing. */
 bool wc_run_reaches(struct wc_run *run);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
@@ -473,6 +475,16 @@ static int print(enum wc_config_action action)
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Keys and private fields are in memory: no core dump is written of it, and no other
+ * process of this account can attach to it or read /proc/PID/mem. */
+static void keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        wc_log(WC_LOG_WARNING, "core dumps cannot be switched off: %s",
+               strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
     struct wc_daemon *d = &daemon_state;
@@ -494,6 +506,7 @@ int main(int argc, char **argv)
         return print(action);
     }
     wc_log_init(d->config.log_level, d->config.foreground);
+    keep_memory_private();
     d->started_mono_ms = wc_mono_ms();
     rc = start(d);
     if (rc == 0)

@@ -69,6 +69,11 @@ void wc_client_free(struct wc_client *client);
  */
 int wc_client_connect(struct wc_client *client, const char *path, int timeout_ms);
 
+/* Talk over a socket that is connected already (through a tunnel, say), and take it over:
+ * wc_client_free() closes it. -WC_EEXISTS: connected already; -WC_EIO: no descriptor; then
+ * it stays the caller's. */
+int wc_client_adopt(struct wc_client *client, int fd);
+
 /* One line about the latest failure, for a person; never NULL. Valid until the next
  * call. It can hold text of the daemon's: escape it for a terminal. */
 const char *wc_client_error(const struct wc_client *client);

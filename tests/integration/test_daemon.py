@@ -363,5 +363,35 @@ class Unit(unittest.TestCase):
         self.assertEqual(pathlib.Path(harness.ROOT / "packaging" / "whocan.sysusers").read_text().count("\nu whocan "), 1)
 
 
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Memory(harness.Case):
+    """What is in the daemon's memory is for nobody else."""
+
+    def setUp(self):
+        super().setUp()
+        [self.uid] = harness.free_uids(1)
+        options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "handle_segv=0:disable_coredump=0")))
+        self.leeds = self.daemon("leeds", user=(self.uid, self.uid), environment={"ASAN_OPTIONS": options},
+                                 wrapper=["prlimit", "--core=unlimited:unlimited"])
+
+    def test_no_core_is_dumped(self):
+        pid = self.leeds.process.pid
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +0 +0 ")
+        os.kill(pid, signal.SIGSEGV)
+        _, status = os.waitpid(pid, 0)
+        self.leeds.process.returncode = -signal.SIGSEGV  # it was waited for here
+        self.assertTrue(os.WIFSIGNALED(status))
+        self.assertFalse(os.WCOREDUMP(status))
+
+    def test_another_process_of_its_account_cannot_read_it(self):
+        pid = self.leeds.process.pid
+        self.assertEqual(os.stat(f"/proc/{pid}/mem").st_uid, 0)  # not dumpable: it is not the account's own
+        code = f"import sys\ntry:\n    open('/proc/{pid}/mem', 'rb')\nexcept PermissionError:\n    sys.exit(7)\n"
+        done = subprocess.run(["/usr/bin/python3", "-c", code], user=self.uid, group=self.uid, extra_groups=[], cwd="/",
+                              check=False)
+        self.assertEqual(done.returncode, 7)
+
+
 if __name__ == "__main__":
     harness.main()
