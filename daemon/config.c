@@ -136,6 +136,16 @@ const struct wc_option wc_config_options[] = {
              "searches its own people; questions to everyone are still asked and "
              "answered.",
      .offset = AT(replicate)},
+    {.key = "accounts",
+     .type = WC_OPTION_BOOL,
+     .argument = "YES|NO",
+     .fallback = "yes",
+     .help =
+         "Whether the people of this office have accounts on this machine. With yes "
+         "the profile of somebody whose account is missing on seven days is "
+         "retired, and so is one whose account has another uid. People who are in "
+         "the staff directory alone are not concerned.",
+     .offset = AT(accounts)},
     {.key = "erase_interval",
      .type = WC_OPTION_UINT,
      .argument = "SECONDS",

@@ -50,6 +50,7 @@ struct wc_config {
     enum wc_access_mode access;
     uint64_t people_uid_min, people_uid_max;
     uint64_t erase_interval_s;
+    bool accounts;
     bool replicate, foreground, intranet_acts;
     enum wc_log_level log_level;
     char

@@ -9,6 +9,7 @@
 #include "daemon/config.h"
 #include "daemon/engine.h"
 #include "daemon/index.h"
+#include "daemon/leavers.h"
 #include "daemon/loop.h"
 #include "daemon/records.h"
 
@@ -24,6 +25,7 @@ struct wc_daemon {
     struct wc_api *api;
     struct wc_identity *identity; /* another one after office.join */
     struct wc_strings addresses;  /* of the own card */
+    struct wc_leavers *leavers;   /* NULL: accounts are not looked at */
     uint64_t started_mono_ms;
     struct wc_asking *asks; /* open asks of people here */
     struct wc_edit *edits;  /* profiles being changed */

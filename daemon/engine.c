@@ -9,6 +9,7 @@
 
 #include <whocan/error.h>
 
+#include "daemon/leavers.h"
 #include "daemon/log.h"
 #include "daemon/random.h"
 
@@ -965,6 +966,17 @@ static int read_record(void *ctx, const uint8_t slot[WC_DIGEST_BYTES],
     return wc_records_get(e->config.records, slot, out);
 }
 
+/* Whoever may have left: leavers.h. */
+static bool may_restamp(void *ctx, uint8_t kind, const char *subject)
+{
+    const struct wc_engine *e = ctx;
+    struct wc_leaver leaver;
+    if (!e->config.accounts || kind != WC_KIND_PROFILE)
+        return true;
+    wc_leavers_get(e->config.records, subject, &leaver);
+    return wc_leaver_may_stamp(&leaver);
+}
+
 struct loading {
     struct wc_engine *e;
     uint64_t now_ms;
@@ -1021,6 +1033,8 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
         .identity = office->identity,
         .store = {.ctx = e, .read = read_record},
         .replicate = e->config.replicate,
+        .may_restamp = may_restamp,
+        .may_restamp_ctx = e,
     };
     wc_random_bytes(&config.seed, sizeof(config.seed));
     int rc = wc_node_new(&e->node, &config); /* records raise its last_seq */

@@ -37,6 +37,7 @@ struct wc_engine_config {
     struct wc_index *index;
     bool replicate;
     uint64_t erase_interval_ms;
+    bool accounts; /* renew nobody's profile while their account is missing */
     void (*changed)(void *ctx); /* offices or links are others now; may be NULL */
     void *ctx;
 };

@@ -17,6 +17,7 @@
 
 #include <whocan/crypto.h>
 #include <whocan/error.h>
+#include <whocan/record.h>
 
 #include "daemon/advertise.h"
 #include "daemon/daemon.h"
@@ -203,9 +204,80 @@ static void check_certificate(const struct wc_identity *identity)
     warned_days = UINT64_MAX;
 }
 
+/* ---- leavers ---- */
+
+static const uint8_t *leavers_begin(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    if (d->joining || d->stopping || wc_engine_node(d->engine) == NULL)
+        return NULL;
+    d->writers_count++; /* the identity stays */
+    return d->identity->signer.key;
+}
+
+static void leaver_retired(void *ctx, int rc)
+{
+    struct wc_daemon *d = ctx;
+    d->writers_count--;
+    if (rc == 0)
+        wc_log(WC_LOG_NOTICE,
+               "the profile of somebody who has no account here any more "
+               "was retired");
+    else
+        wc_log(WC_LOG_WARNING,
+               "the profile of somebody who has no account here any more could not be "
+               "retired: it %s; the next attempt is tomorrow",
+               wc_strerror(rc));
+}
+
+static void retire_profile(struct wc_daemon *d, const char *login)
+{
+    const struct wc_signer *office = &d->identity->signer;
+    struct wc_version version;
+    struct wc_buf body = {0};
+    uint8_t slot[WC_DIGEST_BYTES], kind, sig[WC_SIG_BYTES];
+    wc_slot(slot, WC_KIND_PROFILE, office->key, login);
+    if (wc_engine_node(d->engine) == NULL ||
+        wc_node_slot(wc_engine_node(d->engine), slot, &version, &kind) != 0 ||
+        kind != WC_KIND_PROFILE)
+        return;
+    int rc = wc_retire_body(office->key, login, version.rev + 1, WC_KIND_PROFILE, false,
+                            &body);
+    if (rc == 0)
+        rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&body), office);
+    d->writers_count++;
+    if (rc == 0)
+        wc_engine_put(d->engine, WC_KIND_RETIRE, wc_buf_slice(&body), office->key, sig,
+                      leaver_retired, d);
+    else
+        leaver_retired(d, rc);
+    wc_buf_fini(&body);
+}
+
+static void leavers_end(void *ctx, const struct wc_person_ref *retire, uint32_t count)
+{
+    struct wc_daemon *d = ctx;
+    for (uint32_t i = 0; i < count; i++)
+        retire_profile(d, retire[i].subject);
+    d->writers_count--;
+}
+
+static int start_leavers(struct wc_daemon *d)
+{
+    struct wc_leavers_config config = {.loop = d->loop,
+                                       .records = d->records,
+                                       .now_ms = wc_wall_ms,
+                                       .begin = leavers_begin,
+                                       .end = leavers_end,
+                                       .ctx = d};
+    return d->config.accounts ? wc_leavers_new(&d->leavers, &config) : 0;
+}
+
 static void on_tidy(void *ctx)
 {
     struct wc_daemon *d = ctx;
+    if (d->leavers != NULL)
+        wc_leavers_tick(d->leavers);
     wc_records_tidy(d->records);
     wc_index_tidy(d->index);
     check_certificate(d->identity);
@@ -380,6 +452,7 @@ static int start_loop(struct wc_daemon *d)
                                       .replicate = d->config.replicate,
                                       .erase_interval_ms =
                                           d->config.erase_interval_s * 1000,
+                                      .accounts = d->config.accounts,
                                       .changed = on_changed,
                                       .ctx = d};
     int rc = wc_loop_new(&d->loop);
@@ -390,6 +463,8 @@ static int start_loop(struct wc_daemon *d)
         rc = start_timers(d);
     if (rc == 0)
         rc = wc_engine_new(&d->engine, &config);
+    if (rc == 0)
+        rc = start_leavers(d);
     return rc == 0 ? 0 : complain(rc, "the event loop cannot start");
 }
 
@@ -404,6 +479,8 @@ static void on_settled(void *ctx)
     sd_notify(0, "READY=1");
     on_changed(d);
     check_certificate(d->identity);
+    if (d->leavers != NULL)
+        wc_leavers_tick(d->leavers);
 }
 
 static int start(struct wc_daemon *d)
@@ -442,6 +519,7 @@ static void finish(struct wc_daemon *d, bool ran)
     if (ran) {
         wc_engine_free(d->engine);
         wc_api_free(d->api);
+        wc_leavers_free(d->leavers);
         wc_loop_free(d->loop);
     }
     wc_index_close(d->index);

@@ -40,6 +40,8 @@ int wc_node_new(struct wc_node **out, const struct wc_node_config *config)
     node->verify_ctx = config->verify_ctx;
     node->replicate = config->replicate;
     node->last_seq = config->last_seq;
+    node->may_restamp = config->may_restamp;
+    node->may_restamp_ctx = config->may_restamp_ctx;
     node->card_dirty = true;
     for (int i = 0; i < WC_DUE_COUNT; i++)
         node->due_ms[i] = WC_NEVER;

@@ -363,6 +363,8 @@ struct wc_node {
 
     uint32_t listen_count;
     uint8_t *erased; /* marks of the erasures that the own card lists */
+    bool (*may_restamp)(void *ctx, uint8_t kind, const char *subject);
+    void *may_restamp_ctx;
     uint32_t erased_count;
     uint32_t purge_at; /* how far the records were looked at, while purging */
     bool purging;

@@ -514,6 +514,9 @@ int wc_node_restamp(struct wc_node *node, uint32_t id)
     struct wc_record r;
     bool wrong_clock = h->stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS;
     int rc = wc_node_may_stamp(node);
+    if (rc == 0 && node->may_restamp != NULL &&
+        !node->may_restamp(node->may_restamp_ctx, h->kind, h->subject))
+        rc = -WC_EDENIED;
     if (rc != 0)
         return rc;
     if (!wrong_clock &&

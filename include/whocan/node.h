@@ -56,6 +56,10 @@ struct wc_node_config {
     bool replicate;    /* false: keep only cards, revocations and own records; relay and
                           answer all asks */
     uint64_t last_seq; /* the highest seq this office ever used */
+    /* Whether the lease of an own record may be renewed now; NULL: always. Asked again
+     * within the hour while it may not. */
+    bool (*may_restamp)(void *ctx, uint8_t kind, const char *subject);
+    void *may_restamp_ctx;
 };
 
 /* ---------------------------------------------------------------- events */

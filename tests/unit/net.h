@@ -42,6 +42,7 @@ struct net_node {
     struct wc_identity identity;
     struct wc_node *node;
     bool replicate;
+    bool (*may_restamp)(void *ctx, uint8_t kind, const char *subject);
     uint64_t last_seq;
     int64_t skew_ms;
     uint32_t next_link;
@@ -365,7 +366,8 @@ static inline void net_load(int n)
                                     .store = {.ctx = m, .read = net_read},
                                     .seed = 1000 + (uint64_t)n,
                                     .replicate = m->replicate,
-                                    .last_seq = m->last_seq};
+                                    .last_seq = m->last_seq,
+                                    .may_restamp = m->may_restamp};
     assert_null(m->node);
     assert_int_equal(wc_node_new(&m->node, &config), 0);
     for (int pass = 0; pass < 2; pass++) {

@@ -135,6 +135,48 @@ static void nor_does_one_that_is_older_than_the_retirement_lives(void **state)
     }
 }
 
+/* ---- whose account is missing ---- */
+
+static bool account_is_there;
+
+static bool may_restamp(void *ctx, uint8_t kind, const char *subject)
+{
+    (void)ctx;
+    return kind != WC_KIND_PROFILE || strcmp(subject, "alice") != 0 || account_is_there;
+}
+
+/* Nobody has to retire them: the lease ends. */
+static void whose_account_is_missing_disappears_with_the_lease(void **state)
+{
+    (void)state;
+    net.nodes[0].may_restamp = may_restamp;
+    account_is_there = false;
+    start_three();
+    net_put(0, WC_KIND_PROFILE, "bob");
+    net_put(0, WC_KIND_ROW, "alice");
+    net_days(179);
+    assert_int_equal(held_kind(1, "alice"), WC_KIND_PROFILE);
+    net_days(3);
+    for (int n = 0; n < 3; n++) {
+        assert_int_equal(stored_kind(n, "alice"), 0);
+        assert_int_equal(stored_kind(n, "bob"), WC_KIND_PROFILE);
+        assert_true(net_holds(n, net_key(0), WC_KIND_ROW, "alice"));
+    }
+}
+
+static void whose_account_comes_back_in_time_stays(void **state)
+{
+    (void)state;
+    net.nodes[0].may_restamp = may_restamp;
+    account_is_there = false;
+    start_three();
+    net_days(150);
+    account_is_there = true;
+    net_days(60);
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(stored_kind(n, "alice"), WC_KIND_PROFILE);
+}
+
 /* ---- what cards say of erasures ---- */
 
 static enum wc_erased erased(int n, int office, uint8_t number)
@@ -202,6 +244,8 @@ int main(void)
         net_test(an_office_that_was_away_for_200_days_brings_nobody_back),
         net_test(a_restored_backup_of_the_home_office_undoes_nothing),
         net_test(nor_does_one_that_is_older_than_the_retirement_lives),
+        net_test(whose_account_is_missing_disappears_with_the_lease),
+        net_test(whose_account_comes_back_in_time_stays),
         net_test(what_an_office_erased_stands_in_its_card),
         net_test(a_full_list_leaves_the_rest_unknown),
     };
