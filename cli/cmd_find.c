@@ -145,6 +145,20 @@ int wc_cmd_status(struct wc_run *run)
     return call_and_print(run, "node.status", json_object(), NULL, wc_print_status);
 }
 
+/* For a program to read as it is, and not made safe for a screen: the daemon writes it. */
+static void print_metrics(const struct wc_term *term, struct wc_buf *out,
+                          const json_t *answer, time_t now)
+{
+    (void)term, (void)now;
+    const char *text = json_string_value(json_object_get(answer, "text"));
+    wc_buf_text(out, text == NULL ? "" : text);
+}
+
+int wc_cmd_metrics(struct wc_run *run)
+{
+    return call_and_print(run, "node.metrics", json_object(), NULL, print_metrics);
+}
+
 int wc_cmd_office_show(struct wc_run *run)
 {
     return call_and_print(run, "office.show", json_object(), NULL, wc_print_office);

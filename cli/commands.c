@@ -66,6 +66,9 @@ const struct wc_command wc_commands[] = {
      wc_cmd_offices},
     {"status", "", "Show how this office's daemon is doing", "", 0, 0, 0,
      wc_cmd_status},
+    {"metrics", "", "Print numbers for monitoring",
+     "In the text format of Prometheus; docs/operations.md lists them.\n", 0, 0, 0,
+     wc_cmd_metrics},
     {"import", "FILE|-", "Import people from CSV or JSON lines",
      "The rows are the directory's word on people; what people said of themselves is\n"
      "never touched. A file with a broken structure changes nothing; a row that is\n"

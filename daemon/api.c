@@ -28,6 +28,9 @@
 #define CLOSE_PATIENCE_MS   1000 /* for clients to read their last answers at a stop */
 #define ERROR_MESSAGE_BYTES 512
 
+const uint64_t wc_find_buckets_us[WC_FIND_BUCKETS_COUNT] = {
+    500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 500000, 2000000};
+
 static const struct wc_fair_config turns_config = {
     .classes =
         {
@@ -51,6 +54,8 @@ struct wc_request {
     struct wc_request *next, *previous; /* of its client */
     struct client *client;
     uint64_t number;
+    enum wc_cost cost;
+    uint64_t came_us;
     uint8_t *bytes; /* what doc points into */
     struct wc_doc *doc;
     struct wc_rpc rpc;
@@ -94,6 +99,7 @@ struct wc_api {
     uv_idle_t idle;   /* at work while something is left to serve: the loop goes on */
     struct wc_timer *later; /* a rate lets somebody go, a pause ends */
     uint32_t served_count;
+    struct wc_api_stats stats; /* the counts */
     uv_pipe_t listener;
     bool listening;
     uint32_t accepted_count;                 /* in this turn of the loop */
@@ -225,6 +231,7 @@ static void client_send_error(struct client *c, const uint32_t *msgid, int rc,
                               const char *field, const char *message)
 {
     struct wc_buf out = {0};
+    c->api->stats.errors_count++;
     wc_rpc_pack_error(&out, msgid, rc, message, field);
     client_send(c, &out);
 }
@@ -319,6 +326,15 @@ static void client_check_free(struct client *c)
         client_free(c);
 }
 
+static void count_find(struct wc_api_stats *stats, uint64_t took_us)
+{
+    int i = 0;
+    while (i < WC_FIND_BUCKETS_COUNT && took_us > wc_find_buckets_us[i])
+        i++;
+    stats->finds_count[i]++;
+    stats->finds_us += took_us;
+}
+
 /* Unlink and free a request whose last word was sent. */
 static void request_end(struct wc_request *r)
 {
@@ -330,6 +346,8 @@ static void request_end(struct wc_request *r)
     if (r->next != NULL)
         r->next->previous = r->previous;
     c->requests_count--;
+    if (r->cost == WC_COST_FIND && r->turn.state == WC_FAIR_RUNNING && !r->cancelled)
+        count_find(&c->api->stats, wc_mono_us() - r->came_us);
     wc_fair_end(c->api->turns, &r->turn);
     api_wake(c->api);
     request_free(r);
@@ -446,6 +464,8 @@ static void request_refuse_busy(struct wc_request *r, uint64_t retry_ms)
         wc_rpc_pack_busy(&out, r->rpc.msgid, message, seconds * 1000);
         client_send(c, &out);
     }
+    c->api->stats.errors_count++;
+    c->api->stats.busy_count++;
     c->paused_until_ms = wc_mono_ms() + WC_RPC_BUSY_PAUSE_MS;
     request_end(r);
 }
@@ -502,8 +522,11 @@ static void client_message(struct client *c, struct wc_slice message)
     c->requests = r;
     c->requests_count++;
     uint64_t retry_ms = 0;
-    rc = wc_fair_add(c->api->turns, &r->turn, c->uid, c->api->cost(r->rpc.method),
-                     scale_of(&r->caller), message.len, wc_mono_ms(), &retry_ms);
+    r->cost = c->api->cost(r->rpc.method);
+    r->came_us = wc_mono_us();
+    c->api->stats.requests_count[r->cost]++;
+    rc = wc_fair_add(c->api->turns, &r->turn, c->uid, r->cost, scale_of(&r->caller),
+                     message.len, wc_mono_ms(), &retry_ms);
     if (rc == -WC_EBUSY)
         request_refuse_busy(r, retry_ms);
     else if (rc != 0)
@@ -1050,6 +1073,14 @@ void wc_api_set_rules(struct wc_api *api, const struct wc_access_rules *rules)
         client_go_on(c);
         c = next;
     }
+}
+
+void wc_api_stats(const struct wc_api *api, struct wc_api_stats *out)
+{
+    *out = api->stats;
+    out->connections_count = api->clients_count;
+    for (const struct client *c = api->clients; c != NULL; c = c->next)
+        out->unread_bytes += unread_bytes(c);
 }
 
 const struct wc_access_rules *wc_api_rules(const struct wc_api *api)

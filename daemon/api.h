@@ -49,6 +49,19 @@ int wc_api_new(struct wc_api **out, struct wc_loop *loop, struct wc_daemon *daem
 void wc_api_set_rules(struct wc_api *api, const struct wc_access_rules *rules);
 const struct wc_access_rules *wc_api_rules(const struct wc_api *api);
 
+/* What happened since the start, and what is so now. */
+#define WC_FIND_BUCKETS_COUNT 10
+extern const uint64_t wc_find_buckets_us[WC_FIND_BUCKETS_COUNT]; /* upper ends */
+struct wc_api_stats {
+    uint64_t requests_count[WC_COSTS_COUNT];
+    uint64_t errors_count, busy_count; /* the latter are among the former */
+    uint64_t finds_count[WC_FIND_BUCKETS_COUNT + 1]; /* by time; the last: longer */
+    uint64_t finds_us;                               /* of all of them together */
+    uint32_t connections_count;
+    uint64_t unread_bytes;
+};
+void wc_api_stats(const struct wc_api *api, struct wc_api_stats *out);
+
 /* Take no more connections and requests; those in flight go on. */
 void wc_api_quiesce(struct wc_api *api);
 

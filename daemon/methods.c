@@ -10,6 +10,7 @@
 #include <whocan/person.h>
 
 #include "daemon/daemon.h"
+#include "daemon/metrics.h"
 #include "daemon/person_params.h"
 
 #define END                                                                            \
@@ -160,6 +161,8 @@ static const struct wc_result status_results[] = {
      "who connects again and again and is no office that may link; the worst eight"},
     {"warnings", "[str]", "what an operator should look at"},
     END};
+static const struct wc_result metrics_results[] = {
+    {"text", "str", "in the text format of Prometheus"}, END};
 static const struct wc_result office_results[] = {
     {"name", "str", "of this office"},
     {"title", "str", "in words"},
@@ -256,6 +259,8 @@ const struct wc_method wc_methods[] = {
      no_params, offices_results, NULL, wc_offices_list, WC_COST_READ},
     {"node.status", WC_METHOD_READ, false, "How this daemon is doing", no_params,
      status_results, NULL, wc_node_status, WC_COST_READ},
+    {"node.metrics", WC_METHOD_READ, false, "The same in numbers, for monitoring",
+     no_params, metrics_results, NULL, wc_node_metrics, WC_COST_READ},
     {"office.show", WC_METHOD_READ, false, "This office and its certificate", no_params,
      office_results, NULL, wc_office_show, WC_COST_READ},
     {"office.join", WC_METHOD_ADMIN, false, "Become an office of an organisation",

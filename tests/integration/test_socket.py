@@ -166,7 +166,10 @@ class Describe(OneDaemon):
             "api.describe": {}, "people.find": {"query": "blogging"}, "people.show": {"handle": "alice"},
             "people.import": {"rows": [], "dry_run": True}, "people.export": {}, "me.show": {},
             "me.set": {"name": "Root"}, "me.add": {"skills": ["x"]}, "me.drop": {"skills": ["x"]},
-            "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "office.show": {},
+            "me.export": {}, "me.erase": {}, "me.erasure": {}, "people.about": {"handle": "alice"},
+            "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
+            "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
+            "office.show": {},
         }
         for method in self.client.call("api.describe")["methods"]:
             for param in method["params"]:

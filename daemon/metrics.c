@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/metrics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <whocan/limits.h>
+
+#include "daemon/daemon.h"
+#include "daemon/methods.h"
+#include "daemon/office.h"
+
+/* What is looked at, all at one moment. */
+struct snapshot {
+    struct wc_records_usage records;
+    struct wc_index_usage index;
+    struct wc_node_stats node;
+    struct wc_transport_stats transport;
+    struct wc_engine_health health;
+    struct wc_api_stats api;
+    uint32_t linked_count;
+    uint64_t uptime_s;
+    bool member; /* it has a certificate that ends */
+    uint64_t expiry_s, now_s;
+};
+
+#define VALUE(name, expression)                                                        \
+    static uint64_t name(const struct snapshot *s)                                     \
+    {                                                                                  \
+        return (expression);                                                           \
+    }
+VALUE(uptime, s->uptime_s)
+VALUE(people, s->index.people_count)
+VALUE(records, s->records.records_count)
+VALUE(store_used, s->records.used_bytes)
+VALUE(store_map, s->records.map_bytes)
+VALUE(index_used, s->index.used_bytes)
+VALUE(offices_known, s->node.offices_count)
+VALUE(offices_linked, s->linked_count)
+VALUE(links, s->node.links_count)
+VALUE(link_accepted, s->transport.accepted_count)
+VALUE(link_refused, s->transport.refused_count)
+VALUE(link_limited, s->transport.limited_count)
+VALUE(link_paused, s->transport.paused_count)
+VALUE(link_timeouts, s->transport.timeout_count)
+VALUE(records_received, s->node.records_received)
+VALUE(records_refused, s->node.records_refused)
+VALUE(asks_relayed, s->node.asks_relayed)
+VALUE(answers_relayed, s->node.answers_relayed)
+VALUE(syncs, s->node.syncs_done)
+VALUE(clock_off, s->node.clock_off)
+VALUE(disk_full, s->health.disk_full)
+VALUE(index_behind, s->health.index_behind)
+VALUE(records_owed, s->health.owed_count)
+VALUE(certificate_end, s->expiry_s)
+VALUE(certificate_days,
+      s->expiry_s > s->now_s ? (s->expiry_s - s->now_s) / (WC_DAY_MS / 1000) : 0)
+VALUE(connections, s->api.connections_count)
+VALUE(unread, s->api.unread_bytes)
+VALUE(errors, s->api.errors_count)
+VALUE(busy, s->api.busy_count)
+
+static const char *const cost_names[WC_COSTS_COUNT] = {
+    [WC_COST_READ] = "read", [WC_COST_FIND] = "find",     [WC_COST_ASK] = "ask",
+    [WC_COST_EDIT] = "edit", [WC_COST_EXPORT] = "export", [WC_COST_ADMIN] = "admin",
+};
+
+__attribute__((format(printf, 2, 3))) static void line(struct wc_buf *out,
+                                                       const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    wc_buf_text(out, text);
+}
+
+static void write_requests(struct wc_buf *out, const char *name,
+                           const struct snapshot *s)
+{
+    for (int i = 0; i < WC_COSTS_COUNT; i++)
+        line(out, "%s{class=\"%s\"} %" PRIu64 "\n", name, cost_names[i],
+             s->api.requests_count[i]);
+}
+
+static void write_finds(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < WC_FIND_BUCKETS_COUNT; i++) {
+        sum += s->api.finds_count[i];
+        line(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
+             (double)wc_find_buckets_us[i] / 1e6, sum);
+    }
+    sum += s->api.finds_count[WC_FIND_BUCKETS_COUNT];
+    line(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, sum);
+    line(out, "%s_sum %.6f\n", name, (double)s->api.finds_us / 1e6);
+    line(out, "%s_count %" PRIu64 "\n", name, sum);
+}
+
+static const struct metric {
+    const char *name, *type, *help;
+    uint64_t (*value)(const struct snapshot *s); /* or NULL, and write */
+    void (*write)(struct wc_buf *out, const char *name, const struct snapshot *s);
+    bool member_only; /* not there while an office stands alone */
+} metrics[] = {
+    {"uptime_seconds", "gauge", "Since the start of the daemon.", uptime, NULL, false},
+    {"people", "gauge", "People that a search here can find.", people, NULL, false},
+    {"records", "gauge", "Records held.", records, NULL, false},
+    {"store_used_bytes", "gauge", "Of the records on the disk.", store_used, NULL,
+     false},
+    {"store_map_bytes", "gauge", "What the records may grow to before the map grows.",
+     store_map, NULL, false},
+    {"index_used_bytes", "gauge", "Of the search index on the disk.", index_used, NULL,
+     false},
+    {"offices_known", "gauge", "Offices of the organisation, this one included.",
+     offices_known, NULL, false},
+    {"offices_linked", "gauge", "Offices with an open link to this one.",
+     offices_linked, NULL, false},
+    {"links", "gauge", "Open links.", links, NULL, false},
+    {"link_accepted_total", "counter", "Connections accepted on the port for offices.",
+     link_accepted, NULL, false},
+    {"link_refused_total", "counter", "Of them closed for what they said.",
+     link_refused, NULL, false},
+    {"link_limited_total", "counter", "Of them closed for lack of room.", link_limited,
+     NULL, false},
+    {"link_paused_total", "counter",
+     "Of them closed at once because their address misbehaved.", link_paused, NULL,
+     false},
+    {"link_timeouts_total", "counter", "Handshakes and dials that took too long.",
+     link_timeouts, NULL, false},
+    {"records_received_total", "counter", "Records that came from other offices.",
+     records_received, NULL, false},
+    {"records_refused_total", "counter", "Of them not believed.", records_refused, NULL,
+     false},
+    {"asks_relayed_total", "counter", "Asks of other offices passed on.", asks_relayed,
+     NULL, false},
+    {"answers_relayed_total", "counter", "Answers passed on.", answers_relayed, NULL,
+     false},
+    {"syncs_total", "counter", "Reconciliations with other offices.", syncs, NULL,
+     false},
+    {"clock_off", "gauge", "1: the clock differs from most neighbours'.", clock_off,
+     NULL, false},
+    {"disk_full", "gauge", "1: the last commit found no space.", disk_full, NULL,
+     false},
+    {"index_behind", "gauge", "1: the search index lacks changes.", index_behind, NULL,
+     false},
+    {"records_owed", "gauge", "Records of others that wait for space.", records_owed,
+     NULL, false},
+    {"certificate_expiry_timestamp_seconds", "gauge",
+     "When the certificate of this office ends.", certificate_end, NULL, true},
+    {"certificate_days_left", "gauge", "Whole days until then.", certificate_days, NULL,
+     true},
+    {"connections", "gauge", "Open connections to the socket.", connections, NULL,
+     false},
+    {"unread_bytes", "gauge", "Answers that clients have not read.", unread, NULL,
+     false},
+    {"requests_total", "counter", "Requests on the socket by what they cost.", NULL,
+     write_requests, false},
+    {"errors_total", "counter", "Requests that were refused or failed.", errors, NULL,
+     false},
+    {"busy_total", "counter", "Of them refused because too many waited.", busy, NULL,
+     false},
+    {"find_seconds", "histogram", "From a find's arrival to its answer.", NULL,
+     write_finds, false},
+};
+
+static void take(struct wc_daemon *d, struct snapshot *s)
+{
+    struct wc_node_office office;
+    const struct wc_node *node = wc_engine_node(d->engine);
+    *s = (struct snapshot){.uptime_s = (wc_mono_ms() - d->started_mono_ms) / 1000};
+    wc_records_usage(d->records, &s->records);
+    wc_index_usage(d->index, &s->index);
+    wc_engine_health(d->engine, &s->health);
+    wc_transport_stats(wc_engine_transport(d->engine), &s->transport);
+    wc_api_stats(d->api, &s->api);
+    if (node != NULL) {
+        wc_node_stats(node, &s->node);
+        for (uint32_t i = 0; wc_node_office_at(node, i, &office); i++)
+            s->linked_count += office.linked;
+    }
+    s->member = !wc_office_is_standalone(d->identity);
+    s->expiry_s = d->identity->cert.not_after_ms / 1000;
+    s->now_s = wc_wall_ms() / 1000;
+}
+
+void wc_metrics_text(struct wc_daemon *d, struct wc_buf *out)
+{
+    struct snapshot s;
+    take(d, &s);
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
+        const struct metric *m = &metrics[i];
+        char name[64];
+        if (m->member_only && !s.member)
+            continue;
+        snprintf(name, sizeof(name), "whocan_%s", m->name);
+        line(out, "# HELP %s %s\n# TYPE %s %s\n", name, m->help, name, m->type);
+        if (m->value != NULL)
+            line(out, "%s %" PRIu64 "\n", name, m->value(&s));
+        else
+            m->write(out, name, &s);
+    }
+}
+
+void wc_node_metrics(struct wc_request *r)
+{
+    struct wc_buf text = {0}, out = {0};
+    wc_metrics_text(wc_request_daemon(r), &text);
+    wc_pack_map(&out, 1);
+    wc_pack_text(&out, "text");
+    wc_pack_str(&out, wc_buf_slice(&text));
+    out.failed = out.failed || text.failed;
+    wc_buf_fini(&text);
+    wc_request_reply(r, &out);
+}
