@@ -39,7 +39,9 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_PRINT] = {"print", 0, NULL, "print the line, hand it to no daemon"},
     [WC_OPT_YES] = {"yes", 'y', NULL, "do not ask whether this is meant"},
     [WC_OPT_STATUS] = {"status", 0, NULL, "change nothing, tell how far it is"},
-    [WC_OPT_ABOUT] = {"about", 0, "HANDLE", "all that is held about one person"},
+    [WC_OPT_ABOUT] = {"about", 0, "HANDLE", "about one person alone"},
+    [WC_OPT_VERIFY] = {"verify", 0, NULL, "check that the log is whole"},
+    [WC_OPT_SINCE] = {"since", 0, "DAY", "from a day (2026-11-21) or N days ago (7d)"},
 };
 
 __attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_cap,

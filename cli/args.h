@@ -40,6 +40,8 @@ enum wc_opt {
     WC_OPT_PRINT,
     WC_OPT_YES,
     WC_OPT_STATUS,
+    WC_OPT_VERIFY,
+    WC_OPT_SINCE,
     WC_OPT_ABOUT,
     WC_OPT_COUNT
 };

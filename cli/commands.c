@@ -88,6 +88,15 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_ABOUT) | WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_ALL) |
          WC_OPT_BIT(WC_OPT_FORMAT) | WC_OPT_BIT(WC_OPT_OUTPUT),
      0, 0, wc_cmd_export},
+    {"audit", "[FILE...]", "Show who did what to this office",
+     "For administrators. What people wrote never stands in it. With --verify it says\n"
+     "whether the log is as it was written, and names the first line that is not;\n"
+     "with the names of its files, in order, that needs no daemon. Exit code 1 says\n"
+     "that the log is broken.\n\n"
+     "  whocan audit --since 7d --about alice\n"
+     "  whocan audit --verify\n",
+     WC_OPT_BIT(WC_OPT_VERIFY) | WC_OPT_BIT(WC_OPT_SINCE) | WC_OPT_BIT(WC_OPT_ABOUT), 0,
+     -1, wc_cmd_audit},
     {"office show", "", "Show this office's certificate", "", 0, 0, 0,
      wc_cmd_office_show},
     {"office join", "INVITATION|-", "Join an organisation with an invitation",

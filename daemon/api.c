@@ -65,6 +65,9 @@ struct wc_request {
     void *cancel_ctx;
     void (*drained)(void *ctx);
     void *drained_ctx;
+    void (*ending)(void *ctx, int rc);
+    void *ending_ctx;
+    struct wc_buf answer; /* waits for wc_request_release() */
 };
 
 struct client {
@@ -295,8 +298,21 @@ void wc_request_on_drain(struct wc_request *r, void (*drained)(void *ctx), void 
     r->drained_ctx = ctx;
 }
 
+void wc_request_on_end(struct wc_request *r, void (*ending)(void *ctx, int rc),
+                       void *ctx)
+{
+    r->ending = ending;
+    r->ending_ctx = ctx;
+}
+
+void *wc_request_end_ctx(const struct wc_request *r)
+{
+    return r->ending_ctx;
+}
+
 static void request_free(struct wc_request *r)
 {
+    wc_buf_fini(&r->answer);
     wc_doc_free(r->doc);
     free(r->bytes);
     free(r);
@@ -363,22 +379,42 @@ static bool wants_answer(const struct wc_request *r)
            !uv_is_closing((const uv_handle_t *)&r->client->pipe);
 }
 
+void wc_request_release(struct wc_request *r)
+{
+    if (wants_answer(r))
+        client_send(r->client, &r->answer);
+    request_end(r);
+}
+
+/* The answer is packed: send it, or let somebody have the last word before. */
+static void request_answer(struct wc_request *r, int rc)
+{
+    void (*ending)(void *ctx, int rc) = r->ending;
+    r->ending = NULL;
+    if (ending == NULL) {
+        wc_request_release(r);
+        return;
+    }
+    r->cancel = NULL; /* whoever worked on it is gone */
+    r->drained = NULL;
+    ending(r->ending_ctx, rc);
+}
+
 void wc_request_reply(struct wc_request *r, struct wc_buf *result)
 {
-    struct wc_buf out = {0};
-    if (wants_answer(r) && result->failed) {
-        client_send_error(r->client, &r->rpc.msgid, -WC_ENOMEM, NULL, "out of memory");
-    } else if (wants_answer(r)) {
-        wc_rpc_pack_result(&out, r->rpc.msgid, wc_buf_slice(result));
-        if (out.len > WC_RPC_MESSAGE_MAX_BYTES)
-            client_send_error(r->client, &r->rpc.msgid, -WC_ETOOBIG, NULL,
-                              "the result does not fit one message: ask for less");
-        else
-            client_send(r->client, &out);
+    int rc = result->failed ? -WC_ENOMEM : 0;
+    const char *message = "out of memory";
+    if (rc == 0) {
+        wc_rpc_pack_result(&r->answer, r->rpc.msgid, wc_buf_slice(result));
+        rc = r->answer.len > WC_RPC_MESSAGE_MAX_BYTES ? -WC_ETOOBIG : 0;
+        message = "the result does not fit one message: ask for less";
     }
-    wc_buf_fini(&out);
+    if (rc != 0) {
+        wc_buf_reset(&r->answer);
+        wc_rpc_pack_error(&r->answer, &r->rpc.msgid, rc, message, NULL);
+    }
     wc_buf_fini(result);
-    request_end(r);
+    request_answer(r, rc);
 }
 
 void wc_request_fail(struct wc_request *r, int rc, const char *field,
@@ -389,9 +425,8 @@ void wc_request_fail(struct wc_request *r, int rc, const char *field,
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    if (wants_answer(r))
-        client_send_error(r->client, &r->rpc.msgid, rc, field, message);
-    request_end(r);
+    wc_rpc_pack_error(&r->answer, &r->rpc.msgid, rc, message, field);
+    request_answer(r, rc);
 }
 
 void wc_request_notify(struct wc_request *r, const char *method, struct wc_buf *params)

@@ -88,6 +88,16 @@ uint64_t wc_request_number(const struct wc_request *r);
 /* Append the value of "request" in notifications: the message id. */
 void wc_request_pack_id(const struct wc_request *r, struct wc_buf *out);
 
+/*
+ * Let ending(ctx, rc) have the last word: it is called when the request is ended, with
+ * what it ends in, and the answer waits until wc_request_release(). The request's
+ * parameters live until then; it cannot be cancelled any more.
+ */
+void wc_request_on_end(struct wc_request *r, void (*ending)(void *ctx, int rc),
+                       void *ctx);
+void *wc_request_end_ctx(const struct wc_request *r); /* that ctx, or NULL */
+void wc_request_release(struct wc_request *r);        /* frees r */
+
 /* End it with a result: one packed map, whose memory is taken. Frees r. A result that
  * does not fit one message becomes the error TOOBIG, a failed buffer NOMEM. */
 void wc_request_reply(struct wc_request *r, struct wc_buf *result);

@@ -51,6 +51,7 @@ struct wc_config {
     uint64_t people_uid_min, people_uid_max;
     uint64_t erase_interval_s;
     bool accounts;
+    uint64_t audit_keep_days, audit_file_bytes;
     bool replicate, foreground, intranet_acts;
     enum wc_log_level log_level;
     char

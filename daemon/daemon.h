@@ -6,6 +6,7 @@
 #include <whocan/cert.h>
 
 #include "daemon/api.h"
+#include "daemon/audit.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
 #include "daemon/index.h"
@@ -20,6 +21,7 @@ struct wc_daemon {
     struct wc_config config;
     struct wc_loop *loop;
     struct wc_records *records;
+    struct wc_audit *audit;
     struct wc_index *index;
     struct wc_engine *engine;
     struct wc_api *api;

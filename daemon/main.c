@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <whocan/crypto.h>
 #include <whocan/error.h>
@@ -116,6 +117,40 @@ static void make_parents(const char *path)
     }
 }
 
+/* The office writes down what is done to it from here on. A full disk is no reason not
+ * to start: staff can search. */
+static int open_audit(struct wc_daemon *d)
+{
+    char problem[WC_PROBLEM_BYTES] = "";
+    const struct wc_audit_limits limits = {d->config.audit_keep_days,
+                                           d->config.audit_file_bytes};
+    struct wc_audit_entry entry = {0};
+    int rc = wc_audit_open(&d->audit, d->config.state, &limits, problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    wc_audit_begin(&entry, "daemon.start", NULL);
+    wc_audit_say(&entry.members, "version", wc_slice_text(WHOCAN_VERSION));
+    wc_audit_say_u64(&entry.members, "uid", geteuid());
+    rc = wc_audit_add_now(d->audit, &entry);
+    if (rc == -WC_EFULL)
+        wc_log(WC_LOG_ERROR, "the audit log %s: administration is refused",
+               wc_strerror(rc));
+    else if (rc != 0)
+        return complain(rc, "the audit log could not be written");
+    return 0;
+}
+
+static void close_audit(struct wc_daemon *d, bool ran)
+{
+    struct wc_audit_entry entry = {0};
+    if (d->audit != NULL && ran) {
+        wc_audit_begin(&entry, "daemon.stop", NULL);
+        if (wc_audit_add_now(d->audit, &entry) != 0)
+            wc_log(WC_LOG_ERROR, "the stop could not be written into the audit log");
+    }
+    wc_audit_close(d->audit);
+}
+
 static int open_state(struct wc_daemon *d)
 {
     char problem[WC_PROBLEM_BYTES] = "";
@@ -125,6 +160,9 @@ static int open_state(struct wc_daemon *d)
     int rc = wc_records_open(&d->records, d->config.state, problem);
     if (rc != 0)
         return complain(rc, problem);
+    rc = open_audit(d);
+    if (rc != 0)
+        return rc;
     rc = wc_office_load(&d->identity, d->records, &d->config, problem);
     if (rc != 0)
         return complain(rc, problem);
@@ -351,28 +389,63 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     c->join = fresh->join;
     fresh->join = join;
 
+    c->audit_keep_days = fresh->audit_keep_days;
+    c->audit_file_bytes = fresh->audit_file_bytes;
+    const struct wc_audit_limits limits = {c->audit_keep_days, c->audit_file_bytes};
+    wc_audit_set_limits(d->audit, &limits);
     wc_log_set_level(c->log_level);
     set_rules(d);
     wc_engine_set_join(d->engine, &c->join);
 }
 
+/* What was read is taken over when the audit log has it, and not before. */
+struct reload {
+    struct wc_daemon *d;
+    struct wc_config fresh;
+};
+
+static void reload_end(struct reload *r)
+{
+    wc_config_fini(&r->fresh);
+    free(r);
+    sd_notify(0, "READY=1");
+}
+
+static void reload_written(void *ctx, int rc)
+{
+    struct reload *r = ctx;
+    if (r->d->stopping) {
+        wc_log(WC_LOG_INFO, "stopping: the configuration is not read again");
+    } else if (rc != 0) {
+        wc_log(WC_LOG_ERROR, "the audit log %s; the configuration stays as it was",
+               wc_strerror(rc));
+    } else {
+        apply_config(r->d, &r->fresh);
+        wc_log(WC_LOG_NOTICE, "the configuration was read again");
+    }
+    reload_end(r);
+}
+
 static void on_reload(void *ctx)
 {
     struct wc_daemon *d = ctx;
-    struct wc_config fresh;
     struct wc_config_env env;
     enum wc_config_action action;
     char problem[WC_PROBLEM_BYTES];
+    struct reload *r = d->stopping ? NULL : calloc(1, sizeof(*r));
+    if (r == NULL)
+        return;
+    r->d = d;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, wc_mono_us());
     wc_config_env_here(&env);
-    if (wc_config_load(&fresh, main_argc, main_argv, &env, &action, problem) != 0) {
+    if (wc_config_load(&r->fresh, main_argc, main_argv, &env, &action, problem) != 0) {
         wc_log(WC_LOG_ERROR, "%s; the configuration stays as it was", problem);
-    } else {
-        apply_config(d, &fresh);
-        wc_log(WC_LOG_NOTICE, "the configuration was read again");
+        reload_end(r);
+        return;
     }
-    wc_config_fini(&fresh);
-    sd_notify(0, "READY=1");
+    struct wc_audit_entry entry = {0};
+    wc_audit_begin(&entry, "daemon.reload", NULL);
+    wc_audit_add(d->audit, &entry, reload_written, r);
 }
 
 /* ---------------------------------------------------------------- stopping */
@@ -457,6 +530,7 @@ static int start_loop(struct wc_daemon *d)
                                       .ctx = d};
     int rc = wc_loop_new(&d->loop);
     config.loop = d->loop;
+    wc_audit_set_loop(d->audit, d->loop);
     if (rc == 0)
         rc = start_signals(d);
     if (rc == 0)
@@ -523,7 +597,8 @@ static void finish(struct wc_daemon *d, bool ran)
         wc_loop_free(d->loop);
     }
     wc_index_close(d->index);
-    wc_records_close(d->records);
+    close_audit(d, ran);
+    wc_records_close(d->records); /* and with it the lock on the state directory */
     wc_office_free(d->identity);
     wc_strings_fini(&d->addresses);
     wc_config_fini(&d->config);

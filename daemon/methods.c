@@ -90,6 +90,14 @@ static const struct wc_param submit_params[] = {
      "it"},
     END};
 
+static const struct wc_param audit_params[] = {
+    {"since_ms", WC_PARAM_INT, false, 0, WC_REV_MAX,
+     "only lines from this time on, in ms since 1970 (UTC)"},
+    {"about", WC_PARAM_STR, false, 1, WC_HANDLE_MAX_BYTES,
+     "only lines about this person: alice@leeds, or alice for this office"},
+    {"verify", WC_PARAM_BOOL, false, 0, 0, "send no lines, only check them"},
+    END};
+
 static const struct wc_result describe_results[] = {
     {"name", "str", "of the program"},
     {"version", "str", "of the program"},
@@ -210,7 +218,16 @@ static const struct wc_result erasure_results[] = {
     {"offices", "[{name, state, linked}]", "state: done, waiting or unknown"},
     END};
 
+static const struct wc_result audit_results[] = {
+    {"count", "int", "lines sent"},
+    {"checked", "int", "lines whose hashes were checked, sent or not"},
+    {"last", "int", "number of the last line"},
+    {"hash", "str", "of the last line, in hexadecimal"},
+    {"broken", "{file, line, why}|nil", "the first line that is not as it was written"},
+    END};
+
 static const char *const export_notifications[] = {"people.batch", NULL};
+static const char *const audit_notifications[] = {"audit.batch", NULL};
 static const char *const ask_notifications[] = {"ask.started", "ask.answer", NULL};
 
 const struct wc_method wc_methods[] = {
@@ -268,6 +285,8 @@ const struct wc_method wc_methods[] = {
     {"org.submit", WC_METHOD_ADMIN, false,
      "Take what the organisation signed, and tell every office", submit_params,
      submit_results, NULL, wc_org_submit, WC_COST_ADMIN},
+    {"audit.read", WC_METHOD_ADMIN, false, "What was done to this office, and by whom",
+     audit_params, audit_results, audit_notifications, wc_audit_read, WC_COST_ADMIN},
 };
 const size_t wc_methods_count = sizeof(wc_methods) / sizeof(wc_methods[0]);
 
@@ -471,6 +490,13 @@ static bool has_login(struct wc_request *r)
     return false;
 }
 
+/* What the audit log is told of: all of administration, but asking again and again how far
+ * an erasure is. */
+static bool is_act(const struct wc_method *method)
+{
+    return method->access == WC_METHOD_ADMIN && method->call != wc_people_erasure;
+}
+
 /* The last step: everything about the request and its caller is known and checked. */
 static void carry_out(struct wc_daemon *d, struct wc_request *r,
                       const struct wc_method *method)
@@ -479,6 +505,8 @@ static void carry_out(struct wc_daemon *d, struct wc_request *r,
         wc_request_fail(
             r, -WC_EBUSY, NULL,
             "this office is joining an organisation: try again in a moment");
+    else if (is_act(method))
+        wc_act_call(d, r, method);
     else if (method->access != WC_METHOD_SELF || has_login(r))
         method->call(r);
 }

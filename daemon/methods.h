@@ -72,6 +72,16 @@ void wc_methods_describe(struct wc_buf *out);
 /* wc_api_dispatch_fn: access, parameters, handler. */
 void wc_methods_dispatch(struct wc_daemon *d, struct wc_request *r);
 
+/*
+ * methods_audit.c. Call a method of administration: when the audit log has it, and not
+ * before. Its handler may say more about the outcome (counts, names; never what people
+ * wrote) until it ends the request; requests of other roles ignore it.
+ */
+void wc_act_call(struct wc_daemon *d, struct wc_request *r,
+                 const struct wc_method *method);
+void wc_act_say(struct wc_request *r, const char *key, const char *text);
+void wc_act_say_u64(struct wc_request *r, const char *key, uint64_t value);
+
 /* The handlers, by file. */
 void wc_api_describe(struct wc_request *r);
 
@@ -93,6 +103,7 @@ void wc_node_status(struct wc_request *r);
 void wc_office_show(struct wc_request *r);
 void wc_office_join(struct wc_request *r);
 void wc_org_submit(struct wc_request *r); /* methods_org.c */
+void wc_audit_read(struct wc_request *r); /* methods_audit.c */
 
 /* Whom a request of either kind is about: "handle", which must be of this office, or
  * without that the caller. False: the request was ended. */

@@ -307,10 +307,21 @@ static void note_work(void *ctx)
                 : wc_records_meta_put(e->d->records, key, wc_buf_slice(&e->note));
 }
 
-static void note_done(void *ctx)
+/* Whoever wants to be forgotten is, with room in the audit log or without. */
+static void erasure_audited(void *ctx, int rc)
 {
     struct erasure *e = ctx;
     struct wc_buf out = {0};
+    (void)rc;
+    pack_status(&out, e->d, e->login, &e->note);
+    wc_request_reply(e->r, &out);
+    erasure_free(e);
+}
+
+static void note_done(void *ctx)
+{
+    struct erasure *e = ctx;
+    struct wc_audit_entry entry = {0};
     if (e->rc != 0) {
         erasure_fail(e, e->rc);
         return;
@@ -318,9 +329,10 @@ static void note_done(void *ctx)
     wc_log(WC_LOG_NOTICE,
            "a person was erased on request of uid %lu: %" PRIu32 " records",
            (unsigned long)wc_request_caller(e->r)->uid, note_marks(&e->note));
-    pack_status(&out, e->d, e->login, &e->note);
-    wc_request_reply(e->r, &out);
-    erasure_free(e);
+    wc_audit_begin(&entry, "erase", wc_request_caller(e->r));
+    wc_audit_about(&entry, e->login, e->d->identity->cert.name);
+    wc_audit_say_u64(&entry.members, "records", note_marks(&e->note));
+    wc_audit_add(e->d->audit, &entry, erasure_audited, e);
 }
 
 static void begin_note(struct erasure *e)

@@ -244,9 +244,13 @@ static void import_end(struct import *im)
         wc_request_fail(im->r, rc, NULL, "nothing was stored: it %s", wc_strerror(rc));
     } else {
         struct wc_buf out = {0};
+        uint32_t accepted = count_rows(im, im->dry_run ? ROW_NEW : ROW_STORED);
+        wc_act_say_u64(im->r, im->dry_run ? "would_accept" : "accepted", accepted);
+        wc_act_say_u64(im->r, "unchanged", count_rows(im, ROW_UNCHANGED));
+        wc_act_say_u64(im->r, "refused", count_rows(im, ROW_REFUSED));
         wc_pack_map(&out, 3);
         wc_pack_text(&out, "accepted");
-        wc_pack_u64(&out, count_rows(im, im->dry_run ? ROW_NEW : ROW_STORED));
+        wc_pack_u64(&out, accepted);
         wc_pack_text(&out, "unchanged");
         wc_pack_u64(&out, count_rows(im, ROW_UNCHANGED));
         pack_refused(&out, im);
@@ -255,14 +259,27 @@ static void import_end(struct import *im)
     import_free(im);
 }
 
+/* Who changed whom. The answer waits for the act's last line, which comes after these. */
+static void note_row(const struct row *row)
+{
+    const struct import *im = row->of;
+    struct wc_audit_entry entry = {0};
+    wc_audit_begin(&entry, "row", wc_request_caller(im->r));
+    wc_audit_about(&entry, row->login, im->office_name);
+    wc_audit_say_u64(&entry.members, "rev", row->rev);
+    wc_audit_add(im->d->audit, &entry, NULL, NULL);
+}
+
 static void row_stored(void *ctx, int rc)
 {
     struct row *row = ctx;
     struct import *im = row->of;
-    if (rc == 0)
+    if (rc == 0) {
         row->state = ROW_STORED;
-    else
+        note_row(row);
+    } else {
         refuse(row, rc, NULL, NULL);
+    }
     if (--im->waiting_count == 0)
         import_end(im);
 }

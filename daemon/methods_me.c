@@ -23,6 +23,8 @@ struct wc_edit {
     bool running;
     char login[WC_SUBJECT_MAX_BYTES + 1];
     uint64_t rev;
+    int waiting_count;     /* for the records and the audit log */
+    int rc;                /* what the records said */
     struct wc_buf dropped; /* names, packed one after the other */
     uint32_t dropped_count;
 };
@@ -165,13 +167,38 @@ static void edit_reply(struct wc_edit *e)
     edit_end(e);
 }
 
+static void edit_settle(struct wc_edit *e)
+{
+    if (--e->waiting_count > 0)
+        return;
+    if (e->rc != 0)
+        edit_fail(e, e->rc, NULL, NULL);
+    else
+        edit_reply(e);
+}
+
 static void edit_stored(void *ctx, int rc)
 {
     struct wc_edit *e = ctx;
-    if (rc != 0)
-        edit_fail(e, rc, NULL, NULL);
-    else
-        edit_reply(e);
+    e->rc = rc;
+    edit_settle(e);
+}
+
+/* What somebody does to their own profile does not depend on the audit log: the log counts
+ * what it misses. */
+static void edit_audited(void *ctx, int rc)
+{
+    (void)rc;
+    edit_settle(ctx);
+}
+
+static void edit_audit(struct wc_edit *e)
+{
+    struct wc_audit_entry entry = {0};
+    wc_audit_begin(&entry, "profile", wc_request_caller(e->r));
+    wc_audit_about(&entry, e->login, e->d->identity->cert.name);
+    wc_audit_say_u64(&entry.members, "rev", e->rev);
+    wc_audit_add(e->d->audit, &entry, edit_audited, e);
 }
 
 /* ---------------------------------------------------------------- lists */
@@ -331,9 +358,12 @@ static void edit_put(struct wc_edit *e, const struct wc_people_view *v,
         edit_fail(e, rc, NULL, "would be larger than 16 KiB in all");
     else if (rc != 0)
         edit_fail(e, rc, NULL, NULL);
-    else
+    else {
+        e->waiting_count = 2;
+        edit_audit(e);
         wc_engine_put(e->d->engine, WC_KIND_PROFILE, wc_buf_slice(&body),
                       e->d->identity->signer.key, sig, edit_stored, e);
+    }
     wc_buf_fini(&body);
 }
 

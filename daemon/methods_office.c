@@ -216,6 +216,11 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
         wc_pack_text(b, text);
         count++;
     }
+    if (wc_audit_failing(d->audit)) {
+        wc_pack_text(b, "the disk is full: the audit log cannot be written, and "
+                        "administration is refused");
+        count++;
+    }
     if (stats->clock_off) {
         wc_pack_text(b, "this machine's clock is more than 10 minutes from most other "
                         "offices: set it right");
@@ -368,6 +373,9 @@ static void join_settled(void *ctx)
                         wc_strerror(j->rc));
     } else {
         struct wc_buf out = {0};
+        wc_act_say(j->r, "office", d->identity->cert.name);
+        wc_act_say_u64(j->r, "serial", d->identity->cert.serial);
+        wc_act_say_u64(j->r, "people_moved", j->moved);
         wc_pack_map(&out, 3);
         wc_pack_text(&out, "name");
         wc_pack_text(&out, d->identity->cert.name);

@@ -44,6 +44,8 @@ static void submit_end(struct submit *s)
         if (s->accepted_count > 0)
             wc_log(WC_LOG_NOTICE, "%u statements of the organisation were taken here",
                    s->accepted_count);
+        wc_act_say_u64(s->r, "accepted", s->accepted_count);
+        wc_act_say_u64(s->r, "known", s->known_count);
         wc_pack_map(&out, 2);
         wc_pack_text(&out, "accepted");
         wc_pack_u64(&out, s->accepted_count);

@@ -159,6 +159,10 @@
 #define WC_JOIN_MAX_COUNT    64    /* configured peers */
 #define WC_PENDING_MAX_COUNT 65536 /* local edits that wait for their commit */
 
+/* --- the audit log --- */
+#define WC_AUDIT_LINE_MAX_BYTES                                                        \
+    1024 /* the longest has two handles, a login and five numbers */
+
 /* --- the socket --- */
 #define WC_RPC_MESSAGE_MAX_BYTES (1u << 20) /* one request or response */
 #define WC_RPC_NODES_MAX         65536 /* objects in one request: a batch of imported rows */

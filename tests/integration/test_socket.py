@@ -170,6 +170,7 @@ class Describe(OneDaemon):
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
             "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
             "office.show": {},
+            "audit.read": {"verify": True},
         }
         for method in self.client.call("api.describe")["methods"]:
             for param in method["params"]:
