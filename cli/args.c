@@ -42,6 +42,7 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_ABOUT] = {"about", 0, "HANDLE", "about one person alone"},
     [WC_OPT_VERIFY] = {"verify", 0, NULL, "check that the log is whole"},
     [WC_OPT_SINCE] = {"since", 0, "DAY", "from a day (2026-11-21) or N days ago (7d)"},
+    [WC_OPT_COMPLETE] = {"complete", 0, NULL, "retire rows that the file lacks"},
 };
 
 __attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_cap,

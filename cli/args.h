@@ -43,6 +43,7 @@ enum wc_opt {
     WC_OPT_VERIFY,
     WC_OPT_SINCE,
     WC_OPT_ABOUT,
+    WC_OPT_COMPLETE,
     WC_OPT_COUNT
 };
 

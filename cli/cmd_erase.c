@@ -40,7 +40,7 @@ int wc_run_confirm(struct wc_run *run, const char *question)
     fflush(stderr);
     if (fgets(answer, sizeof(answer), stdin) != NULL && strcmp(answer, "yes\n") == 0)
         return 0;
-    return wc_run_fail(run, WC_EXIT_USAGE, "nothing was changed");
+    return wc_run_fail(run, WC_EXIT_USAGE, "not confirmed: nothing is deleted");
 }
 
 static int confirm(struct wc_run *run)

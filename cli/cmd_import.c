@@ -13,6 +13,7 @@
 #include <whocan/limits.h>
 
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/file.h"
 #include "cli/json.h"
 #include "cli/source.h"
@@ -44,6 +45,7 @@ struct import {
     uint64_t unchanged;
     uint64_t refused_count;
     bool keep_all;
+    json_t *retired; /* logins, with --complete; else NULL */
     json_t *refused; /* array of { line, handle, field?, reason }; the first ones unless
                         keep_all */
 
@@ -444,10 +446,45 @@ static int report_json(struct import *m)
         json_pack("{s:b, s:I, s:I, s:I, s:O}", "dry_run", m->dry_run, "rows",
                   (json_int_t)m->rows, "accepted", (json_int_t)m->accepted, "unchanged",
                   (json_int_t)m->unchanged, "refused", m->refused);
+    if (report != NULL && m->retired != NULL)
+        json_object_set(report, "retired", m->retired);
     int code = report == NULL ? wc_run_fail(m->run, WC_EXIT_FILE, "out of memory")
                               : wc_run_json(m->run, report);
     json_decref(report);
     return code;
+}
+
+/* "3 rows retired: alice, bob, carol" */
+static void report_retired(const struct import *m, struct wc_buf *out)
+{
+    struct wc_buf text = {0};
+    size_t count = json_array_size(m->retired);
+    if (m->retired == NULL)
+        return;
+    wc_term_plural(&text, count, "row", "rows");
+    wc_buf_text(&text, m->dry_run ? " would be retired" : " retired");
+    for (size_t i = 0; i < count && (m->keep_all || i < REFUSED_SHOWN); i++) {
+        wc_buf_text(&text, i == 0 ? ": " : ", ");
+        wc_term_safe(&text,
+                     wc_slice_text(json_string_value(json_array_get(m->retired, i))));
+    }
+    if (count > REFUSED_SHOWN && !m->keep_all)
+        wc_buf_text(&text, ", ... (--verbose lists them all)");
+    wc_term_wrap(out, wc_buf_slice(&text), 2, m->run->out.columns);
+    out->failed = out->failed || text.failed;
+    wc_buf_fini(&text);
+}
+
+/* What is not in the file ends; unless a row of it could not be taken, for who knows whom
+ * that was about. */
+static int complete(struct import *m)
+{
+    if (wc_run_option(m->run, WC_OPT_COMPLETE) == NULL)
+        return 0;
+    if (m->refused_count == 0)
+        return wc_complete(m->run, m->seen, m->dry_run, &m->retired);
+    wc_run_fail(m->run, WC_EXIT_PARTIAL, "rows were refused: nobody's row is retired");
+    return WC_EXIT_PARTIAL;
 }
 
 static int report(struct import *m)
@@ -462,6 +499,7 @@ static int report(struct import *m)
         code = report_json(m);
     } else if (wc_run_option(m->run, WC_OPT_QUIET) == NULL || m->refused_count > 0) {
         report_refused(m, &out);
+        report_retired(m, &out);
         report_counts(m, &out); /* last, where the eye is */
         code = wc_run_write(m->run, &out);
     }
@@ -496,8 +534,11 @@ static int send_file(struct import *m, struct wc_slice text, enum wc_format form
     int code = wc_run_connect(m->run);
     if (code == 0)
         code = send_rows(m);
+    int completed = code == 0 ? complete(m) : 0;
     if (code == 0)
         code = report(m);
+    if (completed != 0)
+        code = completed;
     wc_source_free(m->source);
     return code;
 }
@@ -518,6 +559,7 @@ static int import_file(struct wc_run *run, const char *path, struct wc_slice tex
     int code = send_file(&m, text, format);
     json_decref(m.refused);
     json_decref(m.seen);
+    json_decref(m.retired);
     wc_buf_fini(&m.packed);
     return code;
 }

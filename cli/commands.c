@@ -77,8 +77,11 @@ const struct wc_command wc_commands[] = {
      "CSV starts with a row of column names: handle (or login), name, title, team,\n"
      "skills, interests, ask_me_about, languages, working_days, email, phone,\n"
      "willing. Skills and interests are parted by ; or |, and a skill may carry\n"
-     "words: \"content design:expert:mentor;blogging\".\n",
-     WC_OPT_BIT(WC_OPT_FORMAT) | WC_OPT_BIT(WC_OPT_DRY_RUN) | WC_OPT_BIT(WC_OPT_QUIET) |
+     "words: \"content design:expert:mentor;blogging\".\n\n"
+     "With --complete the file is the whole directory: rows of this office that it\n"
+     "lacks are retired. It asks first when they are many.\n",
+     WC_OPT_BIT(WC_OPT_COMPLETE) | WC_OPT_BIT(WC_OPT_YES) | WC_OPT_BIT(WC_OPT_FORMAT) |
+         WC_OPT_BIT(WC_OPT_DRY_RUN) | WC_OPT_BIT(WC_OPT_QUIET) |
          WC_OPT_BIT(WC_OPT_VERBOSE),
      1, 1, wc_cmd_import},
     {"export", "", "Export people as JSON lines or CSV",

@@ -42,7 +42,7 @@ int wc_cmd_audit(struct wc_run *run);
 int wc_cmd_export_about(struct wc_run *run, const char *handle);
 
 /* Have a person type yes, unless --yes was given. 0, or the exit code after saying that
- * there is nobody to ask, or that nothing was changed. */
+ * there is nobody to ask, or that nothing is deleted. */
 int wc_run_confirm(struct wc_run *run, const char *question);
 
 #endif

@@ -46,6 +46,14 @@ static const struct wc_param import_params[] = {
      "maps with handle and the fields of a person"},
     {"dry_run", WC_PARAM_BOOL, false, 0, 0, "check and report, store nothing"},
     END};
+static const struct wc_param rows_params[] = {{"after", WC_PARAM_STR, false, 1,
+                                               WC_SUBJECT_MAX_BYTES,
+                                               "`next` of the slice before"},
+                                              END};
+static const struct wc_param retire_params[] = {{"handles", WC_PARAM_LIST, true, 0,
+                                                 WC_IMPORT_BATCH_MAX_COUNT,
+                                                 "logins of this office"},
+                                                END};
 static const struct wc_param export_params[] = {
     {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
      "default: this office"},
@@ -121,6 +129,12 @@ static const struct wc_result import_results[] = {
     {"refused", "[{index, handle, field, reason}]",
      "rows that were not taken, and why"},
     END};
+static const struct wc_result rows_results[] = {
+    {"handles", "[str]", "logins of this office that have a row of the directory"},
+    {"next", "str|nil", "`after` of the next slice; nil: this is the last"},
+    END};
+static const struct wc_result retire_results[] = {
+    {"retired", "int", "rows that were there and are retired"}, END};
 static const struct wc_result export_results[] = {{"count", "int", "rows sent"}, END};
 static const struct wc_result me_results[] = {
     {"handle", "str", "the caller's"},
@@ -241,6 +255,12 @@ const struct wc_method wc_methods[] = {
     {"people.import", WC_METHOD_ADMIN, false,
      "Take rows of a directory; answers when they are on disk", import_params,
      import_results, NULL, wc_people_import, WC_COST_ADMIN},
+    {"people.rows", WC_METHOD_ADMIN, false,
+     "Who of this office has a row of the directory, in slices", rows_params,
+     rows_results, NULL, wc_people_rows, WC_COST_ADMIN},
+    {"people.retire", WC_METHOD_ADMIN, false,
+     "End rows of the directory; answers when that is on disk", retire_params,
+     retire_results, NULL, wc_people_retire, WC_COST_ADMIN},
     {"people.export", WC_METHOD_READ, false, "Everybody of an office, as rows",
      export_params, export_results, export_notifications, wc_people_export,
      WC_COST_EXPORT},

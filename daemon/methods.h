@@ -89,7 +89,9 @@ void wc_people_find(struct wc_request *r); /* methods_people.c */
 void wc_people_show(struct wc_request *r);
 void wc_people_export(struct wc_request *r);
 void wc_people_import(struct wc_request *r); /* methods_import.c */
-void wc_me_show(struct wc_request *r);       /* methods_me.c */
+void wc_people_rows(struct wc_request *r);   /* methods_complete.c */
+void wc_people_retire(struct wc_request *r);
+void wc_me_show(struct wc_request *r); /* methods_me.c */
 void wc_me_set(struct wc_request *r);
 void wc_me_add(struct wc_request *r);
 void wc_me_drop(struct wc_request *r);
