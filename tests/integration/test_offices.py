@@ -277,6 +277,37 @@ class Joining(harness.Case):
         self.assertEqual(leeds.status()["people"], 2000)
 
 
+class Twins(harness.Case):
+    """One invitation that two machines took."""
+
+    def test_each_names_the_other(self):
+        organisation = self.organisation()
+        invite = organisation.invite("york")
+        york, copy = self.new_daemon("york"), self.new_daemon("copy")
+        for daemon in (york, copy):
+            daemon.start().call("office.join", invite=invite)
+        self.assertEqual([w for d in (york, copy) for w in d.status()["warnings"]], [])
+        # the copy learns of york's address: by a card, a beacon, or somebody who configures it
+        copy.config_path.write_text(f"[whocan]\njoin = {york.address()}\n")
+        copy.signal(1)
+        warnings = harness.wait(lambda: copy.status()["warnings"], "it is told", alive=[york, copy])
+        self.assertEqual(len(warnings), 1)
+        self.assertIn("another machine runs as this office", warnings[0])
+        self.assertIn("127.0.0.1", warnings[0])
+        tries = copy.log().count("did not answer as an office")
+        harness.wait(lambda: copy.log().count("did not answer as an office") > tries + 1, "it is tried again",
+                     alive=[york, copy])
+        self.assertEqual(copy.log().count("another machine runs as this office"), 1)  # said once
+
+    def test_an_office_that_dials_itself_has_no_twin(self):
+        leeds, = self.offices("leeds")
+        leeds.config_path.write_text(f"[whocan]\njoin = {leeds.address()}\n")
+        leeds.signal(1)
+        harness.wait(lambda: "did not answer as an office" in leeds.log(), "it dialled itself", alive=[leeds])
+        self.assertEqual(leeds.status()["warnings"], [])
+        self.assertNotIn("another machine", leeds.log())
+
+
 def ask(daemon, text, wait_ms=None):
     with daemon.client() as client:
         return client.ask(text, wait_ms=wait_ms)
