@@ -115,14 +115,19 @@ void wc_penalties_free(struct wc_penalties *p)
 
 /* ---- judging ---- */
 
+bool wc_penalties_trusted(const struct wc_penalties *p, const struct wc_source *source,
+                          uint64_t now_ms)
+{
+    const struct entry *e = table_find(&p->trusted, source);
+    return e != NULL && now_ms < e->trusted_until_ms;
+}
+
 bool wc_penalties_paused(const struct wc_penalties *p, const struct wc_source *source,
                          uint64_t now_ms)
 {
-    const struct entry *bad = table_find(&p->offenders, source);
-    if (bad == NULL || now_ms >= bad->paused_until_ms)
-        return false;
-    const struct entry *good = table_find(&p->trusted, source);
-    return good == NULL || now_ms >= good->trusted_until_ms;
+    const struct entry *e = table_find(&p->offenders, source);
+    return e != NULL && now_ms < e->paused_until_ms &&
+           !wc_penalties_trusted(p, source, now_ms);
 }
 
 /* Time heals: failures one by one, pauses more slowly. */

@@ -35,6 +35,10 @@ void wc_penalties_free(struct wc_penalties *p); /* NULL is fine */
 bool wc_penalties_paused(const struct wc_penalties *p, const struct wc_source *source,
                          uint64_t now_ms);
 
+/* Whether an office has, or had of late, a link from there that lasted. */
+bool wc_penalties_trusted(const struct wc_penalties *p, const struct wc_source *source,
+                          uint64_t now_ms);
+
 /* A failure. spared: count it, and never pause its source. True when it was one too
  * many: worth a line in the log. */
 bool wc_penalties_fail(struct wc_penalties *p, const struct wc_source *source,

@@ -103,21 +103,36 @@ static bool is_paused(const struct wc_conn *c)
 
 /* ---- accepting ---- */
 
-/* The oldest stranger, of one source or of all (NULL); *count gets the handshakes of
- * that source, strangers or not. */
-static struct wc_conn *oldest_stranger(const struct wc_transport *t,
-                                       const struct wc_source *source, unsigned *count)
+/* The oldest stranger of one source that counts against it, or NULL; *count gets the
+ * handshakes of that source, strangers or not. */
+static struct wc_conn *oldest_of(const struct wc_transport *t,
+                                 const struct wc_source *source, unsigned *count)
 {
     struct wc_conn *c, *oldest = NULL;
     *count = 0;
     TAILQ_FOREACH(c, &t->waiting, waiting_entry)
     {
-        if (!c->accepted)
-            continue;
-        if (source != NULL && (!c->limited || !wc_source_eq(&c->source, source)))
+        if (!c->accepted || !c->limited || !wc_source_eq(&c->source, source))
             continue;
         ++*count;
         if (oldest == NULL && !c->passed)
+            oldest = c;
+    }
+    return oldest;
+}
+
+/* Of all strangers, the one that gives way: the oldest, but not one from where an office
+ * was linked of late. In a flood an office that lost its link comes back. */
+static struct wc_conn *first_to_go(const struct wc_transport *t)
+{
+    struct wc_conn *c, *oldest = NULL;
+    TAILQ_FOREACH(c, &t->waiting, waiting_entry)
+    {
+        if (!c->accepted || c->passed)
+            continue;
+        if (!wc_penalties_trusted(t->penalties, &c->source, uv_now(t->loop)))
+            return c;
+        if (oldest == NULL)
             oldest = c;
     }
     return oldest;
@@ -131,7 +146,7 @@ static bool make_room(struct wc_conn *c)
     struct wc_transport *t = c->t;
     unsigned count;
     if (c->limited) {
-        struct wc_conn *oldest = oldest_stranger(t, &c->source, &count);
+        struct wc_conn *oldest = oldest_of(t, &c->source, &count);
         if (count >= WC_HANDSHAKES_ADDR_COUNT) {
             if (oldest == NULL)
                 return false;
@@ -140,7 +155,7 @@ static bool make_room(struct wc_conn *c)
         }
     }
     if (t->stats.strangers_count >= WC_STRANGERS_MAX_COUNT)
-        wc_conn_evict(oldest_stranger(t, NULL, &count));
+        wc_conn_evict(first_to_go(t));
     return true;
 }
 

@@ -1087,6 +1087,22 @@ static void an_office_behind_the_same_address_is_let_in(void **state)
     while (york.excesses == 1) /* the link cleared it; once more */
         garbage_from(OUTSIDE, &york);
     assert_true(is_let_in(OUTSIDE, &york)); /* and after it was lost */
+    /* and no crowd from elsewhere pushes out who comes from there */
+    struct raw first, last;
+    static struct raw crowd[WC_STRANGERS_MAX_COUNT + 10];
+    raw_connect_from(&first, OUTSIDE, OUTSIDE, york.port);
+    RUN_UNTIL(first.connected && office_stats(&york).strangers_count == 1);
+    for (unsigned i = 0; i < WC_STRANGERS_MAX_COUNT + 10; i++)
+        raw_connect_from(&crowd[i], "127.0.0.2", OUTSIDE, york.port);
+    RUN_UNTIL(crowd[9].ended && crowd[10].ended);
+    raw_connect_from(&last, "127.0.0.2", OUTSIDE, york.port);
+    RUN_UNTIL(crowd[11].ended);
+    assert_int_equal(office_stats(&york).strangers_count, WC_STRANGERS_MAX_COUNT);
+    assert_false(first.ended);
+    raw_end(&first);
+    raw_end(&last);
+    for (unsigned i = 0; i < WC_STRANGERS_MAX_COUNT + 10; i++)
+        raw_end(&crowd[i]);
     join(&leeds, &york);
     assert_int_equal(office_stats(&york).paused_count, 0);
     office_stop(&leeds);
