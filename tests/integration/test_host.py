@@ -106,7 +106,7 @@ class Host(harness.Case):
 
     def test_what_goes_wrong_is_said(self):
         for host, words in (("closed", "ssh could not reach closed"), ("-oProxyCommand=touch x", "takes the name of a machine"),
-                            ("a@-b", "takes the name of a machine"), ("", "takes the name of a machine"),
+                            ("a@-b", "takes the name of a machine"), ("-v@b", "takes the name of a machine"), ("", "takes the name of a machine"),
                             ("a;b", "takes the name of a machine")):
             done = self.whocan("find", "blogging", host=host)
             self.assertEqual(done.returncode, 3 if host == "closed" else 2, done)
