@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <ini.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <whocan/error.h>
 
 #include "daemon/address.h"
+#include "daemon/ini.h"
 #include "daemon/text.h"
 
 #define AT(member) offsetof(struct wc_config, member)
@@ -182,6 +182,14 @@ const struct wc_option wc_config_options[] = {
      .reload = true,
      .help = "Size beyond which the audit log begins a new file.",
      .offset = AT(audit_file_bytes)},
+    {.key = "vocabulary",
+     .type = WC_OPTION_PATHS,
+     .argument = "DIR",
+     .fallback = "/usr/share/whocan/vocabulary:/etc/whocan/vocabulary",
+     .help = "Directories with vocabularies: files *.ini that say what skills are "
+             "called and what is near to what. A colon parts them; none: use no "
+             "vocabulary. A change builds the index anew at the next start.",
+     .offset = AT(vocabulary)},
     {.key = "log_level",
      .type = WC_OPTION_CHOICE,
      .argument = "LEVEL",
@@ -212,11 +220,7 @@ struct loader {
     enum source source[OPTIONS_COUNT];
     char *problem;
     int rc;
-    /* the file */
-    const char *name;
-    struct wc_slice left;
-    unsigned line;
-    bool cut; /* the line was too long for the parser */
+    const char *name; /* of the file being read, or NULL */
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct loader *l,
@@ -312,6 +316,14 @@ static int check_item(struct loader *l, const struct wc_option *o, const char *i
         if (!word_valid(item))
             return fail(l, "%s: \"%s\" is not a lower-case name", o->key, item);
         return check_language(l, o, item);
+    case WC_OPTION_PATHS:
+        if (strcmp(item, "none") == 0)
+            return 0;
+        if (item[0] != '/' && l->name != NULL)
+            return fail(l, "%s: \"%s\" must start with / in a file", o->key, item);
+        if (strlen(item) > WC_PATH_MAX_BYTES)
+            return fail(l, "%s: is longer than %d bytes", o->key, WC_PATH_MAX_BYTES);
+        return 0;
     case WC_OPTION_PATH:
     case WC_OPTION_OFFICE:
     case WC_OPTION_NAME:
@@ -344,8 +356,10 @@ static int set_list(struct loader *l, const struct wc_option *o, const char *val
         return out_of_memory(l);
     int rc = 0;
     uint32_t before = s->count;
-    for (char *item = strtok_r(copy, ", \t", &rest); item != NULL && rc == 0;
-         item = strtok_r(NULL, ", \t", &rest))
+    /* a path may have a blank in it */
+    const char *between = o->type == WC_OPTION_PATHS ? ":" : ", \t";
+    for (char *item = strtok_r(copy, between, &rest); item != NULL && rc == 0;
+         item = strtok_r(NULL, between, &rest))
         rc = add_item(l, o, s, item);
     free(copy);
     if (rc == 0 && s->count == before)
@@ -440,6 +454,7 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
     case WC_OPTION_LISTEN:
     case WC_OPTION_ADDRESSES:
     case WC_OPTION_LANGUAGES:
+    case WC_OPTION_PATHS:
         return set_list(l, o, value);
     }
     abort();
@@ -448,7 +463,7 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
 static bool is_list(const struct wc_option *o)
 {
     return o->type == WC_OPTION_LISTEN || o->type == WC_OPTION_ADDRESSES ||
-           o->type == WC_OPTION_LANGUAGES;
+           o->type == WC_OPTION_LANGUAGES || o->type == WC_OPTION_PATHS;
 }
 
 /* Take a value from a source, once for each key but lists. */
@@ -478,95 +493,53 @@ static int find_key(const char *key, size_t len)
 
 /* ---------------------------------------------------------------- the file */
 
-/* fgets() over memory, one line a call: counts lines and notices those that inih would
- * silently break in two. */
-static char *read_line(char *out, int cap, void *stream)
+static int take_pair(void *ctx, const struct wc_ini_pair *pair)
 {
-    struct loader *l = stream;
-    if (l->left.len == 0)
-        return NULL;
-    const uint8_t *end = memchr(l->left.data, '\n', l->left.len);
-    size_t len = end == NULL ? l->left.len : (size_t)(end - l->left.data) + 1;
-    l->line++;
-    l->cut = len > WC_CONFIG_LINE_MAX_BYTES || len + 1 > (size_t)cap;
-    size_t copied = l->cut ? 0 : len;
-    if (memchr(l->left.data, '\0', len) != NULL)
-        l->cut = true;
-    memcpy(out, l->left.data, copied);
-    out[copied] = '\0';
-    l->left.data += len;
-    l->left.len -= len;
-    snprintf(l->where, sizeof(l->where), "%s:%u", l->name, l->line);
-    if (l->cut) {
-        fail(l, "is not a line of text of at most %d bytes", WC_CONFIG_LINE_MAX_BYTES);
-        out[0] = '\0';
+    struct loader *l = ctx;
+    snprintf(l->where, sizeof(l->where), "%s:%u", l->name, pair->line);
+    if (strcmp(pair->section, "whocan") != 0) {
+        if (pair->section[0] == '\0')
+            return fail(l, "\"%s\" stands before the line [whocan]", pair->key);
+        return fail(l, "unknown section [%s]: all keys belong under [whocan]",
+                    pair->section);
     }
-    return out;
-}
-
-static int take_pair(void *user, const char *section, const char *name,
-                     const char *value)
-{
-    struct loader *l = user;
-    if (l->rc != 0)
-        return 0;
-    if (strcmp(section, "whocan") != 0) {
-        if (section[0] == '\0')
-            fail(l, "\"%s\" stands before the line [whocan]", name);
-        else
-            fail(l, "unknown section [%s]: all keys belong under [whocan]", section);
-        return 0;
-    }
-    int i = find_key(name, strlen(name));
-    if (i < 0) {
-        fail(l, "unknown key \"%s\": whocand --help lists the keys", name);
-        return 0;
-    }
-    return take_value(l, (size_t)i, value, FROM_FILE) == 0;
+    int i = find_key(pair->key, strlen(pair->key));
+    if (i < 0)
+        return fail(l, "unknown key \"%s\": whocand --help lists the keys", pair->key);
+    return take_value(l, (size_t)i, pair->value, FROM_FILE);
 }
 
 static int parse_text(struct loader *l, struct wc_slice text, const char *name)
 {
+    uint32_t line;
+    const char *problem;
     l->name = name;
-    l->left = text;
-    l->line = 0;
-    ini_max_line = WC_CONFIG_LINE_MAX_BYTES + 3;
-    int rc = ini_parse_stream(read_line, l, take_pair, l);
-    if (rc > 0 && l->rc == 0) {
-        snprintf(l->where, sizeof(l->where), "%s:%d", name, rc);
-        fail(l, "is neither \"key = value\" nor a comment");
-    } else if (rc < 0) {
+    int rc = wc_ini_read(text, take_pair, l, &line, &problem);
+    snprintf(l->where, sizeof(l->where), "%s:%u", name, line);
+    if (problem != NULL)
+        fail(l, "%s", problem);
+    else if (rc == -WC_ENOMEM)
         out_of_memory(l);
-    }
     l->name = NULL;
     return l->rc;
 }
 
 static int read_file(struct loader *l, const char *path, bool must_exist)
 {
+    uint8_t *text;
+    size_t len;
     snprintf(l->where, sizeof(l->where), "%.*s", WC_PATH_MAX_BYTES, path);
-    FILE *f = fopen(path, "re");
-    if (f == NULL) {
-        if (errno == ENOENT && !must_exist)
-            return 0;
+    int rc = wc_ini_file(path, WC_CONFIG_FILE_MAX_BYTES, &text, &len);
+    if (rc == -WC_ENOTFOUND && !must_exist)
+        return 0;
+    if (rc == -WC_ENOMEM)
+        return out_of_memory(l);
+    if (rc == -WC_ETOOBIG)
+        return fail(l, "is longer than %d bytes", WC_CONFIG_FILE_MAX_BYTES);
+    if (rc != 0)
         return fail(l, "cannot be read: %s", strerror(errno));
-    }
-    uint8_t *text = malloc(WC_CONFIG_FILE_MAX_BYTES + 1);
-    int rc = 0;
-    if (text == NULL) {
-        rc = out_of_memory(l);
-        goto out;
-    }
-    size_t len = fread(text, 1, WC_CONFIG_FILE_MAX_BYTES + 1, f);
-    if (ferror(f))
-        rc = fail(l, "cannot be read: %s", strerror(errno));
-    else if (len > WC_CONFIG_FILE_MAX_BYTES)
-        rc = fail(l, "is longer than %d bytes", WC_CONFIG_FILE_MAX_BYTES);
-    else
-        rc = parse_text(l, wc_slice(text, len), path);
-out:
+    rc = parse_text(l, wc_slice(text, len), path);
     free(text);
-    fclose(f);
     return rc;
 }
 
@@ -864,6 +837,7 @@ static bool same_value(const struct wc_option *o, const struct wc_config *a,
     case WC_OPTION_LISTEN:
     case WC_OPTION_ADDRESSES:
     case WC_OPTION_LANGUAGES:
+    case WC_OPTION_PATHS:
         return same_strings(x, y);
     }
     abort();

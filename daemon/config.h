@@ -29,7 +29,6 @@
 #define WC_SOCKET_PATH_MAX_BYTES 107
 
 #define WC_CONFIG_FILE_MAX_BYTES 65536
-#define WC_CONFIG_LINE_MAX_BYTES 1000
 #define WC_CONFIG_LIST_MAX_COUNT 32 /* values of one repeatable key */
 
 enum wc_access_mode {
@@ -46,7 +45,7 @@ struct wc_strings {
 struct wc_config {
     char *state, *socket, *office, *group, *admin_group;
     char *intranet_user; /* NULL: there is none */
-    struct wc_strings listen, join, advertise, languages;
+    struct wc_strings listen, join, advertise, languages, vocabulary;
     enum wc_access_mode access;
     uint64_t people_uid_min, people_uid_max;
     uint64_t erase_interval_s;
@@ -69,6 +68,7 @@ enum wc_option_type {
     WC_OPTION_CHOICE, /* one of the words in `choices` */
     WC_OPTION_LISTEN, /* list of HOST:PORT, or none */
     WC_OPTION_ADDRESSES,
+    WC_OPTION_PATHS,     /* list of paths, or "none" */
     WC_OPTION_LANGUAGES, /* list of names of wc_text_languages() */
 };
 

@@ -22,6 +22,7 @@ struct wc_daemon {
     struct wc_loop *loop;
     struct wc_records *records;
     struct wc_audit *audit;
+    struct wc_vocabulary *vocabulary; /* read by the index */
     struct wc_index *index;
     struct wc_engine *engine;
     struct wc_api *api;

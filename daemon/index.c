@@ -64,6 +64,13 @@ static struct wc_slice format_of(const struct wc_index *ix, char out[FORMAT_BYTE
                      WC_TERMS_VERSION, utf8proc_unicode_version());
     for (const char **l = ix->languages; *l != NULL && n < FORMAT_BYTES; l++)
         n += snprintf(out + n, (size_t)(FORMAT_BYTES - n), " %s", *l);
+    if (ix->vocabulary != NULL && n < FORMAT_BYTES) {
+        uint8_t print[WC_DIGEST_BYTES];
+        char hex[2 * WC_DIGEST_BYTES + 1];
+        wc_vocabulary_fingerprint(ix->vocabulary, print);
+        wc_hex(hex, print, sizeof(print));
+        snprintf(out + n, (size_t)(FORMAT_BYTES - n), " vocabulary %s", hex);
+    }
     return wc_slice_text(out);
 }
 
@@ -389,13 +396,15 @@ static int open_index(struct wc_index *ix, wc_index_progress_fn progress, void *
 
 int wc_index_open(struct wc_index **out, const char *state_dir,
                   struct wc_records *records, const char *const *languages,
-                  wc_index_progress_fn progress, void *ctx, char problem[256])
+                  const struct wc_vocabulary *vocabulary, wc_index_progress_fn progress,
+                  void *ctx, char problem[256])
 {
     *out = NULL;
     problem[0] = '\0';
     struct wc_index *ix = index_new(state_dir, records);
     if (ix == NULL)
         return fail(problem, -WC_ENOMEM, "out of memory");
+    ix->vocabulary = vocabulary;
     int rc = set_languages(ix, languages, problem);
     if (rc == 0)
         rc = open_index(ix, progress, ctx, problem);

@@ -9,12 +9,13 @@
 
 #include "daemon/people.h"
 #include "daemon/records.h"
+#include "daemon/vocabulary.h"
 
 struct wc_index;
 
 /*
- * Open the index of state_dir. When it is missing, of another format or analyser
- * version, or was left unclean by a power cut, it is rebuilt; `progress` (may be NULL)
+ * Open the index of state_dir. When it is missing, of another format, analyser version
+ * or vocabulary, or was left unclean by a power cut, it is rebuilt; `progress` (may be NULL)
  * is called now and then with done and total.
  */
 typedef void (*wc_index_progress_fn)(void *ctx, uint64_t done, uint64_t total);
@@ -22,6 +23,8 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
                   struct wc_records *records,
                   const char *const *languages, /* Snowball names, NULL-terminated:
                                                    "english", "norwegian" */
+                  const struct wc_vocabulary *vocabulary, /* outlives the index; NULL:
+                                                             none */
                   wc_index_progress_fn progress, void *ctx, char problem[256]);
 void wc_index_close(struct wc_index *ix); /* marks it clean; NULL is fine */
 

@@ -18,12 +18,13 @@
 #include "daemon/index_internal.h"
 #include "daemon/postings.h"
 
-#define GROUPS_MAX  32  /* words of a question that count; a long letter has more */
-#define WORDS_MAX   256 /* words of a question that are looked at */
-#define TERMS_MAX   16  /* terms of one group */
-#define PHRASES_MAX 32
-#define OFFICES_MAX 16
-#define LISTS_MAX   (GROUPS_MAX * TERMS_MAX + PHRASES_MAX)
+#define GROUPS_MAX   32  /* words of a question that count; a long letter has more */
+#define WORDS_MAX    256 /* words of a question that are looked at */
+#define TERMS_MAX    32  /* terms of one group */
+#define MENTIONS_MAX 16  /* concepts that a question names */
+#define PHRASES_MAX  32
+#define OFFICES_MAX  16
+#define LISTS_MAX    (GROUPS_MAX * TERMS_MAX + PHRASES_MAX)
 
 /* As written is best; a stem may be chance; another spelling or a part of a word is
  * further away. */
@@ -31,6 +32,15 @@
 #define WEIGHT_STEM       0.8F
 #define WEIGHT_OTHER      0.7F
 #define WEIGHT_OTHER_STEM 0.55F
+/* Another name for the same thing, by the vocabulary; then what is a part of it, and what
+ * only lies near it. */
+#define WEIGHT_CONCEPT  0.75F
+#define WEIGHT_STEMMED  0.65F /* when only its stem was recognised */
+#define WEIGHT_NARROWER 0.5F
+#define WEIGHT_NEAR     0.3F
+/* Below this somebody is near the subject, but does not answer to the word. */
+#define WEIGHT_ANSWERS 0.4F
+#define NEAR_FOUND     0.3F /* of a word's rarity counts as found then */
 /* For a whole name ("content design"): half of its words' worth on top. */
 #define WEIGHT_PHRASE 0.5F
 
@@ -83,10 +93,11 @@ struct list {
 
 /* The sums of one block. */
 struct block {
-    float score[WC_POSTINGS_DOCS];
+    float score[WC_POSTINGS_DOCS]; /* above 0 once touched */
     float found[WC_POSTINGS_DOCS]; /* rarity of the groups that matched */
     uint8_t matched[WC_POSTINGS_DOCS];
     float best[WC_POSTINGS_DOCS];       /* of the group at hand */
+    bool answers[WC_POSTINGS_DOCS];     /* the group at hand, by more than nearness */
     uint16_t touched[WC_POSTINGS_DOCS]; /* by any group */
     uint32_t touched_count;
 };
@@ -109,6 +120,7 @@ struct wc_searcher {
     struct wc_text *text;
     struct wc_people_view view;
     struct wc_unit units[WC_UNITS_MAX];
+    struct wc_words words; /* of one unit, or of the question */
     struct question q;
     struct list lists[LISTS_MAX];
     uint32_t list_count;
@@ -194,7 +206,8 @@ static void add_term(struct question *q, struct group *g, enum wc_term_kind kind
         }
     }
     g->terms[g->term_count++] = t;
-    q->initials[text.data[0]] = true;
+    if (kind != WC_TERM_CONCEPT)
+        q->initials[text.data[0]] = true;
 }
 
 /* Stemmers are not even: "rådgivere" becomes "rådgiver", which becomes "rådgiv". So
@@ -271,14 +284,55 @@ static int read_words(struct question *q, struct wc_text *text, struct wc_slice 
     return rc != 0 ? rc : q->text.failed ? -WC_ENOMEM : 0;
 }
 
-static int read_question(struct question *q, struct wc_text *text, struct wc_slice in)
+/* A concept, with what is near it, for a group that it may be found by. */
+static void add_concept(struct question *q, struct group *g,
+                        const struct wc_vocabulary *v, const struct wc_mention *m)
 {
+    const struct wc_concept *c = wc_vocabulary_at(v, m->concept);
+    add_term(q, g, WC_TERM_CONCEPT, wc_slice_text(c->id),
+             m->exact ? WEIGHT_CONCEPT : WEIGHT_STEMMED);
+    for (uint32_t i = 0; i < c->narrower_count; i++)
+        add_term(q, g, WC_TERM_CONCEPT,
+                 wc_slice_text(wc_vocabulary_at(v, c->narrower[i])->id),
+                 WEIGHT_NARROWER);
+    for (uint32_t i = 0; i < c->related_count; i++)
+        add_term(q, g, WC_TERM_CONCEPT,
+                 wc_slice_text(wc_vocabulary_at(v, c->related[i])->id), WEIGHT_NEAR);
+}
+
+/* Whoever has a concept answers to every word of the label that the question uses. */
+static void read_concepts(struct wc_searcher *s)
+{
+    struct question *q = &s->q;
+    const struct wc_vocabulary *v = s->ix->vocabulary;
+    struct wc_mention found[MENTIONS_MAX];
+    if (v == NULL)
+        return;
+    s->words.count = 0;
+    for (uint32_t i = 0; i < q->spot_count; i++)
+        wc_words_add(&s->words,
+                     wc_slice(q->text.data + q->spots[i].at, q->spots[i].len));
+    uint32_t n = wc_vocabulary_mentions(v, s->text, s->words.at, s->words.count, found,
+                                        MENTIONS_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = found[i].first; k < found[i].first + found[i].count; k++)
+            if (q->spots[k].group >= 0)
+                add_concept(q, &q->groups[q->spots[k].group], v, &found[i]);
+}
+
+static int read_question(struct wc_searcher *s, struct wc_slice in)
+{
+    struct question *q = &s->q;
     if (in.len > WC_QUERY_MAX_BYTES)
         return -WC_ETOOBIG;
-    int rc = read_words(q, text, in, WITHOUT_STOPS);
+    int rc = read_words(q, s->text, in, WITHOUT_STOPS);
     if (rc == 0 && q->group_count == 0)
-        rc = read_words(q, text, in, ALL_WORDS);
-    return rc == 0 && q->group_count == 0 ? -WC_EINVALID : rc;
+        rc = read_words(q, s->text, in, ALL_WORDS);
+    if (rc == 0 && q->group_count == 0)
+        return -WC_EINVALID;
+    if (rc == 0)
+        read_concepts(s);
+    return rc == 0 && q->text.failed ? -WC_ENOMEM : rc;
 }
 
 /* ---- the dictionary ---- */
@@ -320,7 +374,8 @@ static int look_up_groups(struct wc_txn *t, struct question *q, uint64_t people)
             int rc = look_up(t, q, &g->terms[k]);
             if (rc != 0)
                 return rc;
-            having = g->terms[k].people > having ? g->terms[k].people : having;
+            if (g->terms[k].weight >= WEIGHT_ANSWERS && g->terms[k].people > having)
+                having = g->terms[k].people;
         }
         g->rarity = rarity(people, having);
         q->rarity += g->rarity;
@@ -444,13 +499,20 @@ static int take_postings(struct list *l, struct wc_postings_view *out)
     return list_here(l, wc_cursor_next(&l->cursor));
 }
 
-static void match(struct wc_searcher *s, uint16_t low, float rarity, float best)
+static void match(struct wc_searcher *s, uint16_t low, float rarity, float best,
+                  bool answers)
 {
     struct block *b = &s->block;
-    if (b->matched[low]++ == 0)
+    if (b->score[low] == 0)
         b->touched[b->touched_count++] = low;
     b->score[low] += rarity * best;
-    b->found[low] += rarity;
+    b->found[low] += answers ? rarity : NEAR_FOUND * rarity;
+    b->matched[low] += answers;
+}
+
+static bool answers(float weight)
+{
+    return weight * 255.0F >= WEIGHT_ANSWERS;
 }
 
 /* The best of several lists for each document, then into the sums. */
@@ -461,6 +523,7 @@ static void add_best(struct wc_searcher *s, const struct wc_postings_view *views
     uint16_t touched[WC_POSTINGS_DOCS];
     uint32_t touched_count = 0;
     for (uint32_t i = 0; i < count; i++) {
+        bool strong = answers(weights[i]);
         for (uint32_t k = 0; k < views[i].count; k++) {
             uint16_t low = wc_postings_low(&views[i], k);
             float x = weights[i] * (float)views[i].impact[k];
@@ -468,11 +531,14 @@ static void add_best(struct wc_searcher *s, const struct wc_postings_view *views
                 touched[touched_count++] = low;
             if (x > b->best[low])
                 b->best[low] = x;
+            b->answers[low] |= strong;
         }
     }
     for (uint32_t i = 0; i < touched_count; i++) {
-        match(s, touched[i], rarity, b->best[touched[i]]);
-        b->best[touched[i]] = 0;
+        uint16_t low = touched[i];
+        match(s, low, rarity, b->best[low], b->answers[low]);
+        b->best[low] = 0;
+        b->answers[low] = false;
     }
 }
 
@@ -496,7 +562,7 @@ static int add_group(struct wc_searcher *s, uint32_t from, uint32_t to, uint32_t
     else if (count == 1)
         for (uint32_t k = 0; k < views[0].count; k++)
             match(s, wc_postings_low(&views[0], k), rarity,
-                  weights[0] * (float)views[0].impact[k]);
+                  weights[0] * (float)views[0].impact[k], answers(weights[0]));
     return 0;
 }
 
@@ -786,17 +852,43 @@ static void match_word(struct wc_searcher *s, struct wc_slice word, float best[]
     }
 }
 
+/* The same by the concepts of a unit. */
+static void match_concepts(struct wc_searcher *s, const struct wc_unit *u, float best[])
+{
+    struct wc_unit_concept concepts[WC_UNIT_CONCEPTS_MAX];
+    const struct question *q = &s->q;
+    const struct wc_vocabulary *v = s->ix->vocabulary;
+    uint32_t n = wc_unit_concepts(v, s->text, u, &s->words, concepts);
+    for (uint32_t c = 0; c < n; c++) {
+        const char *id = wc_vocabulary_at(v, concepts[c].concept)->id;
+        for (uint32_t i = 0; i < q->group_count; i++) {
+            for (uint32_t k = 0; k < q->groups[i].term_count; k++) {
+                const struct term *t = &q->groups[i].terms[k];
+                struct wc_slice key = key_of(q, t);
+                float x = t->weight * concepts[c].factor;
+                if (key.data[0] == WC_TERM_CONCEPT &&
+                    wc_slice_is(wc_slice(key.data + 1, key.len - 1), id) && x > best[i])
+                    best[i] = x;
+            }
+        }
+    }
+}
+
 /* How much of the question a unit answers. */
 static int worth_of(struct wc_searcher *s, const struct wc_unit *u, float *worth)
 {
     float best[GROUPS_MAX] = {0};
     struct wc_word w;
     int rc = wc_text_set(s->text, u->text);
+    s->words.count = 0;
     while (rc == 0 && wc_text_next(s->text, &w)) {
+        wc_words_add(&s->words, w.main);
         match_word(s, w.main, best);
         for (uint32_t i = 0; i < w.other_count; i++)
             match_word(s, w.others[i], best);
     }
+    if (rc == 0)
+        match_concepts(s, u, best);
     *worth = 0;
     for (uint32_t i = 0; i < s->q.group_count; i++)
         *worth += best[i] * s->q.groups[i].rarity * u->weight;
@@ -978,7 +1070,7 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
     s->hits = hits;
     s->total = 0;
     s->hit_count = 0;
-    int rc = read_question(&s->q, s->text, query->text);
+    int rc = read_question(s, query->text);
     if (rc == 0)
         rc = reserve_heap(s, query->limit);
     if (rc == 0)

@@ -54,9 +54,10 @@ struct wc_index {
     struct wc_store *store;
     struct wc_records *records;
     char *path;
-    const char **languages; /* NULL-terminated; the texts are ours */
-    struct wc_text *text;   /* the writer's */
-    struct wc_terms terms;  /* the writer's, for one person at a time */
+    const char **languages;                 /* NULL-terminated; the texts are ours */
+    const struct wc_vocabulary *vocabulary; /* borrowed; NULL: none */
+    struct wc_text *text;                   /* the writer's */
+    struct wc_terms terms;                  /* the writer's, for one person at a time */
     pthread_mutex_t writing;
     pthread_mutex_t pool; /* guards idle */
     struct wc_searcher *idle;

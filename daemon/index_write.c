@@ -265,7 +265,7 @@ static int analyse(struct wc_batch *b, struct person *p)
     int rc = 0;
     wc_terms_reset(s);
     for (uint32_t i = 0; rc == 0 && i < n; i++)
-        rc = wc_terms_add(s, b->ix->text, &b->units[i]);
+        rc = wc_terms_add(s, b->ix->text, b->ix->vocabulary, &b->units[i]);
     wc_terms_finish(s, is_willing(&b->view.person));
     return rc != 0 ? rc : keep_terms(b, p, s);
 }

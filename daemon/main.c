@@ -151,6 +151,28 @@ static void close_audit(struct wc_daemon *d, bool ran)
     wc_audit_close(d->audit);
 }
 
+struct list { /* of a configuration, NULL-terminated */
+    const char *items[WC_CONFIG_LIST_MAX_COUNT + 1];
+};
+
+static void list_of(struct list *out, const struct wc_strings *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->count; i++)
+        if (strcmp(s->items[i], "none") != 0)
+            out->items[count++] = s->items[i];
+    out->items[count] = NULL;
+}
+
+static int load_vocabulary(struct wc_daemon *d, char problem[WC_PROBLEM_BYTES])
+{
+    struct list directories, languages;
+    list_of(&directories, &d->config.vocabulary);
+    list_of(&languages, &d->config.languages);
+    return wc_vocabulary_load(&d->vocabulary, directories.items, languages.items,
+                              problem);
+}
+
 static int open_state(struct wc_daemon *d)
 {
     char problem[WC_PROBLEM_BYTES] = "";
@@ -166,11 +188,15 @@ static int open_state(struct wc_daemon *d)
     rc = wc_office_load(&d->identity, d->records, &d->config, problem);
     if (rc != 0)
         return complain(rc, problem);
-    const char *languages[WC_CONFIG_LIST_MAX_COUNT + 1] = {NULL};
-    for (uint32_t i = 0; i < d->config.languages.count; i++)
-        languages[i] = d->config.languages.items[i];
-    rc = wc_index_open(&d->index, d->config.state, d->records, languages,
-                       on_index_progress, &logged_ms, problem);
+    rc = load_vocabulary(d, problem);
+    if (rc != 0)
+        return complain(rc, problem);
+    wc_log(WC_LOG_INFO, "the vocabulary has %u concepts",
+           wc_vocabulary_count(d->vocabulary));
+    struct list languages;
+    list_of(&languages, &d->config.languages);
+    rc = wc_index_open(&d->index, d->config.state, d->records, languages.items,
+                       d->vocabulary, on_index_progress, &logged_ms, problem);
     if (rc != 0)
         return complain(rc, problem);
     return check_name(d);
@@ -599,6 +625,7 @@ static void finish(struct wc_daemon *d, bool ran)
     wc_index_close(d->index);
     close_audit(d, ran);
     wc_records_close(d->records); /* and with it the lock on the state directory */
+    wc_vocabulary_free(d->vocabulary);
     wc_office_free(d->identity);
     wc_strings_fini(&d->addresses);
     wc_config_fini(&d->config);
@@ -654,9 +681,12 @@ int main(int argc, char **argv)
         wc_config_fini(&d->config);
         return exit_code(rc);
     }
+    if (action == WC_ACTION_CHECK && (rc = load_vocabulary(d, problem)) != 0)
+        complain(rc, problem);
     if (action != WC_ACTION_RUN) {
+        wc_vocabulary_free(d->vocabulary);
         wc_config_fini(&d->config);
-        return print(action);
+        return rc != 0 ? exit_code(rc) : print(action);
     }
     wc_log_init(d->config.log_level, d->config.foreground);
     keep_memory_private();

@@ -16,13 +16,14 @@
  */
 static const struct {
     float weight;
-    bool phrase; /* is a name that may be searched for as a whole */
+    bool phrase;   /* is a name that may be searched for as a whole */
+    bool concepts; /* says what its person knows or does */
 } kinds[] = {
-    [WC_UNIT_NAME] = {2.0F, false},     [WC_UNIT_HANDLE] = {2.0F, false},
-    [WC_UNIT_TITLE] = {2.0F, true},     [WC_UNIT_TEAM] = {1.5F, true},
-    [WC_UNIT_SKILL] = {3.0F, true},     [WC_UNIT_LISTED] = {2.0F, true},
-    [WC_UNIT_INTEREST] = {1.5F, true},  [WC_UNIT_ABOUT] = {2.0F, false},
-    [WC_UNIT_LANGUAGE] = {1.0F, false}, [WC_UNIT_OFFICE] = {1.0F, false},
+    [WC_UNIT_NAME] = {2.0F, false, false},     [WC_UNIT_HANDLE] = {2.0F, false, false},
+    [WC_UNIT_TITLE] = {2.0F, true, true},      [WC_UNIT_TEAM] = {1.5F, true, true},
+    [WC_UNIT_SKILL] = {3.0F, true, true},      [WC_UNIT_LISTED] = {2.0F, true, true},
+    [WC_UNIT_INTEREST] = {1.5F, true, true},   [WC_UNIT_ABOUT] = {2.0F, false, true},
+    [WC_UNIT_LANGUAGE] = {1.0F, false, false}, [WC_UNIT_OFFICE] = {1.0F, false, false},
 };
 
 /* A level makes its skill count for more or less; no level is as good as "working". */
@@ -37,6 +38,11 @@ static const float levels[] = {
 #define SATURATION   1.2F /* BM25's k1: the third mention says less than the first */
 #define OTHER_FACTOR 0.7F /* a second spelling, or a part of a word */
 #define UNWILLING    0.5F /* below everybody who is willing and says as much */
+
+/* A concept named in passing ("I run the council's blog") says less than a skill of that
+ * name, and one that only shares its stem may be chance. */
+#define PART_FACTOR 0.8F
+#define STEM_FACTOR 0.9F
 
 /* ---- units ---- */
 
@@ -231,7 +237,68 @@ static int count_word(struct wc_terms *s, struct wc_text *text, struct wc_slice 
     return rc;
 }
 
-int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit *u)
+void wc_words_add(struct wc_words *w, struct wc_slice word)
+{
+    if (w->count == WC_UNIT_WORDS_MAX)
+        return;
+    memcpy(w->bytes[w->count], word.data, word.len);
+    w->at[w->count] = wc_slice(w->bytes[w->count], word.len);
+    w->count++;
+}
+
+static void add_concept(struct wc_unit_concept *out, uint32_t *count, uint32_t concept,
+                        float factor)
+{
+    for (uint32_t i = 0; i < *count; i++) {
+        if (out[i].concept != concept)
+            continue;
+        if (factor > out[i].factor)
+            out[i].factor = factor;
+        return;
+    }
+    if (*count < WC_UNIT_CONCEPTS_MAX)
+        out[(*count)++] = (struct wc_unit_concept){concept, factor};
+}
+
+uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
+                          const struct wc_unit *u, const struct wc_words *words,
+                          struct wc_unit_concept out[WC_UNIT_CONCEPTS_MAX])
+{
+    struct wc_mention found[WC_UNIT_CONCEPTS_MAX];
+    uint32_t count = 0;
+    if (v == NULL || !kinds[u->kind].concepts)
+        return 0;
+    if (u->skill != NULL && u->skill->id.len > 0) {
+        uint32_t chosen = wc_vocabulary_find(v, u->skill->id);
+        if (chosen != UINT32_MAX)
+            add_concept(out, &count, chosen, 1.0F);
+    }
+    uint32_t n = wc_vocabulary_mentions(v, text, words->at, words->count, found,
+                                        WC_UNIT_CONCEPTS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        bool whole = found[i].first == 0 && found[i].count == words->count;
+        add_concept(out, &count, found[i].concept,
+                    (whole ? 1.0F : PART_FACTOR) *
+                        (found[i].exact ? 1.0F : STEM_FACTOR));
+    }
+    return count;
+}
+
+static int count_concepts(struct wc_terms *s, struct wc_text *text,
+                          const struct wc_vocabulary *v, const struct wc_unit *u)
+{
+    struct wc_unit_concept concepts[WC_UNIT_CONCEPTS_MAX];
+    uint32_t n = wc_unit_concepts(v, text, u, &s->words, concepts);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < n; i++)
+        rc = count_term(s, WC_TERM_CONCEPT,
+                        wc_slice_text(wc_vocabulary_at(v, concepts[i].concept)->id),
+                        u->weight * concepts[i].factor, false);
+    return rc;
+}
+
+int wc_terms_add(struct wc_terms *s, struct wc_text *text,
+                 const struct wc_vocabulary *vocabulary, const struct wc_unit *u)
 {
     struct wc_word w;
     uint8_t phrase[WC_TERM_MAX_BYTES];
@@ -239,6 +306,7 @@ int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit 
     uint32_t words = 0;
     bool named = u->kind == WC_UNIT_NAME || u->kind == WC_UNIT_HANDLE;
     int rc = wc_text_set(text, u->text);
+    s->words.count = 0;
     while (rc == 0 && wc_text_next(text, &w)) {
         if (++words <= WC_PHRASE_WORDS_MAX) {
             if (words > 1)
@@ -246,6 +314,7 @@ int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit 
             memcpy(phrase + phrase_len, w.main.data, w.main.len);
             phrase_len += w.main.len;
         }
+        wc_words_add(&s->words, w.main);
         rc = count_word(s, text, w.main, u->weight, named);
         for (uint32_t i = 0; rc == 0 && i < w.other_count; i++)
             rc = count_word(s, text, w.others[i], u->weight * OTHER_FACTOR, named);
@@ -253,7 +322,7 @@ int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit 
     if (rc == 0 && kinds[u->kind].phrase && words >= 2 && words <= WC_PHRASE_WORDS_MAX)
         rc = count_term(s, WC_TERM_PHRASE, wc_slice(phrase, phrase_len), u->weight,
                         false);
-    return rc;
+    return rc == 0 ? count_concepts(s, text, vocabulary, u) : rc;
 }
 
 void wc_terms_finish(struct wc_terms *s, bool willing)

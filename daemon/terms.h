@@ -10,9 +10,10 @@
 
 #include "daemon/people.h"
 #include "daemon/text.h"
+#include "daemon/vocabulary.h"
 
 /* Goes up with every change of terms or impacts: the index is then built anew. */
-#define WC_TERMS_VERSION 1
+#define WC_TERMS_VERSION 2
 
 enum wc_unit_kind {
     WC_UNIT_NAME,
@@ -48,9 +49,10 @@ double wc_terms_reference(void);
 
 /* A kind of term. Its number is the first byte of the key. */
 enum wc_term_kind {
-    WC_TERM_WORD = 1,   /* as written, folded */
-    WC_TERM_STEM = 2,   /* in any of the languages */
-    WC_TERM_PHRASE = 3, /* a whole name of 2 to WC_PHRASE_WORDS_MAX words */
+    WC_TERM_WORD = 1,    /* as written, folded */
+    WC_TERM_STEM = 2,    /* in any of the languages */
+    WC_TERM_PHRASE = 3,  /* a whole name of 2 to WC_PHRASE_WORDS_MAX words */
+    WC_TERM_CONCEPT = 4, /* the id of a concept of the vocabulary */
 };
 #define WC_PHRASE_WORDS_MAX 5
 #define WC_TERM_MAX_BYTES   (1 + WC_PHRASE_WORDS_MAX * (WC_WORD_MAX_BYTES + 1))
@@ -65,6 +67,28 @@ struct wc_term {
     uint8_t impact;   /* 1..255, after wc_terms_finish */
 };
 
+/* The words of one unit, kept while the text goes on: the rest of a longer one is not
+ * looked at for concepts. */
+#define WC_UNIT_WORDS_MAX 256
+struct wc_words {
+    uint8_t bytes[WC_UNIT_WORDS_MAX][WC_WORD_MAX_BYTES];
+    struct wc_slice at[WC_UNIT_WORDS_MAX];
+    uint32_t count;
+};
+void wc_words_add(struct wc_words *w, struct wc_slice word);
+
+/* A concept of a unit, and how much of the unit's weight it has. */
+struct wc_unit_concept {
+    uint32_t concept;
+    float factor;
+};
+#define WC_UNIT_CONCEPTS_MAX 16
+
+/* The concepts of a unit whose words are given. Returns how many, each once. */
+uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
+                          const struct wc_unit *u, const struct wc_words *words,
+                          struct wc_unit_concept out[WC_UNIT_CONCEPTS_MAX]);
+
 /* A set of terms. Zero-initialise but for hash_key. */
 struct wc_terms {
     uint8_t hash_key[16]; /* random: profiles come from strangers */
@@ -73,12 +97,14 @@ struct wc_terms {
     uint32_t count, cap;
     uint32_t *slots; /* open addressing; item number + 1 */
     uint32_t slot_count;
+    struct wc_words words; /* of the unit at hand */
 };
 void wc_terms_fini(struct wc_terms *s);
 void wc_terms_reset(struct wc_terms *s);
 
 /* Add the terms of a unit. -WC_ENOMEM. */
-int wc_terms_add(struct wc_terms *s, struct wc_text *text, const struct wc_unit *u);
+int wc_terms_add(struct wc_terms *s, struct wc_text *text,
+                 const struct wc_vocabulary *vocabulary, const struct wc_unit *u);
 
 /* Turn weights into impacts. */
 void wc_terms_finish(struct wc_terms *s, bool willing);

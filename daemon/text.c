@@ -74,17 +74,28 @@ void wc_text_free(struct wc_text *t)
     free(t);
 }
 
+uint32_t wc_text_language_count(const struct wc_text *t)
+{
+    return t->stemmer_count;
+}
+
+struct wc_slice wc_text_stem(struct wc_text *t, uint32_t language, struct wc_slice word)
+{
+    struct sb_stemmer *s = t->stemmers[language];
+    const sb_symbol *stem = sb_stemmer_stem(s, word.data, (int)word.len);
+    /* when memory is out the word stands for itself */
+    return stem == NULL || sb_stemmer_length(s) == 0
+               ? word
+               : wc_slice(stem, (size_t)sb_stemmer_length(s));
+}
+
 uint32_t wc_text_stems(struct wc_text *t, struct wc_slice word,
                        struct wc_slice out[WC_STEMMERS_MAX])
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < t->stemmer_count; i++) {
-        const sb_symbol *stem =
-            sb_stemmer_stem(t->stemmers[i], word.data, (int)word.len);
-        if (stem == NULL)
-            continue; /* memory is out: the word stands for itself */
-        struct wc_slice s = wc_slice(stem, (size_t)sb_stemmer_length(t->stemmers[i]));
-        bool known = s.len == 0;
+        struct wc_slice s = wc_text_stem(t, i, word);
+        bool known = false;
         for (uint32_t k = 0; k < count && !known; k++)
             known = wc_slice_eq(out[k], s);
         if (!known)

@@ -52,6 +52,12 @@ bool wc_text_next(struct wc_text *t, struct wc_word *out);
 uint32_t wc_text_stems(struct wc_text *t, struct wc_slice word,
                        struct wc_slice out[WC_STEMMERS_MAX]);
 
+/* How many languages t has, and the stem of a folded word in one of them (never empty);
+ * borrowed until the next stem in that language. */
+uint32_t wc_text_language_count(const struct wc_text *t);
+struct wc_slice wc_text_stem(struct wc_text *t, uint32_t language,
+                             struct wc_slice word);
+
 /* Whether a folded word is one of those that questions are made of, such as "who",
  * "can", "help", "hvem". */
 bool wc_text_is_stop(struct wc_slice word);

@@ -176,7 +176,8 @@ class Daemon:
 
     def command(self, *more):
         command = [*self.wrapper, str(WHOCAND), "--config", str(self.config_path), "--state", str(self.state),
-                   "--socket", str(self.socket), "--office", self.name, "--log-level", "debug"]
+                   "--socket", str(self.socket), "--office", self.name, "--log-level", "debug",
+                   "--vocabulary", "none"]  # whatever the machine has
         if self.listen:
             command += ["--listen", self.listen]
         return [*command, *self.flags, *more]

@@ -52,6 +52,15 @@ class CommandLine(harness.Case):
         status, out, err = run("--check-config", "--config", good)
         self.assertEqual((status, out), (78, ""))
         self.assertIn("no stemmer for \"klingon\"; there are: ", err)
+        words = self.directory / "our words"
+        words.mkdir()
+        (words / "a.ini").write_text("[vocabulary]\nformat = 1\nid = a\n[b]\nen Blogging\n")
+        good.write_text(f"[whocan]\nvocabulary = {words}\n")
+        status, out, err = run("--check-config", "--config", good)
+        self.assertEqual((status, out), (78, ""))
+        self.assertIn(f"{words}/a.ini:5: is neither \"key = value\" nor a comment", err)
+        (words / "a.ini").write_text("[vocabulary]\nformat = 1\nid = a\n[b]\nen = Blogging\n")
+        self.assertEqual(run("--check-config", "--config", good), (0, "The configuration is right.\n", ""))
 
     def test_an_ordinary_user_gets_xdg_directories(self):
         home = self.directory / "home"

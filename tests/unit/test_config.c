@@ -75,6 +75,8 @@ static void root_gets_system_paths(void **state)
     assert_false(config.foreground);
     assert_int_equal(config.languages.count, 2);
     assert_string_equal(config.languages.items[1], "norwegian");
+    assert_int_equal(config.vocabulary.count, 2);
+    assert_string_equal(config.vocabulary.items[1], "/etc/whocan/vocabulary");
     assert_int_equal(config.log_level, WC_LOG_NOTICE);
     assert_int_equal(action, WC_ACTION_RUN);
 }
@@ -116,7 +118,8 @@ static void each_key_is_a_flag(void **state)
              "--advertise a.example:3 --join b:4 --join c:5 --office leeds --access "
              "group "
              "--group staff --admin-group it --people-uid-min 5 --people-uid-max 9 "
-             "--replicate=no --languages german,danish --log-level debug --foreground"),
+             "--replicate=no --languages german,danish --vocabulary /a:/b --log-level "
+             "debug --foreground"),
         0);
     assert_string_equal(config.state, "s");
     assert_string_equal(config.socket, "/s");
@@ -134,6 +137,8 @@ static void each_key_is_a_flag(void **state)
     assert_false(config.replicate);
     assert_int_equal(config.languages.count, 2);
     assert_string_equal(config.languages.items[0], "german");
+    assert_int_equal(config.vocabulary.count, 2);
+    assert_string_equal(config.vocabulary.items[1], "/b");
     assert_int_equal(config.log_level, WC_LOG_DEBUG);
     assert_true(config.foreground);
 }

@@ -18,6 +18,7 @@
 static const char *const languages[] = {"english", "norwegian", NULL};
 static struct wc_records *records;
 static struct wc_index *index_;
+static struct wc_vocabulary *vocabulary; /* of the next open_index() */
 static struct office leeds, bergen;
 static struct wc_hit hits[64];
 static uint64_t total;
@@ -35,8 +36,8 @@ static void open_index(void)
 {
     char problem[256];
     built = UINT64_MAX;
-    int rc = wc_index_open(&index_, scratch_path("state"), records, languages, progress,
-                           NULL, problem);
+    int rc = wc_index_open(&index_, scratch_path("state"), records, languages,
+                           vocabulary, progress, NULL, problem);
     if (rc != 0)
         fail_msg("%s: %s", wc_strerror(rc), problem);
 }
@@ -794,7 +795,7 @@ static void test_builds_anew_for_another_version(void **state)
     wc_index_close(index_);
     built = UINT64_MAX;
     assert_int_equal(wc_index_open(&index_, scratch_path("state"), records, english,
-                                   progress, NULL, problem),
+                                   NULL, progress, NULL, problem),
                      0);
     assert_int_equal(built, 3);
 }
@@ -872,7 +873,7 @@ static void test_unknown_language(void **state)
     char problem[256];
     struct wc_index *other;
     assert_int_equal(wc_index_open(&other, scratch_path("state"), records, klingon,
-                                   NULL, NULL, problem),
+                                   NULL, NULL, NULL, problem),
                      -WC_ECONFIG);
     assert_null(other);
     assert_non_null(strstr(problem, " norwegian"));
@@ -1034,6 +1035,117 @@ static void test_a_killed_daemon_catches_up(void **state)
 
 #define INDEX_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* ---- the vocabulary ---- */
+
+static void with_vocabulary(const char *file)
+{
+    static const char *const shipped[] = {WHOCAN_SOURCE_DIR "/packaging/vocabulary",
+                                          NULL};
+    static const char *const none[] = {NULL};
+    char problem[WC_VOCABULARY_PROBLEM_BYTES];
+    wc_index_close(index_);
+    wc_vocabulary_free(vocabulary);
+    if (wc_vocabulary_load(&vocabulary, file == NULL ? shipped : none, languages,
+                           problem) != 0)
+        fail_msg("%s", problem);
+    if (file != NULL) {
+        struct wc_text *text;
+        wc_vocabulary_free(vocabulary);
+        assert_int_equal(wc_vocabulary_new(&vocabulary), 0);
+        assert_int_equal(wc_text_new(&text, languages), 0);
+        assert_int_equal(
+            wc_vocabulary_add(vocabulary, wc_slice_text(file), "test.ini", problem), 0);
+        assert_int_equal(wc_vocabulary_finish(vocabulary, text, problem), 0);
+        wc_text_free(text);
+    }
+    open_index();
+}
+
+static void without_vocabulary(void)
+{
+    wc_index_close(index_);
+    wc_vocabulary_free(vocabulary);
+    vocabulary = NULL;
+    open_index();
+}
+
+static void test_other_names_of_the_same_thing(void **state)
+{
+    (void)state;
+    with_vocabulary(NULL);
+    put_skill("anne", "Blogging", WC_LEVEL_NONE);
+    put_skill("bjorn", "Informasjonssikkerhet", WC_LEVEL_EXPERT);
+    put_skill("cara", "Plumbing", WC_LEVEL_EXPERT);
+    finds("weblog", "anne");
+    finds("blogg", "anne");
+    assert_string_equal(hits[0].why[0], "skilled in Blogging");
+    finds("information security", "bjorn");
+    finds("infosec", "bjorn");
+    finds("who knows about ISO 27001?", "bjorn");
+    without_vocabulary();
+    finds("weblog", "");
+    finds("infosec", "");
+}
+
+static void test_the_word_itself_comes_first(void **state)
+{
+    (void)state;
+    with_vocabulary(NULL);
+    put_skill("anne", "Blogging", WC_LEVEL_NONE);
+    put_skill("zoe", "Weblog", WC_LEVEL_NONE);
+    finds("weblog", "zoe anne");
+    finds("blogging", "anne zoe");
+    without_vocabulary();
+}
+
+/* Who is only near the subject comes after whoever answers to any word of the question. */
+static void test_near_things_come_last(void **state)
+{
+    (void)state;
+    with_vocabulary("[vocabulary]\nformat = 1\nid = t\n"
+                    "[web]\nen = Web work\n"
+                    "[blogging]\nen = Blogging\nbroader = web\nrelated = podcasts\n"
+                    "[podcasts]\nen = Podcasting\n");
+    put_skill("anne", "Podcasting", WC_LEVEL_EXPERT);
+    put_skill("berit", "Blogging", WC_LEVEL_AWARENESS);
+    put_skill("carl", "Plumbing", WC_LEVEL_NONE);
+    finds("blogging", "berit anne");
+    finds("web work", "berit"); /* a narrower concept; nobody is two steps away */
+    struct wc_person both = {.present = 0};
+    person_skill(&both, "Podcasting", WC_LEVEL_EXPERT);
+    person_skill(&both, "Welsh", WC_LEVEL_NONE);
+    put(&leeds, "dai", &both);
+    finds("blogging Welsh", "dai berit anne");
+    without_vocabulary();
+}
+
+static void test_a_concept_chosen_by_its_id(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    with_vocabulary("[vocabulary]\nformat = 1\nid = t\n"
+                    "[r-language]\nen = The R language | statistics in R\n");
+    person_skill(&p, "R", WC_LEVEL_EXPERT);
+    p.skills[0].id = wc_slice_text("t:r-language");
+    put(&leeds, "anne", &p);
+    finds("statistics in R", "anne");
+    assert_string_equal(hits[0].why[0], "expert in R");
+    without_vocabulary();
+}
+
+static void test_another_vocabulary_builds_anew(void **state)
+{
+    (void)state;
+    put_skill("anne", "Blogging", WC_LEVEL_NONE);
+    with_vocabulary("[vocabulary]\nformat = 1\nid = t\n[a]\nen = Blogging\n");
+    assert_int_equal(built, 1);
+    wc_index_close(index_);
+    open_index();
+    assert_int_equal(built, UINT64_MAX); /* the same one does not */
+    without_vocabulary();
+    assert_int_equal(built, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1072,6 +1184,11 @@ int main(void)
         INDEX_TEST(test_many_people),
         INDEX_TEST(test_searches_beside_a_committer),
         INDEX_TEST(test_a_killed_daemon_catches_up),
+        INDEX_TEST(test_other_names_of_the_same_thing),
+        INDEX_TEST(test_the_word_itself_comes_first),
+        INDEX_TEST(test_near_things_come_last),
+        INDEX_TEST(test_a_concept_chosen_by_its_id),
+        INDEX_TEST(test_another_vocabulary_builds_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Vocabularies: what skills are called, in which languages and by which other names, and
+ * what is near to what. Files with one section for each concept, as docs/vocabulary.md
+ * describes them; several side by side make one. Loaded once, then only read: any thread
+ * may.
+ */
+#ifndef WHOCAN_DAEMON_VOCABULARY_H
+#define WHOCAN_DAEMON_VOCABULARY_H
+
+#include <whocan/crypto.h>
+#include <whocan/person.h>
+
+#include "daemon/text.h"
+
+#define WC_VOCABULARY_FILE_MAX_BYTES (16u << 20) /* all of ESCO is 8 MiB */
+#define WC_CONCEPTS_MAX_COUNT        65536
+#define WC_CONCEPT_LABELS_MAX        128 /* ESCO has up to 90 for one */
+#define WC_CONCEPT_NEAR_MAX          32  /* broader, narrower or related, of each */
+#define WC_CONCEPT_ID_MAX_BYTES      48  /* a UUID fits */
+#define WC_VOCABULARY_PROBLEM_BYTES  512 /* one line for the operator */
+#define WC_LABEL_WORDS_MAX           5 /* a longer label is shown, but not recognised */
+
+struct wc_label {
+    const char *text;
+    char language[3]; /* ISO 639-1 */
+    bool preferred;   /* the first of its language */
+};
+
+/* A skill, a role or a subject. Texts are NUL-terminated; those not given are NULL. */
+struct wc_concept {
+    const char *id; /* "web:blogging" */
+    const struct wc_label *labels;
+    uint32_t label_count;
+    const uint32_t *broader, *narrower, *related; /* numbers of concepts */
+    uint32_t broader_count, narrower_count, related_count;
+    const char *about;
+    const char *levels[WC_LEVEL_EXPERT + 1]; /* by enum wc_level */
+};
+
+struct wc_vocabulary;
+
+/* A vocabulary without a concept. -WC_ENOMEM. */
+int wc_vocabulary_new(struct wc_vocabulary **out);
+void wc_vocabulary_free(struct wc_vocabulary *v); /* NULL is fine */
+
+/* Add the concepts of one file's text; `name` is for errors. -WC_ECONFIG with one line in
+ * *problem, -WC_ENOMEM; v is then only good to be freed. */
+int wc_vocabulary_add(struct wc_vocabulary *v, struct wc_slice text, const char *name,
+                      char problem[WC_VOCABULARY_PROBLEM_BYTES]);
+
+/*
+ * Resolve what is near to what, and make labels recognisable in the languages of `text`.
+ * Once, after the last file. An id without a prefix means that of its own vocabulary, or
+ * else the only one of that name. -WC_ECONFIG, -WC_ENOMEM.
+ */
+int wc_vocabulary_finish(struct wc_vocabulary *v, struct wc_text *text,
+                         char problem[WC_VOCABULARY_PROBLEM_BYTES]);
+
+/* All of it: every file *.ini of each directory, in order of name. A directory that is
+ * not there holds none. *problem has one line on failure. */
+int wc_vocabulary_load(struct wc_vocabulary **out, const char *const *directories,
+                       const char *const *languages,
+                       char problem[WC_VOCABULARY_PROBLEM_BYTES]);
+
+uint32_t wc_vocabulary_count(const struct wc_vocabulary *v);
+const struct wc_concept *wc_vocabulary_at(const struct wc_vocabulary *v, uint32_t i);
+/* By id, with or without its vocabulary; UINT32_MAX: there is none, or several. */
+uint32_t wc_vocabulary_find(const struct wc_vocabulary *v, struct wc_slice id);
+
+/* What a concept is called: preferred in that language, else in English, else at all. */
+const char *wc_concept_name(const struct wc_concept *c, const char *language);
+
+/* A digest of everything that decides which concepts a text has. */
+void wc_vocabulary_fingerprint(const struct wc_vocabulary *v,
+                               uint8_t out[WC_DIGEST_BYTES]);
+
+/* ---- recognising ---- */
+
+/* Where a concept was recognised in a text. */
+struct wc_mention {
+    uint32_t concept;
+    uint32_t first, count; /* words of the text */
+    bool exact;            /* as written; else by its stems */
+};
+
+/*
+ * The concepts that a text mentions, the longest label first at each place; a word that
+ * is part of a longer label is not looked at by itself. words: the folded words of the
+ * text (wc_word.main). Returns how many, at most `cap`. text must have the languages
+ * that the vocabulary was finished with.
+ */
+uint32_t wc_vocabulary_mentions(const struct wc_vocabulary *v, struct wc_text *text,
+                                const struct wc_slice *words, uint32_t word_count,
+                                struct wc_mention *out, uint32_t cap);
+
+#endif
