@@ -39,6 +39,7 @@ int wc_node_new(struct wc_node **out, const struct wc_node_config *config)
     node->verify = config->verify != NULL ? config->verify : verify_record;
     node->verify_ctx = config->verify_ctx;
     node->replicate = config->replicate;
+    node->alone = config->alone;
     node->last_seq = config->last_seq;
     node->may_restamp = config->may_restamp;
     node->may_restamp_ctx = config->may_restamp_ctx;
@@ -73,6 +74,7 @@ void wc_node_free(struct wc_node *node)
     wc_node_local_fini(node);
     wc_node_held_fini(node);
     wc_node_offices_fini(node);
+    wc_node_blame_fini(node);
     free(node->orphans);
     free(node->joins);
     free(node);
@@ -170,8 +172,8 @@ int wc_node_load(struct wc_node *node, struct wc_slice record, uint64_t now_ms)
     uint32_t office = load_office(node, &r);
     if (office == WC_NONE)
         return node->failed ? -WC_ENOMEM : add_orphan(node, &r, slot);
-    if (office == node->self && r.version.seq > node->last_seq)
-        node->last_seq = r.version.seq;
+    if (office == node->self)
+        wc_node_seq_seen(node, r.version.seq);
     wc_node_hold(node, &r, slot, office);
     return node->failed ? -WC_ENOMEM : 0;
 }

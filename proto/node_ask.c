@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <whocan/person.h>
+
 #include "proto/node_internal.h"
 
 /* ---- the table ---- */
@@ -227,8 +229,37 @@ void wc_node_ask_matched(struct wc_node *node, const struct wc_event *event)
     wc_buf_fini(&body);
 }
 
+static int flooded(struct wc_node *node, const struct wc_peer *peer)
+{
+    wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
+    return -WC_ELIMIT;
+}
+
+/* What an office signed must be possible: logins and no handles of other offices,
+ * everybody named once, not more of them than it can have, no score beyond the highest.
+ */
+static int check_answer(const struct wc_node *node, uint32_t office,
+                        const struct wc_answer *answer)
+{
+    /* some have a row, others a profile */
+    uint64_t most = 2 * (uint64_t)node->offices[office]->cert.quota;
+    if (answer->total > most || answer->total < answer->people_count)
+        return -WC_EINVALID;
+    for (uint32_t i = 0; i < answer->people_count; i++) {
+        if (answer->people[i].score_milli > WC_SCORE_MAX_MILLI ||
+            !wc_login_valid(wc_slice_text(answer->people[i].subject)))
+            return -WC_EINVALID;
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(answer->people[i].subject, answer->people[k].subject) == 0)
+                return -WC_EINVALID;
+        }
+    }
+    return 0;
+}
+
 /* One answer of a frame: 0, or why the neighbour is to blame. */
-static int receive_answer(struct wc_node *node, const struct wc_wire_answer *in)
+static int receive_answer(struct wc_node *node, struct wc_peer *peer,
+                          const struct wc_wire_answer *in)
 {
     struct wc_answer answer;
     int rc = wc_answer_decode(in->body, &answer, NULL);
@@ -236,8 +267,9 @@ static int receive_answer(struct wc_node *node, const struct wc_wire_answer *in)
         return rc;
     struct wc_asked *a = find_ask(node, answer.ask_id);
     uint32_t office = wc_node_office_find(node, answer.office_key);
-    if (a == NULL || !on_path(node, a) || wc_node_office_believed(node, office) != 0 ||
-        office == node->self)
+    if (a == NULL || !on_path(node, a)) /* late, or never asked for */
+        return wc_node_waste(node, peer, in->body.len) ? 0 : flooded(node, peer);
+    if (wc_node_office_believed(node, office) != 0 || office == node->self)
         return 0;
     if (office / 8 < a->heard_bytes && (a->heard[office / 8] & 1u << office % 8) != 0)
         return 0; /* before the signature, which costs most */
@@ -245,6 +277,10 @@ static int receive_answer(struct wc_node *node, const struct wc_wire_answer *in)
         return rc;
     if (!first_answer(node, a, office))
         return 0;
+    if ((rc = check_answer(node, office, &answer)) != 0) {
+        wc_node_refused(node, office, peer->link, rc);
+        return 0;
+    }
     node->answers_relayed += !a->local;
     pass_answer(node, a, &answer, in->body, in->sig);
     return 0;
@@ -258,7 +294,7 @@ int wc_node_on_answers(struct wc_node *node, struct wc_peer *peer,
         return -WC_ENOMEM;
     int rc = wc_wire_decode_answers(frame, f, NULL);
     for (uint32_t i = 0; rc == 0 && i < f->count && !peer->closing; i++)
-        rc = receive_answer(node, &f->answers[i]);
+        rc = receive_answer(node, peer, &f->answers[i]);
     free(f);
     return rc;
 }
@@ -289,8 +325,11 @@ static int build_ask(struct wc_node *node, const struct wc_event *event,
     uint8_t sig[WC_SIG_BYTES];
     memcpy(ask.id, event->u.local_ask.id, WC_ASK_ID_BYTES);
     int rc = wc_node_may_stamp(node);
+    if (rc == 0 && !wc_node_may_ask(node, node->self))
+        rc = -WC_ELIMIT; /* the others would not take it */
     if (rc != 0)
         return rc;
+    wc_bucket_pour(&node->offices[node->self]->asks, 1);
     if (lease_ms == 0 || lease_ms > WC_ASK_LEASE_MAX_MS)
         lease_ms = WC_ASK_LEASE_MAX_MS;
     struct wc_stamp_params stamp = {.stamped_at_ms = node->now_ms,
@@ -357,6 +396,19 @@ static int ask_is_live(const struct wc_node *node, const struct wc_record *r)
     return age <= (int64_t)WC_ASK_LIVE_MS ? 0 : -WC_EEXPIRED;
 }
 
+/* Over its number of asks an office is not worth a signature check; but now and then, to
+ * name it. */
+static bool look_at_ask(struct wc_node *node, uint32_t office)
+{
+    struct wc_office *o = node->offices[office];
+    if (wc_node_may_ask(node, office))
+        return true;
+    if (o->limited_ms != 0 && node->mono_ms - o->limited_ms < WC_LIMITED_LOOK_MS)
+        return false;
+    o->limited_ms = node->mono_ms + (node->mono_ms == 0);
+    return true;
+}
+
 int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame)
 {
     struct wc_wire_ask in;
@@ -373,18 +425,35 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
     uint8_t id[WC_ASK_ID_BYTES];
     if (wc_unhex(id, sizeof(id), wc_slice_text(r.subject)) != 0)
         return -WC_EPROTOCOL;
-    if (find_ask(node, id) != NULL || ask_is_live(node, &r) != 0)
+    if (find_ask(node, id) != NULL)
+        return 0;
+    uint32_t office = wc_node_office_find(node, r.office_key);
+    int dated = ask_is_live(node, &r);
+    bool lie = dated == -WC_EFUTURE || dated == -WC_ELEASE;
+    if (dated != 0 && !lie)
+        return 0;
+    if (!look_at_ask(node, office))
         return 0;
     rc = node->verify(node->verify_ctx, &r, node->identity->org.key);
     if (rc == 0)
         rc = wc_doc_new(r.body, &wc_scan_default, &doc);
     if (rc != 0)
         return rc;
+    if (lie || !wc_node_may_ask(node, office)) {
+        wc_doc_free(doc);
+        if (lie)
+            wc_node_refused(node, office, peer->link, dated);
+        else
+            wc_node_blame(node, office, WC_BLAME_ASKS);
+        wc_bucket_pour(&node->offices[office]->asks, lie);
+        return 0;
+    }
+    wc_bucket_pour(&node->offices[office]->asks, 1);
     rc = wc_ask_decode(wc_doc_root(doc), &ask, NULL);
     struct wc_asked *a = rc == 0 ? remember_ask(node, id, ask.text) : NULL;
     wc_doc_free(doc);
     if (rc != 0) { /* well signed, and yet not an ask */
-        wc_node_refused(node, wc_node_office_find(node, r.office_key), peer->link, rc);
+        wc_node_refused(node, office, peer->link, rc);
         return 0;
     }
     if (a == NULL)

@@ -87,6 +87,9 @@ static void office_failed(struct wc_node *node, struct wc_office *o)
     if (o->dial_failures < UINT32_MAX)
         o->dial_failures++;
     o->dial_due_ms = node->mono_ms + backoff(node, o->dial_failures);
+    uint64_t until_ms;
+    if (wc_node_shunned(node, o->key, &until_ms) && until_ms > o->dial_due_ms)
+        o->dial_due_ms = until_ms;
 }
 
 /* A dial ended at an office, or (WC_NONE) nowhere. */
@@ -149,6 +152,8 @@ void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good)
         if (good)
             join->failures = 0;
         join_failed(node, join);
+        if (o->dial_due_ms > join->due_ms)
+            join->due_ms = o->dial_due_ms;
     }
 }
 

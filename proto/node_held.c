@@ -48,9 +48,13 @@ uint8_t wc_node_set_of(uint8_t slot_kind)
     return slot_kind == WC_KIND_CARD || wc_kind_by_organisation(slot_kind) ? 0 : 1;
 }
 
-int wc_node_person_set(uint8_t kind)
+int wc_node_quota_set(uint8_t kind)
 {
-    return kind == WC_KIND_ROW ? 0 : kind == WC_KIND_PROFILE ? 1 : -1;
+    if (kind == WC_KIND_CARD || wc_kind_by_organisation(kind))
+        return -1;
+    return kind == WC_KIND_ROW       ? WC_QUOTA_ROWS
+           : kind == WC_KIND_PROFILE ? WC_QUOTA_PROFILES
+                                     : WC_QUOTA_REST;
 }
 
 /* ---- in and out of the sets ---- */
@@ -59,29 +63,44 @@ static void show(struct wc_node *node, uint32_t id)
 {
     struct wc_held *h = &node->held[id];
     uint8_t item[WC_ITEM_BYTES];
-    int person = wc_node_person_set(h->kind);
+    struct wc_office *o = node->offices[h->office];
+    int set = wc_node_quota_set(h->kind);
     wc_record_item(h->slot, &h->version, node->identity->org.secret, item);
     int rc = wc_itemset_insert(&node->sets[wc_node_set_of(h->slot_kind)], item, id);
-    if (rc == 0 && person >= 0)
-        rc = wc_itemset_insert(&node->offices[h->office]->people[person], h->slot, id);
+    if (rc == 0 && set >= 0)
+        rc = wc_itemset_insert(&o->counted[set], h->slot, id);
     assert(rc != -WC_EEXISTS);
+    wc_itemset_remove(&o->hidden, h->slot);
     h->hidden = false;
     if (rc != 0)
         wc_node_fail(node);
 }
 
+/* Out of all sets. */
+static void leave(struct wc_node *node, uint32_t id)
+{
+    struct wc_held *h = &node->held[id];
+    struct wc_office *o = node->offices[h->office];
+    uint8_t item[WC_ITEM_BYTES];
+    int set = wc_node_quota_set(h->kind);
+    if (h->hidden) {
+        wc_itemset_remove(&o->hidden, h->slot);
+        return;
+    }
+    wc_record_item(h->slot, &h->version, node->identity->org.secret, item);
+    wc_itemset_remove(&node->sets[wc_node_set_of(h->slot_kind)], item);
+    if (set >= 0)
+        wc_itemset_remove(&o->counted[set], h->slot);
+    h->hidden = true;
+}
+
+/* Out of the sets that are compared and counted, but kept. */
 static void hide(struct wc_node *node, uint32_t id)
 {
     struct wc_held *h = &node->held[id];
-    uint8_t item[WC_ITEM_BYTES];
-    int person = wc_node_person_set(h->kind);
-    if (h->hidden)
-        return;
-    wc_record_item(h->slot, &h->version, node->identity->org.secret, item);
-    wc_itemset_remove(&node->sets[wc_node_set_of(h->slot_kind)], item);
-    if (person >= 0)
-        wc_itemset_remove(&node->offices[h->office]->people[person], h->slot);
-    h->hidden = true;
+    leave(node, id);
+    if (wc_itemset_insert(&node->offices[h->office]->hidden, h->slot, id) == -WC_ENOMEM)
+        wc_node_fail(node);
 }
 
 static void set_date(struct wc_node *node, uint32_t id, uint64_t due_ms)
@@ -149,7 +168,7 @@ void wc_node_hold(struct wc_node *node, const struct wc_record *r,
 {
     uint32_t id = wc_node_held_find(node, slot);
     if (id != WC_NONE)
-        hide(node, id);
+        leave(node, id);
     else
         id = add_slot(node, r, slot, office);
     if (id == WC_NONE) {
@@ -167,6 +186,7 @@ void wc_node_hold(struct wc_node *node, const struct wc_record *r,
         bool own = office == node->self && !wc_kind_by_organisation(r->kind);
         set_date(node, id, own ? wc_node_restamp_due(node, r) : r->expires_at_ms);
     } else { /* only when records are loaded */
+        hide(node, id);
         set_date(node, id, node->now_ms + WC_EXPIRED_AT_START_MS);
     }
 }
@@ -182,7 +202,7 @@ void wc_node_unhold(struct wc_node *node, uint32_t id, bool drop)
         wc_slice_copy(wc_slice_text(h->subject), e->u.drop.subject,
                       sizeof(e->u.drop.subject));
     }
-    hide(node, id);
+    leave(node, id);
     wc_timeline_remove(&node->dates, id);
     wc_map_remove(&node->held_by_slot, id);
     node->offices[h->office]->held_count--;
@@ -230,6 +250,15 @@ static void expire(struct wc_node *node, uint32_t id)
         wc_node_office_uncard(node, h->office);
     /* a day from now and not from its date: the clock may have been wrong until now */
     set_date(node, id, node->now_ms + WC_EXPIRED_KEEP_MS);
+    /* an office that lets its records end within moments may not fill the disk with what
+     * is over: no more of it is kept than it may have at once */
+    struct wc_office *o = node->offices[node->held[id].office];
+    struct wc_item last;
+    if (o != node->offices[node->self] &&
+        wc_itemset_count(&o->hidden) >
+            2 * (uint64_t)o->cert.quota + wc_node_quota(o, WC_QUOTA_REST) + 1 &&
+        wc_itemset_last(&o->hidden, &last))
+        wc_node_unhold(node, last.value, true);
 }
 
 static void delete_expired(struct wc_node *node, uint32_t id)
@@ -252,7 +281,7 @@ static void due_restamp(struct wc_node *node, uint32_t id, uint32_t *left)
     bool of_future = node->held[id].stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS;
     if (*left == 0)
         next = node->now_ms + 1;
-    else if (!node->reconciled && !alone && !of_future)
+    else if (!node->reconciled && !alone && !node->alone && !of_future)
         /* the store may be an old backup: newer versions would be among the others */
         next = node->now_ms + WC_EXPIRY_LOOK_MS;
     else {

@@ -8,6 +8,7 @@
  *   node_held.c       the records that are held, their dates
  *   node_records.c    records that come from others
  *   node_statement.c  what the organisation says: revocations
+ *   node_blame.c      who is to blame, and what one office may cost the others
  *   node_local.c      records that originate here, the own card, stamping again
  *   node_broadcast.c  passing records and answers on
  *   node_links.c      links, clocks
@@ -112,7 +113,54 @@
 /* Hashes of records seen of late: most of what a flood brings came already. */
 #define WC_SEEN_COUNT 1024
 
+/* What one office may cost the others. Brims are for moments, leaks for the long run. */
+#define WC_HOUR_MS             3600000
+#define WC_ASKS_BRIM_COUNT     256 /* asks of one office: a quarter of those remembered, */
+#define WC_ASKS_AN_HOUR        7200        /* and two a second */
+#define WC_WASTE_BRIM_BYTES    (16u << 20) /* useless records of a neighbour */
+#define WC_WASTE_AN_HOUR_BYTES (56u << 20) /* 16 KiB a second */
+#define WC_WASTE_ITEM_BYTES    64    /* an item that it said it had, and did not */
+#define WC_WASTE_RANGE_BYTES   16    /* a range that it said differed */
+#define WC_WORTH_RECORD_BYTES  1024  /* what a record that was of use makes up for */
+#define WC_SYNCS_BRIM_COUNT    16384 /* SYNC frames: a session about a million records */
+#define WC_SYNCS_AN_HOUR       (64 * 3600)
+#define WC_FETCH_BRIM_COUNT                                                            \
+    16384                      /* records asked for, and four times all that is held */
+#define WC_FETCH_PACE_MS   100 /* who asked for more gets one at a time */
+#define WC_WASTE_PAUSE_MS  60000 /* no session with a neighbour that wasted so much */
+#define WC_LIMITED_LOOK_MS 60000 /* how often a signature is checked only for blame */
+#define WC_OVER_PATIENCE_MS                                                            \
+    10000 /* over the quota for so long is no accident: somebody left and somebody came,  \
+             and the news arrived in the other order */
+#define WC_OVER_FORGET_MS 300000
+#define WC_RECENT_COUNT   64 /* stamps on their way to the disk */
+
+/* A neighbour that sent what no honest one sends may come back after a second, and each
+ * time after twice as long; calm times count back. */
+#define WC_SHUN_MS          1000
+#define WC_SHUN_MAX_MS      300000
+#define WC_STRIKE_FORGET_MS 600000
+
+/* A session that gets on slower than this gives way to the next neighbour, and goes on in
+ * its next turn. */
+#define WC_SYNC_SESSION_MS 10000
+#define WC_SYNC_RECORD_MS  20
+
 /* ---- offices ---- */
+
+/* Fills with use and leaks with time. Zero-initialise: empty. */
+struct wc_bucket {
+    uint64_t used;
+    uint64_t since_ms; /* monotonic: how far the leak was reckoned */
+};
+
+/* What of an office is counted against its quota, each kind for itself. */
+enum wc_quota_set {
+    WC_QUOTA_ROWS,
+    WC_QUOTA_PROFILES,
+    WC_QUOTA_REST, /* all but cards */
+    WC_QUOTA_SETS_COUNT,
+};
 
 struct wc_office {
     uint8_t key[WC_KEY_BYTES];
@@ -131,8 +179,13 @@ struct wc_office {
     uint32_t held_count; /* records of it, hidden ones included */
     uint64_t last_heard_ms;
     int64_t clock_offset_ms;
-    struct wc_itemset people[2]; /* slots of live rows and profiles, for the quota */
-    uint64_t noted_ms;           /* monotonic: last note about a refused record */
+    struct wc_itemset counted[WC_QUOTA_SETS_COUNT]; /* slots of what is live */
+    struct wc_itemset hidden;                       /* slots of what is over */
+    uint64_t noted_ms;        /* monotonic: last note about a refused record */
+    uint64_t contradicted_ms; /* and about two contents */
+    uint64_t limited_ms;      /* and last signature that was checked only for blame */
+    uint64_t over_first_ms, over_last_ms; /* when it was over its quota */
+    struct wc_bucket changes, asks;
 
     bool dialled; /* a dial to one of its addresses is under way */
     uint32_t dial_failures;
@@ -162,7 +215,7 @@ struct wc_pending {
     uint8_t slot[WC_DIGEST_BYTES];
     struct wc_version version;
     uint8_t kind;
-    bool adds_person; /* counts against the quota already */
+    bool adds_slot; /* counts against the quota already */
     uint8_t *bytes;
     size_t len;
     uint32_t earlier; /* pending edit of the same slot before this one, or WC_NONE */
@@ -177,6 +230,28 @@ struct wc_orphan {
     uint8_t slot_kind;
     uint8_t office_key[WC_KEY_BYTES];
     char subject[WC_SUBJECT_MAX_BYTES + 1];
+};
+
+/* ---- conduct ---- */
+
+/* Of one office, by its key: it stays when the office is forgotten. */
+struct wc_conduct {
+    uint8_t key[WC_KEY_BYTES];
+    char office[WC_OFFICE_NAME_MAX_BYTES + 1];
+    bool blamed;
+    uint32_t links; /* that point here */
+    uint32_t strikes;
+    uint64_t strike_ms, shun_until_ms;
+    uint64_t used_ms;
+    uint64_t last_ms; /* wall clock */
+    uint64_t counts[WC_BLAMES_COUNT];
+    struct wc_bucket waste, syncs, fetched;
+};
+
+struct wc_recent {
+    uint8_t slot[WC_DIGEST_BYTES];
+    struct wc_version version;
+    struct wc_node_stamp stamp;
 };
 
 /* ---- links ---- */
@@ -196,6 +271,7 @@ struct wc_want {
 struct wc_peer {
     uint32_t link;
     uint32_t office;
+    struct wc_conduct *conduct;
     bool initiator; /* we dialled */
     bool join;      /* to a configured peer */
     bool explore;   /* by a random dial: others may go in its favour */
@@ -209,9 +285,10 @@ struct wc_peer {
     struct wc_outbox records, answers;
     struct wc_want *wants[WC_WANTS_OPEN_MAX_COUNT]; /* in order; NULL: none */
 
-    uint64_t sync_due_ms;        /* we want to reconcile, WC_NEVER: no need */
-    uint64_t sync_not_before_ms; /* and not before */
-    uint32_t sync_again_ms;      /* wait after a session that brought nothing */
+    uint64_t sync_due_ms;         /* we want to reconcile, WC_NEVER: no need */
+    uint64_t sync_not_before_ms;  /* and not before */
+    uint32_t sync_again_ms;       /* wait after a session that brought nothing */
+    uint64_t serve_not_before_ms; /* it asked for more than anybody needs */
 };
 
 /* ---- reconciliation: the one session that we lead ---- */
@@ -233,8 +310,9 @@ struct wc_session {
     uint8_t (*need)[WC_ITEM_BYTES]; /* items to want */
     uint32_t need_count, need_cap;
     uint32_t wants_open;
-    uint64_t wanted, accepted; /* records, of both sets */
-    uint64_t active_ms;
+    uint64_t wanted, came, accepted; /* records, of both sets */
+    uint64_t missed; /* of those wanted: did not come, and were charged */
+    uint64_t began_ms, active_ms;
 };
 
 /* ---- asks ---- */
@@ -330,7 +408,7 @@ struct wc_node {
     struct wc_map pending_by_slot; /* the latest of each slot */
     uint32_t pending_count, pending_cap, pending_free;
     uint32_t pending_own; /* of them the engine's own */
-    uint32_t pending_people[2];
+    uint32_t pending_slots[WC_QUOTA_SETS_COUNT];
 
     struct wc_orphan *orphans;
     uint32_t orphan_count, orphan_cap;
@@ -355,6 +433,12 @@ struct wc_node {
     uint32_t join_count;
     uint32_t next_dial;
 
+    struct wc_conduct *conduct[WC_CONDUCT_MAX_COUNT];
+    struct wc_node_evidence *evidence[WC_EVIDENCE_MAX_COUNT];
+    uint32_t conduct_count, evidence_count;
+    struct wc_recent recent[WC_RECENT_COUNT];
+    uint32_t recent_next;
+
     uint64_t seen[WC_SEEN_COUNT];
     uint8_t seen_key[16];
 
@@ -373,6 +457,7 @@ struct wc_node {
     bool replicate;
     bool clock_off;
     bool own_revoked;
+    bool alone;
     bool reconciled;   /* a neighbour told us what it has since the start */
     bool card_dirty;   /* it may differ from what it should say */
     bool card_pending; /* its commit is awaited */
@@ -442,8 +527,8 @@ void wc_node_unhold(struct wc_node *node, uint32_t id, bool drop);
 /* Bring back a record that was hidden and whose date has not come after all. */
 void wc_node_unhide(struct wc_node *node, uint32_t id);
 uint8_t wc_node_set_of(uint8_t slot_kind);
-/* The row (0) or profile (1) set that a record counts in, -1: neither. */
-int wc_node_person_set(uint8_t kind);
+/* Against which quota a record counts (enum wc_quota_set), -1: none. */
+int wc_node_quota_set(uint8_t kind);
 void wc_node_run_expiry(struct wc_node *node);
 /* Look again at what is due by the wall clock. */
 void wc_node_expiry_soon(struct wc_node *node);
@@ -477,6 +562,45 @@ int wc_node_statement_check(const struct wc_node *node, struct wc_slice record,
 /* Send a revoked office, on a link that is about to be refused, its revocation. */
 void wc_node_tell_revoked(struct wc_node *node, uint32_t link, uint32_t office);
 
+/* ---- node_blame.c ---- */
+
+void wc_node_blame_fini(struct wc_node *node);
+/* Whether what was poured and has not leaked yet is below the brim. */
+bool wc_bucket_has_room(struct wc_bucket *b, uint64_t mono_ms, uint64_t brim,
+                        uint64_t leak_an_hour);
+void wc_bucket_pour(struct wc_bucket *b, uint64_t amount);
+/* Whether an office may have another record taken, or ask again. */
+bool wc_node_may_change(const struct wc_node *node, uint32_t office);
+bool wc_node_may_ask(const struct wc_node *node, uint32_t office);
+/* How many slots of a set an office may have. */
+uint64_t wc_node_quota(const struct wc_office *o, int set);
+/* The conduct of a known office, which stays where it is while links point to it. NULL
+ * when memory is out. */
+struct wc_conduct *wc_node_conduct(struct wc_node *node, uint32_t office);
+/* Count a fault, but for the own office's and while the own clock is wrong. */
+void wc_node_blame(struct wc_node *node, uint32_t office, enum wc_blame reason);
+/* The neighbour's link is closed for its fault: for how long it may not come back. */
+void wc_node_strike(struct wc_node *node, const struct wc_peer *peer);
+bool wc_node_shunned(const struct wc_node *node, const uint8_t key[WC_KEY_BYTES],
+                     uint64_t *until_ms);
+/* A neighbour cost us bytes for nothing (false: too many), or was of use. */
+bool wc_node_waste(struct wc_node *node, const struct wc_peer *peer, uint64_t bytes);
+void wc_node_worth(const struct wc_peer *peer, uint64_t bytes);
+bool wc_node_wasteful(const struct wc_node *node, const struct wc_peer *peer);
+/* It sent a SYNC (false: too many); whether it may have records at full pace. */
+bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer);
+bool wc_node_may_fetch(const struct wc_node *node, const struct wc_peer *peer);
+/* An office has more than its quota. */
+void wc_node_over_quota(struct wc_node *node, uint32_t office);
+/* Remember the stamp of a record that was taken, for a moment. */
+void wc_node_recall(struct wc_node *node, const struct wc_record *r,
+                    const uint8_t slot[WC_DIGEST_BYTES]);
+/* A record contradicts another of the same slot and (rev, seq): whether that is new
+ * evidence. */
+bool wc_node_contradiction(struct wc_node *node, const struct wc_record *r,
+                           const uint8_t slot[WC_DIGEST_BYTES],
+                           const struct wc_version *other);
+
 /* ---- node_local.c ---- */
 
 int wc_node_local_init(struct wc_node *node);
@@ -487,6 +611,8 @@ void wc_node_stored(struct wc_node *node, uint64_t token, int rc);
 void wc_node_run_card(struct wc_node *node);
 /* 0, -WC_EREVOKED, -WC_ECLOCK, -WC_EEXPIRED: whether this office may stamp now. */
 int wc_node_may_stamp(const struct wc_node *node);
+/* A sequence number of this office was seen: the next one is greater. */
+void wc_node_seq_seen(struct wc_node *node, uint64_t seq);
 /* Next sequence number. */
 uint64_t wc_node_next_seq(struct wc_node *node);
 /* Stamp an own record again: 0, or why not. */
@@ -529,8 +655,8 @@ int wc_node_on_sync(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
 int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 int wc_node_on_want(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 /* RECORDS came on the session's link. */
-void wc_node_sync_records(struct wc_node *node, const struct wc_peer *peer,
-                          enum wc_wire_reason reason, uint32_t accepted);
+void wc_node_sync_records(struct wc_node *node, struct wc_peer *peer,
+                          enum wc_wire_reason reason, uint32_t came, uint32_t accepted);
 void wc_node_run_sync(struct wc_node *node);
 void wc_node_run_serve(struct wc_node *node);
 

@@ -19,6 +19,7 @@ static void peer_free(struct wc_peer *peer)
     wc_buf_fini(&peer->answers.packed);
     for (int i = 0; i < WC_WANTS_OPEN_MAX_COUNT; i++)
         free(peer->wants[i]);
+    peer->conduct->links--;
     free(peer);
 }
 
@@ -154,8 +155,11 @@ static bool prefer_new(const struct wc_node *node, const struct wc_peer *old,
 static int link_allowed(const struct wc_node *node, const struct wc_cert *cert)
 {
     uint32_t office = wc_node_office_find(node, cert->sign_key);
+    uint64_t until_ms;
     if (office == node->self)
         return -WC_EEXISTS;
+    if (wc_node_shunned(node, cert->sign_key, &until_ms))
+        return -WC_ELIMIT;
     if (node->own_revoked || (office != WC_NONE && node->offices[office]->revoked))
         return -WC_EREVOKED;
     if ((office == WC_NONE || node->offices[office]->link == 0) &&
@@ -174,9 +178,12 @@ static struct wc_peer *add_peer(struct wc_node *node, uint32_t link, uint32_t of
         node->peers = peers;
         node->peer_cap = cap;
     }
-    struct wc_peer *peer = calloc(1, sizeof(*peer));
+    struct wc_conduct *conduct = wc_node_conduct(node, office);
+    struct wc_peer *peer = conduct == NULL ? NULL : calloc(1, sizeof(*peer));
     if (peer == NULL)
         return NULL;
+    peer->conduct = conduct;
+    conduct->links++;
     peer->link = link;
     peer->office = office;
     peer->up_ms = peer->heard_ms = peer->pinged_ms = node->mono_ms;
@@ -359,6 +366,9 @@ void wc_node_on_frame(struct wc_node *node, uint32_t link, struct wc_slice frame
     if (rc == -WC_ENOMEM) {
         wc_node_fail(node);
     } else if (rc != 0 && !peer->closing) {
+        if (rc != -WC_ELIMIT) /* else it was counted as what it was */
+            wc_node_blame(node, peer->office, WC_BLAME_FRAME);
+        wc_node_strike(node, peer);
         wc_node_note(node, WC_NOTE_FRAME_REFUSED, rc, link, 0, peer->office);
         wc_node_close(node, peer, rc);
     }

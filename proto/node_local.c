@@ -100,7 +100,7 @@ static int pending_add(struct wc_node *node, uint64_t token, const struct wc_rec
 static void pending_remove(struct wc_node *node, uint32_t id)
 {
     struct wc_pending *p = &node->pending[id];
-    int person = wc_node_person_set(p->kind);
+    int set = wc_node_quota_set(p->kind);
     if (p->later == WC_NONE)
         wc_map_remove(&node->pending_by_slot, id);
     else
@@ -110,8 +110,8 @@ static void pending_remove(struct wc_node *node, uint32_t id)
         if (p->later == WC_NONE && wc_map_add(&node->pending_by_slot, p->earlier) != 0)
             wc_node_fail(node);
     }
-    if (p->adds_person)
-        node->pending_people[person]--;
+    if (p->adds_slot)
+        node->pending_slots[set]--;
     wc_map_remove(&node->pending_by_token, id);
     free(p->bytes);
     *p = (struct wc_pending){.next_free = node->pending_free};
@@ -129,10 +129,23 @@ int wc_node_may_stamp(const struct wc_node *node)
     return wc_cert_dates(&node->identity->cert, node->now_ms);
 }
 
+/* A number near the end of the range (which only another holder of our keys can have
+ * used) is outdone by the next edit, whose rev is greater; following it would leave no
+ * number for anything else. */
+void wc_node_seq_seen(struct wc_node *node, uint64_t seq)
+{
+    if (seq > node->last_seq && seq <= WC_REV_MAX / 2)
+        node->last_seq = seq;
+}
+
+static uint64_t seq_after(const struct wc_node *node)
+{
+    return node->last_seq + 1 > node->now_ms ? node->last_seq + 1 : node->now_ms;
+}
+
 uint64_t wc_node_next_seq(struct wc_node *node)
 {
-    node->last_seq =
-        node->last_seq + 1 > node->now_ms ? node->last_seq + 1 : node->now_ms;
+    node->last_seq = seq_after(node);
     return node->last_seq;
 }
 
@@ -185,7 +198,7 @@ struct local {
     uint64_t rev;
     uint8_t slot_kind;
     uint8_t slot[WC_DIGEST_BYTES];
-    bool adds_person;
+    bool adds_slot;
 };
 
 static int read_local(const struct wc_node *node, uint8_t kind, struct wc_slice body,
@@ -212,20 +225,20 @@ static int read_local(const struct wc_node *node, uint8_t kind, struct wc_slice 
     return rc;
 }
 
-/* A person more must be within the quota: over it our neighbours would drop somebody. */
+/* One more must be within the quota: over it our neighbours would drop somebody. */
 static int check_quota(const struct wc_node *node, uint8_t kind, struct local *local)
 {
-    int person = wc_node_person_set(kind);
+    int set = wc_node_quota_set(kind);
     const struct wc_office *self = node->offices[node->self];
     const struct wc_pending *p = wc_node_pending_of(node, local->slot);
     uint32_t id;
-    if (person < 0 || (p != NULL && p->kind == kind) ||
-        wc_itemset_find(&self->people[person], local->slot, &id))
+    if (set < 0 || (p != NULL && p->kind == kind) ||
+        wc_itemset_find(&self->counted[set], local->slot, &id))
         return 0;
-    if (wc_itemset_count(&self->people[person]) + node->pending_people[person] >=
-        self->cert.quota)
+    if (wc_itemset_count(&self->counted[set]) + node->pending_slots[set] >=
+        wc_node_quota(self, set))
         return -WC_ELIMIT;
-    local->adds_person = true;
+    local->adds_slot = true;
     return 0;
 }
 
@@ -262,10 +275,9 @@ static int local_put(struct wc_node *node, const struct wc_event *event)
         rc =
             stamp_and_put(node, token, kind, event->u.local_put.body,
                           event->u.local_put.author_key, event->u.local_put.author_sig);
-    if (rc == 0 && local.adds_person) {
-        node->pending[wc_map_find(&node->pending_by_token, token_key)].adds_person =
-            true;
-        node->pending_people[wc_node_person_set(kind)]++;
+    if (rc == 0 && local.adds_slot) {
+        node->pending[wc_map_find(&node->pending_by_token, token_key)].adds_slot = true;
+        node->pending_slots[wc_node_quota_set(kind)]++;
     }
     return rc;
 }
@@ -522,6 +534,8 @@ int wc_node_restamp(struct wc_node *node, uint32_t id)
     if (!wrong_clock &&
         lease_end(node, h->kind) < h->expires_at_ms + WC_RESTAMP_GAIN_MS)
         return -WC_ELEASE;
+    if (h->version.seq >= seq_after(node))
+        return -WC_ELEASE; /* no number is greater: it ends with its lease, or an edit */
     if (wc_node_pending_of(node, h->slot) != NULL ||
         node->pending_own >= WC_RESTAMP_OPEN_COUNT)
         return -WC_EBUSY;

@@ -36,8 +36,9 @@ static void office_free(struct wc_office *o)
         return;
     free(o->addresses);
     free(o->erased);
-    wc_itemset_fini(&o->people[0]);
-    wc_itemset_fini(&o->people[1]);
+    for (int i = 0; i < WC_QUOTA_SETS_COUNT; i++)
+        wc_itemset_fini(&o->counted[i]);
+    wc_itemset_fini(&o->hidden);
     free(o);
 }
 

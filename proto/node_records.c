@@ -7,8 +7,10 @@
  * Blame: bytes that no honest neighbour forwards (they do not decode, a signature is
  * wrong) are the neighbour's fault, and its link is closed. What is well signed and yet
  * not acceptable (too long a lease, a date in the future) is the fault of the office
- * that signed it: refused, and said so once a minute. What we cannot judge (an office
- * whose card has not come) is nobody's fault: the next reconciliation brings it again.
+ * that signed it: refused, counted, and said so once a minute. The signature is checked
+ * first, or anybody could make another office look guilty. What we cannot judge (an
+ * office whose card has not come) is nobody's fault: the next reconciliation brings it
+ * again.
  */
 #include <string.h>
 
@@ -41,6 +43,11 @@ void wc_node_refused(struct wc_node *node, uint32_t office, uint32_t link, int r
     uint32_t who = office == WC_NONE ? node->self : office;
     struct wc_office *o = node->offices[who];
     node->records_refused++;
+    wc_node_blame(node, office,
+                  rc == -WC_EFUTURE  ? WC_BLAME_FUTURE
+                  : rc == -WC_ELEASE ? WC_BLAME_LEASE
+                  : rc == -WC_ELIMIT ? WC_BLAME_CHANGES
+                                     : WC_BLAME_CONTENT);
     if (node->clock_off ||
         (o->noted_ms != 0 && node->mono_ms - o->noted_ms < WC_REFUSED_NOTE_MS))
         return;
@@ -77,6 +84,7 @@ enum verdict {
     LEAVE,      /* cannot or need not be judged now; nobody's fault */
     REFUSE,     /* the office's fault */
     BLAME,      /* the neighbour's fault */
+    LIMIT,      /* the office's fault, whose records may change again later */
     CONTRADICT, /* two contents of one (rev, seq): look at the signature before saying so */
 };
 
@@ -166,20 +174,23 @@ static enum verdict judge(struct wc_node *node, struct incoming *in, int *rc)
  * outside. False: this one is not among those that stay. */
 static bool make_room(struct wc_node *node, const struct incoming *in)
 {
-    int person = wc_node_person_set(in->r.kind);
-    if (person < 0)
+    int set = wc_node_quota_set(in->r.kind);
+    if (set < 0)
         return true;
     struct wc_office *o = node->offices[in->office];
-    struct wc_itemset *people = &o->people[person];
+    struct wc_itemset *counted = &o->counted[set];
+    uint64_t quota = wc_node_quota(o, set);
     struct wc_item last;
     uint32_t id;
-    if (wc_itemset_find(people, in->slot, &id))
+    if (wc_itemset_find(counted, in->slot, &id))
         return true;
-    if (o->cert.quota == 0)
-        return false;
-    while (wc_itemset_count(people) >= o->cert.quota) {
-        wc_itemset_last(people, &last);
-        if (in->office == node->self || memcmp(in->slot, last.key, WC_DIGEST_BYTES) > 0)
+    if (wc_itemset_count(counted) < quota)
+        o->over_last_ms = 0; /* it was an accident of order */
+    while (wc_itemset_count(counted) >= quota) {
+        wc_node_over_quota(node, in->office);
+        if (quota == 0 || in->office == node->self ||
+            !wc_itemset_last(counted, &last) ||
+            memcmp(in->slot, last.key, WC_DIGEST_BYTES) > 0)
             return false;
         wc_node_unhold(node, last.value, true);
     }
@@ -197,11 +208,13 @@ static void take(struct wc_node *node, struct incoming *in)
         wc_node_office_certify(node, in->office, &in->cert);
     }
     bool own = in->office == node->self;
-    if (own && r->version.seq > node->last_seq)
-        node->last_seq =
-            r->version.seq; /* our store is older than what we told others */
+    if (own) /* our store is older than what we told others */
+        wc_node_seq_seen(node, r->version.seq);
+    else
+        wc_bucket_pour(&node->offices[in->office]->changes, 1);
     wc_node_hold(node, r, in->slot, in->office);
     wc_node_put(node, 0, r, in->slot);
+    wc_node_recall(node, r, in->slot);
     if (r->kind == WC_KIND_CARD) {
         wc_node_office_card(node, in->office, &in->card);
         if (own)
@@ -211,48 +224,115 @@ static void take(struct wc_node *node, struct incoming *in)
     }
 }
 
+/* An office that changes its records without end costs the others nothing but this: they
+ * take its latest ones now and then. Its signature is looked at now and then, too, so
+ * that it is named. */
+static bool too_often(struct wc_node *node, const struct incoming *in, bool *look)
+{
+    struct wc_office *o = in->office == WC_NONE ? NULL : node->offices[in->office];
+    *look = false;
+    if (o == NULL || in->office == node->self || wc_kind_by_organisation(in->r.kind) ||
+        wc_node_may_change(node, in->office))
+        return false;
+    if (o->limited_ms == 0 || node->mono_ms - o->limited_ms >= WC_LIMITED_LOOK_MS) {
+        o->limited_ms = node->mono_ms + (node->mono_ms == 0);
+        *look = true;
+    }
+    return true;
+}
+
+/* Check the signatures. Who signed the stamp of what its author did not write is to
+ * blame as well as the neighbour. */
+static int verify(struct wc_node *node, const struct incoming *in)
+{
+    int rc = node->verify(node->verify_ctx, &in->r, node->identity->org.key);
+    if (rc != 0 && !wc_kind_by_organisation(in->r.kind) && in->office != WC_NONE &&
+        wc_stamp_verify(in->r.stamp_sig, in->r.office_key, in->r.kind, in->r.stamp) ==
+            0)
+        wc_node_blame(node, in->office, WC_BLAME_CONTENT);
+    return rc;
+}
+
+/* Two contents of one version, both well signed: say so, keep the stamps, and say
+ * whether the one that came is the one that stays. */
+static bool contradicts(struct wc_node *node, const struct incoming *in)
+{
+    uint32_t id = wc_node_held_find(node, in->slot);
+    const struct wc_pending *p = wc_node_pending_of(node, in->slot);
+    const struct wc_version *mine = p != NULL ? &p->version : NULL;
+    struct wc_office *o = node->offices[in->office];
+    if (id != WC_NONE &&
+        (mine == NULL || wc_version_cmp(&node->held[id].version, mine) > 0))
+        mine = &node->held[id].version;
+    wc_node_blame(node, in->office, WC_BLAME_TWO_CONTENTS);
+    bool kept = wc_node_contradiction(node, &in->r, in->slot, mine);
+    if (kept || o->contradicted_ms == 0 ||
+        node->mono_ms - o->contradicted_ms >= WC_REFUSED_NOTE_MS) {
+        o->contradicted_ms = node->mono_ms + (node->mono_ms == 0);
+        wc_node_note(node, WC_NOTE_TWO_CONTENTS, 0, 0, kept, in->office);
+    }
+    return wc_version_cmp(&in->r.version, mine) > 0;
+}
+
 static enum verdict receive(struct wc_node *node, struct incoming *in, uint32_t link,
                             int *rc)
 {
+    bool look;
     in->office = WC_NONE;
     wc_record_slot(&in->r, in->slot);
     enum verdict newer = compare(node, in), v;
     if (newer == HAVE)
         return HAVE;
     if (!keeps(node, &in->r))
-        return LEAVE;
-    if ((v = judge(node, in, rc)) != TAKE)
+        return HAVE; /* as good as */
+    if ((v = judge(node, in, rc)) != TAKE && v != REFUSE)
         return v;
-    *rc = node->verify(node->verify_ctx, &in->r, node->identity->org.key);
-    if (*rc != 0)
+    bool often = too_often(node, in, &look);
+    if (often && !look)
+        return LIMIT;
+    int bad = verify(node, in);
+    if (bad != 0) {
+        *rc = bad;
         return BLAME;
-    if (newer == CONTRADICT) {
-        wc_node_note(node, WC_NOTE_TWO_CONTENTS, 0, 0, in->r.version.rev, in->office);
-        uint32_t id = wc_node_held_find(node, in->slot);
-        const struct wc_pending *p = wc_node_pending_of(node, in->slot);
-        if ((id != WC_NONE &&
-             wc_version_cmp(&in->r.version, &node->held[id].version) < 0) ||
-            (p != NULL && wc_version_cmp(&in->r.version, &p->version) < 0))
-            return HAVE;
+    }
+    if (v == REFUSE)
+        return REFUSE;
+    if (often) {
+        *rc = -WC_ELIMIT;
+        wc_node_refused(node, in->office, 0, *rc);
+        return LIMIT;
     }
     if (wc_kind_by_organisation(in->r.kind)) {
         wc_node_put(node, 0, &in->r, in->slot);
         wc_node_statement_take(node, &in->r, in->slot, link);
         return TAKE;
     }
+    if (newer == CONTRADICT && !contradicts(node, in))
+        return HAVE;
     if (!make_room(node, in))
         return LEAVE;
     take(node, in);
     return TAKE;
 }
 
+/* Whether the neighbour may go on although it sent what is of no use here. */
+static bool bears(struct wc_node *node, const struct wc_peer *peer, size_t bytes,
+                  bool asked_for)
+{
+    if (wc_node_waste(node, peer, bytes + WC_WASTE_ITEM_BYTES) || asked_for)
+        return true; /* what was asked for ends the session */
+    wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
+    return false;
+}
+
 /* One record of a frame: 0, or why the neighbour is to blame. */
-static int receive_bytes(struct wc_node *node, const struct wc_peer *peer,
+static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
                          struct wc_slice bytes, enum wc_wire_reason reason,
                          uint32_t *accepted)
 {
     struct incoming in;
     bool broadcast = reason == WC_REASON_BROADCAST;
+    bool asked_for = !broadcast && node->session.link == peer->link;
     /* what was asked for is looked at whatever came before: the store may have lost it */
     if (broadcast && seen(node, bytes))
         return 0;
@@ -273,16 +353,22 @@ static int receive_bytes(struct wc_node *node, const struct wc_peer *peer,
         if (broadcast || node->session.link != peer->link ||
             node->session.accepted + *accepted <= WC_SYNC_FLOOD_MAX_COUNT)
             wc_node_broadcast(node, bytes, peer->link);
+        wc_node_worth(peer, bytes.len + WC_WORTH_RECORD_BYTES);
         break;
     case HAVE:
     case CONTRADICT:
         remember(node, bytes);
-        break;
+        /* of what is passed on everybody has most already */
+        return broadcast || bears(node, peer, bytes.len, asked_for) ? 0 : -WC_ELIMIT;
     case LEAVE:
+        return bears(node, peer, bytes.len, asked_for) ? 0 : -WC_ELIMIT;
+    case LIMIT:
         break;
     case REFUSE:
-        wc_node_refused(node, in.office, peer->link, rc);
-        break;
+        if (!seen(node, bytes)) /* nobody multiplies another's fault */
+            wc_node_refused(node, in.office, peer->link, rc);
+        remember(node, bytes);
+        return bears(node, peer, bytes.len, asked_for) ? 0 : -WC_ELIMIT;
     case BLAME:
         node->records_refused++;
         return rc;
@@ -301,6 +387,6 @@ int wc_node_on_records(struct wc_node *node, struct wc_peer *peer,
     for (uint32_t i = 0; rc == 0 && i < f.count && !node->failed && !peer->closing; i++)
         rc = receive_bytes(node, peer, f.records[i], f.reason, &accepted);
     if (rc == 0)
-        wc_node_sync_records(node, peer, f.reason, accepted);
+        wc_node_sync_records(node, peer, f.reason, f.count, accepted);
     return rc;
 }

@@ -14,6 +14,12 @@
  * that signed it are known. A node leads one session at a time; after one that brought
  * much it asks its other neighbours too, which tells them that it has something new.
  *
+ * A neighbour may lie: say that ranges differ for ever, list what it does not give, give
+ * what is of no use, answer at the slowest pace that is still an answer. So a session
+ * that gets on slowly gives way to the next neighbour, in an order of ranges that is
+ * drawn anew each time, so that what was left out has its turn; and what was fetched for
+ * nothing is charged to the neighbour (node_blame.c).
+ *
  * After Meyer, "Range-Based Set Reconciliation" (2023), with these differences: the
  * ranges are prefixes and not intervals, so that both sides keep the same tree; the
  * fingerprint is a hash of a sum, not the sum; and each side fetches for itself, which
@@ -60,18 +66,19 @@ static void session_end(struct wc_node *node, struct wc_peer *peer, bool done)
     struct wc_session *s = &node->session;
     uint64_t accepted = s->accepted;
     bool short_of = s->wanted > s->accepted;
+    bool worth = accepted > 0 && 4 * accepted >= s->wanted;
     session_clear(s);
     if (done) {
         node->syncs_done++;
         node->reconciled = true;
         wc_node_note(node, WC_NOTE_SYNC_DONE, 0, peer->link, accepted, peer->office);
     }
-    if (accepted > 0 || (done && !short_of))
+    if (worth || (done && !short_of))
         peer->sync_again_ms = WC_SYNC_AGAIN_MS;
     peer->sync_not_before_ms = node->mono_ms + peer->sync_again_ms;
     if (accepted > 0 || short_of || !done)
         wc_node_sync_want(node, peer, peer->sync_not_before_ms);
-    if (accepted == 0 && (short_of || !done)) {
+    if (!worth && (short_of || !done)) {
         peer->sync_again_ms *= 2;
         if (peer->sync_again_ms > WC_SYNC_AGAIN_MAX_MS)
             peer->sync_again_ms = WC_SYNC_AGAIN_MAX_MS;
@@ -80,6 +87,15 @@ static void session_end(struct wc_node *node, struct wc_peer *peer, bool done)
          i++)
         wc_node_sync_want(node, node->peers[i], node->mono_ms);
     wc_node_due(node, WC_DUE_SYNC, node->mono_ms);
+}
+
+/* Whether the session may go on. */
+static bool session_bears(struct wc_node *node, const struct wc_peer *peer)
+{
+    const struct wc_session *s = &node->session;
+    return !wc_node_wasteful(node, peer) &&
+           node->mono_ms - s->began_ms <
+               WC_SYNC_SESSION_MS + s->accepted * WC_SYNC_RECORD_MS;
 }
 
 void wc_node_sync_lost(struct wc_node *node, const struct wc_peer *peer)
@@ -214,6 +230,19 @@ static uint32_t belongs_to(const struct wc_session *s, uint32_t from,
     return WC_NONE;
 }
 
+/* What one DIFF added to the stack, in an order that is drawn: a session that is broken
+ * off begins elsewhere the next time. */
+static void shuffle(struct wc_node *node, uint32_t from)
+{
+    struct wc_session *s = &node->session;
+    for (uint32_t count = s->stack_count - from; count > 1; count--) {
+        uint32_t drawn = (uint32_t)wc_rng_below(&node->rng, count);
+        struct wc_sync_range swap = s->stack[from + drawn];
+        s->stack[from + drawn] = s->stack[from + count - 1];
+        s->stack[from + count - 1] = swap;
+    }
+}
+
 /* A branch of the neighbour's, or all its items of a range. */
 static void follow(struct wc_node *node, const struct wc_wire_range *r)
 {
@@ -249,7 +278,7 @@ int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
         goto out; /* broken, or late: to a session that was given up */
     s->asked = false;
     s->active_ms = node->mono_ms;
-    uint32_t asked = 0;
+    uint32_t asked = 0, from = s->stack_count;
     for (uint32_t i = 0; i < in->count; i++) {
         asked = belongs_to(s, asked, &in->ranges[i]);
         if (asked == WC_NONE) {
@@ -258,7 +287,9 @@ int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
         }
         follow(node, &in->ranges[i]);
     }
-    if (s->stack_count > WC_SYNC_STACK_MAX_COUNT)
+    shuffle(node, from);
+    wc_node_waste(node, peer, (uint64_t)in->count * WC_WASTE_RANGE_BYTES);
+    if (s->stack_count > WC_SYNC_STACK_MAX_COUNT || !session_bears(node, peer))
         session_end(node, peer, false);
     else
         pump(node);
@@ -267,17 +298,33 @@ out:
     return rc;
 }
 
-void wc_node_sync_records(struct wc_node *node, const struct wc_peer *peer,
-                          enum wc_wire_reason reason, uint32_t accepted)
+/* All that was wanted so far was answered: charge for what did not come. */
+static void charge_missed(struct wc_node *node, const struct wc_peer *peer)
+{
+    struct wc_session *s = &node->session;
+    if (s->wants_open > 0 || s->wanted <= s->came + s->missed)
+        return;
+    uint64_t missed = s->wanted - s->came - s->missed;
+    s->missed += missed;
+    wc_node_waste(node, peer, missed * WC_WASTE_ITEM_BYTES);
+}
+
+void wc_node_sync_records(struct wc_node *node, struct wc_peer *peer,
+                          enum wc_wire_reason reason, uint32_t came, uint32_t accepted)
 {
     struct wc_session *s = &node->session;
     if (s->link != peer->link || reason == WC_REASON_BROADCAST)
         return;
     s->active_ms = node->mono_ms;
+    s->came += came;
     s->accepted += accepted;
     if (reason == WC_REASON_LAST && s->wants_open > 0) {
         s->wants_open--;
-        pump(node);
+        charge_missed(node, peer);
+        if (session_bears(node, peer))
+            pump(node);
+        else
+            session_end(node, peer, false);
     }
 }
 
@@ -326,9 +373,16 @@ void wc_node_run_sync(struct wc_node *node)
         return;
     }
     peer->sync_due_ms = WC_NEVER;
+    if (wc_node_wasteful(node, peer)) {
+        wc_node_blame(node, peer->office, WC_BLAME_SYNC);
+        peer->sync_not_before_ms = node->mono_ms + WC_WASTE_PAUSE_MS;
+        wc_node_sync_want(node, peer, peer->sync_not_before_ms);
+        wc_node_due(node, WC_DUE_SYNC, node->mono_ms + 1); /* the next one's turn */
+        return;
+    }
     s->link = peer->link;
-    s->wanted = s->accepted = 0;
-    s->active_ms = node->mono_ms;
+    s->wanted = s->came = s->missed = s->accepted = 0;
+    s->began_ms = s->active_ms = node->mono_ms;
     wc_node_due(node, WC_DUE_SYNC, s->active_ms + WC_SYNC_STALL_MS);
     begin_set(node, 0);
     send_sync(node, peer);
@@ -402,6 +456,10 @@ int wc_node_on_sync(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
     if (work == NULL)
         return -WC_ENOMEM;
     int rc = wc_wire_decode_sync(frame, &work->in, NULL);
+    if (rc == 0 && !wc_node_may_sync(node, peer)) {
+        wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
+        rc = -WC_ELIMIT;
+    }
     if (rc != 0)
         goto out;
     notice(node, peer, &work->in);
@@ -492,6 +550,7 @@ static bool serve(struct wc_node *node, struct wc_peer *peer, size_t *budget_byt
         box.count++;
         *budget_bytes -= more < *budget_bytes ? more : *budget_bytes;
     }
+    wc_bucket_pour(&peer->conduct->fetched, 1 + box.count);
     bool done = want->at == want->count;
     if (done || box.count > 0)
         send_records(node, peer, done ? WC_REASON_LAST : WC_REASON_WANTED, &box);
@@ -505,9 +564,21 @@ void wc_node_run_serve(struct wc_node *node)
     for (uint32_t i = 0; i < node->peer_count; i++) {
         struct wc_peer *peer = node->peers[i];
         size_t budget_bytes = WC_SERVE_STEP_BYTES;
+        uint64_t pace_ms = 1;
+        if (!wc_node_may_fetch(node, peer)) { /* slower, and yet all of it */
+            budget_bytes = 1;
+            pace_ms = WC_FETCH_PACE_MS;
+        }
         while (peer->wants[0] != NULL && !peer->closing) {
-            if (!serve(node, peer, &budget_bytes)) {
-                wc_node_due(node, WC_DUE_SERVE, node->mono_ms + 1);
+            if (node->mono_ms < peer->serve_not_before_ms) {
+                wc_node_due(node, WC_DUE_SERVE, peer->serve_not_before_ms);
+                break;
+            }
+            bool done = serve(node, peer, &budget_bytes);
+            if (!done || pace_ms > 1)
+                peer->serve_not_before_ms = node->mono_ms + pace_ms;
+            if (!done) {
+                wc_node_due(node, WC_DUE_SERVE, peer->serve_not_before_ms);
                 break;
             }
             free(peer->wants[0]);

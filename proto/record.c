@@ -380,6 +380,13 @@ int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYT
     return rc;
 }
 
+int wc_stamp_verify(const uint8_t sig[WC_SIG_BYTES],
+                    const uint8_t office_key[WC_KEY_BYTES], uint8_t kind,
+                    struct wc_slice stamp)
+{
+    return wc_verify(sig, office_key, STAMP_DOMAIN, kind, stamp);
+}
+
 /* ---- building ---- */
 
 /* Append the envelope; what it holds must be what wc_record_decode() accepts. */

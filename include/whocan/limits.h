@@ -163,6 +163,17 @@
 #define WC_AUDIT_LINE_MAX_BYTES                                                        \
     1024 /* the longest has two handles, a login and five numbers */
 
+/* --- what offices that lie may cost --- */
+#define WC_REST_PER_PERSON                                                             \
+    4 /* retirements and records of other kinds that an office may have for each person \
+         of its quota: a whole staff may leave twice within the lease of a retirement */
+#define WC_REST_SPARE_COUNT      1024 /* and so many more, for an office of few people */
+#define WC_CONDUCT_MAX_COUNT     512 /* offices whose conduct is remembered: two a link */
+#define WC_EVIDENCE_MAX_COUNT    64  /* pairs of stamps that contradict each other, */
+#define WC_EVIDENCE_OFFICE_COUNT 4   /* and of one office: the first ones prove it */
+#define WC_STAMP_MAX_BYTES       256 /* the longest has 181 */
+#define WC_SCORE_MAX_MILLI       1000000 /* in an answer: no honest score is higher */
+
 /* --- the socket --- */
 #define WC_RPC_MESSAGE_MAX_BYTES (1u << 20) /* one request or response */
 #define WC_RPC_NODES_MAX         65536 /* objects in one request: a batch of imported rows */

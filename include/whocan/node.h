@@ -52,9 +52,11 @@ struct wc_node_config {
     struct wc_store_port store;
     wc_verify_fn verify; /* NULL: wc_record_verify */
     void *verify_ctx;
-    uint64_t seed;     /* of the node's own generator */
-    bool replicate;    /* false: keep only cards, revocations and own records; relay and
+    uint64_t seed;  /* of the node's own generator */
+    bool replicate; /* false: keep only cards, revocations and own records; relay and
                           answer all asks */
+    bool alone; /* IT says that nobody has newer records of this office: stamp old ones
+                   again without having reconciled since the start */
     uint64_t last_seq; /* the highest seq this office ever used */
     /* Whether the lease of an own record may be renewed now; NULL: always. Asked again
      * within the hour while it may not. */
@@ -168,7 +170,9 @@ enum wc_note {
     WC_NOTE_SYNC_DONE, /* one reconciliation with the link's office ended; count records
                           came */
     WC_NOTE_CLOCK_OFF, /* our clock is more than 10 minutes from most neighbours */
-    WC_NOTE_TWO_CONTENTS, /* two contents at one (rev, seq) of one slot */
+    WC_NOTE_TWO_CONTENTS, /* two contents at one (rev, seq) of one slot; count 1: new
+                             evidence is there to be kept, and said each time; else once
+                             a minute an office */
 };
 
 struct wc_effect {
@@ -340,6 +344,67 @@ struct wc_node_stats {
     bool clock_off;
     bool revoked; /* this office itself */
 };
+
+/*
+ * What an office did that an honest one does not do. The first seven are things that it
+ * signed, whoever passed them on; the last three it sent as a neighbour. An office whose
+ * clock is wrong (this one's, too) does some of them without meaning to.
+ */
+enum wc_blame {
+    WC_BLAME_FUTURE,       /* records dated in the future */
+    WC_BLAME_LEASE,        /* leases longer than their kind may have, or that end before
+                              they begin */
+    WC_BLAME_CONTENT,      /* records, asks or answers that are not what they must be */
+    WC_BLAME_QUOTA,        /* more people or records than its certificate allows, for
+                              some time */
+    WC_BLAME_TWO_CONTENTS, /* two contents with one number: a restored backup, or a lie */
+    WC_BLAME_CHANGES,      /* changed its records more often than anybody could */
+    WC_BLAME_ASKS,         /* asked more often than anybody could */
+    WC_BLAME_FRAME, /* sent bytes that nobody signed, or that break the protocol */
+    WC_BLAME_FLOOD, /* sent or asked for much that was of no use */
+    WC_BLAME_SYNC,  /* said that it had what it did not give, again and again */
+};
+#define WC_BLAMES_COUNT (WC_BLAME_SYNC + 1)
+
+/* An office that is to blame, since the start. At most WC_CONDUCT_MAX_COUNT, in no
+ * order; false past the end. */
+struct wc_node_blamed {
+    uint8_t office_key[WC_KEY_BYTES];
+    char office[WC_OFFICE_NAME_MAX_BYTES + 1]; /* its name */
+    uint64_t counts[WC_BLAMES_COUNT];
+    uint64_t last_ms; /* wall clock */
+};
+bool wc_node_blamed_at(const struct wc_node *node, uint32_t i,
+                       struct wc_node_blamed *out);
+
+/*
+ * Proof that an office signed two contents with one (rev, seq): both stamps with their
+ * signatures, and nothing of what they are about but digests. At most
+ * WC_EVIDENCE_MAX_COUNT, WC_EVIDENCE_OFFICE_COUNT of one office: the first ones. A
+ * WC_NOTE_TWO_CONTENTS with count 1 says that there is one more: the caller keeps them.
+ */
+struct wc_node_stamp {
+    uint32_t len;
+    uint8_t bytes[WC_STAMP_MAX_BYTES];
+    uint8_t sig[WC_SIG_BYTES];
+};
+struct wc_node_evidence {
+    uint8_t kind;
+    uint8_t office_key[WC_KEY_BYTES];
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    uint64_t rev, seq;
+    uint64_t seen_at_ms; /* wall clock */
+    struct wc_node_stamp stamps[2];
+};
+/* False past the end. */
+bool wc_node_evidence_at(const struct wc_node *node, uint32_t i,
+                         struct wc_node_evidence *out);
+/* Append one, packed; and read it again, checking both signatures. -WC_EBADSIG, or what
+ * is wrong with the bytes. */
+void wc_evidence_encode(struct wc_buf *b, const struct wc_node_evidence *e);
+int wc_evidence_decode(struct wc_slice bytes, struct wc_node_evidence *out);
+/* Before START: one that was kept. Errors as those of wc_evidence_decode(). */
+int wc_node_load_evidence(struct wc_node *node, struct wc_slice bytes);
 
 /* What the node is doing now, for people and for tests. */
 void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out);

@@ -83,6 +83,11 @@ int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err
  * -WC_EDENIED (wrong author). */
 int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYTES]);
 
+/* Check the signature of a stamp alone. 0 or -WC_EBADSIG. */
+int wc_stamp_verify(const uint8_t sig[WC_SIG_BYTES],
+                    const uint8_t office_key[WC_KEY_BYTES], uint8_t kind,
+                    struct wc_slice stamp);
+
 /* The longest lease of a kind in ms (UINT64_MAX: no end). */
 uint64_t wc_kind_lease_max_ms(uint8_t kind);
 

@@ -20,7 +20,7 @@
 #include "tests/unit/unit.h"
 
 #define NET_NODES_MAX   6
-#define NET_LINKS_MAX   300
+#define NET_LINKS_MAX   700
 #define NET_NOTES       (WC_NOTE_TWO_CONTENTS + 1)
 #define NET_STORED_MAX  8192
 #define NET_CHANGES_MAX 4096
@@ -41,7 +41,7 @@ struct net_change {
 struct net_node {
     struct wc_identity identity;
     struct wc_node *node;
-    bool replicate;
+    bool replicate, alone;
     bool (*may_restamp)(void *ctx, uint8_t kind, const char *subject);
     uint64_t last_seq;
     int64_t skew_ms;
@@ -366,6 +366,7 @@ static inline void net_load(int n)
                                     .store = {.ctx = m, .read = net_read},
                                     .seed = 1000 + (uint64_t)n,
                                     .replicate = m->replicate,
+                                    .alone = m->alone,
                                     .last_seq = m->last_seq,
                                     .may_restamp = m->may_restamp};
     assert_null(m->node);
@@ -586,6 +587,7 @@ static inline void puppet_hello(uint32_t id, int64_t offset_ms)
 static inline uint32_t puppet_link(int n, const struct wc_identity *who)
 {
     uint32_t id = puppet_open(n, who);
+    assert_true(net_is_open(id)); /* not shunned for what it did before */
     puppet_hello(id, 0);
     net_run();
     puppet_clear();

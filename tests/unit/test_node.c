@@ -551,6 +551,7 @@ static void a_card_needs_a_certificate_of_ours_for_its_own_key(void **state)
     puppet_records(a, WC_REASON_BROADCAST, &record);
     assert_false(net_holds(0, stranger.signer.key, WC_KIND_CARD, "card"));
     assert_false(net_is_open(a));
+    net_wait(2000); /* it is shunned for a second */
     a = puppet_link(0, &from);
     make_record(
         &(struct made){

@@ -34,6 +34,7 @@ static void the_first_word_is_hello(void **state)
     assert_int_equal(net.nodes[0].notes[WC_NOTE_FRAME_REFUSED], 1);
     assert_int_equal(net.nodes[0].last_note_rc, -WC_EPROTOCOL);
 
+    net_wait(2000); /* it is shunned for a second */
     a = puppet_link(0, &net.nodes[1].identity);
     puppet_hello(a, 0); /* twice */
     assert_false(net_is_open(a));
@@ -56,6 +57,8 @@ static void what_is_no_frame_ends_the_link(void **state)
         puppet_say(a, &frame);
         assert_false(net_is_open(a));
         assert_int_equal(net.nodes[0].notes[WC_NOTE_FRAME_REFUSED], i + 1);
+        net_wait(1000u << i); /* it is shunned for longer each time */
+        net_wait(500);
     }
 }
 
