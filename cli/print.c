@@ -435,6 +435,17 @@ static void add_certificate_note(struct wc_buf *out, const json_t *office, time_
     wc_print_ago(out, ends, now);
 }
 
+static void add_faults_note(struct wc_buf *out, const json_t *office)
+{
+    uint64_t faults = wc_json_u64(office, "faults");
+    if (faults == 0)
+        return;
+    wc_buf_text(out, out->len > 0 ? "; it was " : "it was ");
+    wc_buf_text(out, "found at fault ");
+    wc_term_plural(out, faults, "time", "times");
+    wc_buf_text(out, " (`whocan status` says why)");
+}
+
 static void office_note(const struct wc_term *term, struct wc_buf *out,
                         const json_t *office, time_t now)
 {
@@ -445,6 +456,7 @@ static void office_note(const struct wc_term *term, struct wc_buf *out,
         add_clock_note(&note, office);
     if (!wc_slice_is(state, "revoked"))
         add_certificate_note(&note, office, now);
+    add_faults_note(&note, office);
     if (note.len > 0) {
         safe_str(&line, office, "name");
         wc_buf_text(&line, ": ");

@@ -155,6 +155,15 @@ const struct wc_option wc_config_options[] = {
              "that nothing of them stays in free space: at most once in so many "
              "seconds. Erasures that come sooner wait and are completed together.",
      .offset = AT(erase_interval_s)},
+    {.key = "alone",
+     .type = WC_OPTION_BOOL,
+     .argument = "YES|NO",
+     .fallback = "no",
+     .help =
+         "Say yes after restoring a backup when no other office will be reached "
+         "any more. Otherwise this office renews the leases of its old records only "
+         "after one other office has said whether it has newer ones.",
+     .offset = AT(alone)},
     {.key = "languages",
      .type = WC_OPTION_LANGUAGES,
      .argument = "NAME",

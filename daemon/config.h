@@ -51,7 +51,7 @@ struct wc_config {
     uint64_t erase_interval_s;
     bool accounts;
     uint64_t audit_keep_days, audit_file_bytes;
-    bool replicate, foreground, intranet_acts;
+    bool replicate, alone, foreground, intranet_acts;
     enum wc_log_level log_level;
     char
         *path; /* of the configuration file; it need not exist when it is the default */

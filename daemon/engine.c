@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <whocan/error.h>
+#include <whocan/pack.h>
 
 #include "daemon/leavers.h"
 #include "daemon/log.h"
@@ -18,7 +19,8 @@
 #define OWED_MAX_BYTES                                                                 \
     (32u << 20) /* records of others that wait for space; more come again by sync */
 #define OWED_RETRY_MS     5000
-#define ERASE_RETRY_MS    300000 /* after a failure: no space, mostly */
+#define ERASE_RETRY_MS    300000     /* after a failure: no space, mostly */
+#define EVIDENCE_KEY      "evidence" /* in the records */
 #define MATCHES_MAX_COUNT 64 /* asks being matched at once; one more is not answered */
 
 /* Changes in the order of their effects. */
@@ -65,6 +67,8 @@ struct wc_engine {
     bool commit_runs;
     bool committing_owed;
     int commit_rc, index_rc;
+    bool evidence_new;             /* of the node, and not on the disk yet */
+    struct wc_buf evidence_packed; /* what the commit under way writes of it */
     uint64_t owed_retry_mono_ms;
     struct wc_timer *owed_timer;
     struct wc_engine_health health;
@@ -198,9 +202,13 @@ static void gather(struct wc_engine *e, const struct wc_change *change)
 static void commit_work(void *ctx)
 {
     struct wc_engine *e = ctx;
-    e->index_rc = 0;
-    e->commit_rc =
-        wc_records_commit(e->config.records, e->committing.list, e->committing.count);
+    e->index_rc = e->commit_rc = 0;
+    if (e->evidence_packed.len > 0)
+        e->commit_rc = wc_records_meta_put(e->config.records, EVIDENCE_KEY,
+                                           wc_buf_slice(&e->evidence_packed));
+    if (e->commit_rc == 0)
+        e->commit_rc = wc_records_commit(e->config.records, e->committing.list,
+                                         e->committing.count);
     if (e->commit_rc == 0)
         e->index_rc =
             wc_index_apply(e->config.index, e->committing.list, e->committing.count);
@@ -264,6 +272,9 @@ static void commit_done(void *ctx)
     judge_commit(e);
     if (e->commit_rc == -WC_EFULL)
         keep_owed(e);
+    if (e->commit_rc != 0 && e->evidence_packed.len > 0)
+        e->evidence_new = true; /* with the next one */
+    wc_buf_reset(&e->evidence_packed);
     e->commit_runs = false;
     struct batch stored = e->committing;
     memset(&e->committing, 0, sizeof(e->committing));
@@ -279,8 +290,31 @@ static void commit_done(void *ctx)
     e->health.erasures_waiting = wc_records_erasures_waiting(e->config.records);
 }
 
+/* All evidence there is, as one value: there is little of it, and it hardly ever grows. */
+static void pack_evidence(struct wc_engine *e)
+{
+    struct wc_node_evidence one;
+    struct wc_buf packed = {0};
+    uint32_t count = 0;
+    while (wc_node_evidence_at(e->node, count, &one))
+        count++;
+    wc_pack_array(&e->evidence_packed, count);
+    for (uint32_t i = 0; i < count && wc_node_evidence_at(e->node, i, &one); i++) {
+        wc_buf_reset(&packed);
+        wc_evidence_encode(&packed, &one);
+        wc_pack_bin(&e->evidence_packed, wc_buf_slice(&packed));
+    }
+    if (packed.failed || e->evidence_packed.failed)
+        die("out of memory");
+    wc_buf_fini(&packed);
+}
+
 static void start_commit(struct wc_engine *e)
 {
+    if (e->evidence_new) {
+        e->evidence_new = false;
+        pack_evidence(e);
+    }
     e->committing_owed = e->gathering.count == 0;
     batch_take(&e->committing, e->committing_owed ? &e->owed : &e->gathering);
     e->commit_runs = true;
@@ -408,8 +442,9 @@ static void before_wait(void *ctx)
         return;
     if (erasure_is_due(e))
         start_erasure(e);
-    else if (e->gathering.count > 0 || (e->owed.count > 0 && e->stopped == NULL &&
-                                        wc_mono_ms() >= e->owed_retry_mono_ms))
+    else if (e->gathering.count > 0 || e->evidence_new ||
+             (e->owed.count > 0 && e->stopped == NULL &&
+              wc_mono_ms() >= e->owed_retry_mono_ms))
         start_commit(e);
     else if (e->stopped != NULL)
         check_stopped(e);
@@ -684,6 +719,8 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
                "nothing is signed until it is set right");
         break;
     case WC_NOTE_TWO_CONTENTS:
+        if (effect->u.note.count > 0)
+            e->evidence_new = true;
         if (wc_log_allow(&e->refused_valve, mono_ms))
             wc_log(
                 WC_LOG_WARNING,
@@ -977,6 +1014,33 @@ static bool may_restamp(void *ctx, uint8_t kind, const char *subject)
     return wc_leaver_may_stamp(&leaver);
 }
 
+/* What was found out before this start. Some of it may be of an organisation that this
+ * office has left: it proves what it proves. */
+static int load_evidence(struct wc_engine *e)
+{
+    static const struct wc_scan_limits limits = {
+        .bytes_max = WC_EVIDENCE_MAX_COUNT * 1024,
+        .depth_max = 2,
+        .nodes_max = WC_EVIDENCE_MAX_COUNT + 1};
+    struct wc_buf packed = {0};
+    struct wc_doc *doc = NULL;
+    struct wc_slice one;
+    int rc = wc_records_meta_get(e->config.records, EVIDENCE_KEY, &packed);
+    if (rc == 0)
+        rc = wc_doc_new(wc_buf_slice(&packed), &limits, &doc);
+    uint32_t refused_count = rc != 0 && rc != -WC_ENOTFOUND;
+    for (uint32_t i = 0; doc != NULL && i < wc_obj_count(wc_doc_root(doc)); i++) {
+        if (wc_obj_bin(wc_obj_at(wc_doc_root(doc), i), &one) != 0 ||
+            (rc = wc_node_load_evidence(e->node, one)) != 0)
+            refused_count++;
+    }
+    if (refused_count > 0 && rc != -WC_ENOMEM)
+        wc_log(WC_LOG_WARNING, "evidence of contradictions in the store was left out");
+    wc_doc_free(doc);
+    wc_buf_fini(&packed);
+    return rc == -WC_ENOMEM ? rc : 0;
+}
+
 struct loading {
     struct wc_engine *e;
     uint64_t now_ms;
@@ -1035,6 +1099,7 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
         .replicate = e->config.replicate,
         .may_restamp = may_restamp,
         .may_restamp_ctx = e,
+        .alone = e->config.alone,
     };
     wc_random_bytes(&config.seed, sizeof(config.seed));
     int rc = wc_node_new(&e->node, &config); /* records raise its last_seq */
@@ -1044,6 +1109,8 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
         return rc;
     }
     rc = load(e, &l, problem);
+    if (rc == 0)
+        rc = load_evidence(e);
     if (rc == 0)
         rc = set_peers(e, office->join);
     if (rc == 0)
@@ -1138,6 +1205,7 @@ void wc_engine_free(struct wc_engine *e)
     assert(e->node == NULL && !e->commit_runs);
     wc_effects_fini(&e->effects);
     batch_fini(&e->gathering);
+    wc_buf_fini(&e->evidence_packed);
     free(e->pending);
     free(e->links);
     wc_twins_free(e->twins);

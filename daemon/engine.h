@@ -38,6 +38,7 @@ struct wc_engine_config {
     bool replicate;
     uint64_t erase_interval_ms;
     bool accounts; /* renew nobody's profile while their account is missing */
+    bool alone;    /* nobody has newer records of this office */
     void (*changed)(void *ctx); /* offices or links are others now; may be NULL */
     void *ctx;
 };

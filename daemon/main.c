@@ -552,6 +552,7 @@ static int start_loop(struct wc_daemon *d)
                                       .erase_interval_ms =
                                           d->config.erase_interval_s * 1000,
                                       .accounts = d->config.accounts,
+                                      .alone = d->config.alone,
                                       .changed = on_changed,
                                       .ctx = d};
     int rc = wc_loop_new(&d->loop);

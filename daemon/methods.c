@@ -164,7 +164,7 @@ static const struct wc_result cancel_results[] = {END};
 static const struct wc_result offices_results[] = {
     {"offices",
      "[{name, title, state, people, addresses, last_heard_at, expires_at, "
-     "clock_offset_ms}]",
+     "clock_offset_ms, faults}]",
      "in order of name"},
     END};
 static const struct wc_result status_results[] = {
@@ -179,6 +179,8 @@ static const struct wc_result status_results[] = {
     {"links", "[{office, since_s, received_bytes, sent_bytes}]", "open links"},
     {"store", "{path, used_bytes, map_bytes}", "the records on disk"},
     {"certificate", "{not_after, days_left}", "nil for an office that stands alone"},
+    {"offices_blamed", "[{office, reasons, last_at}]",
+     "offices found at fault since the start: how often, by reason"},
     {"misbehaving", "[{address, connections, paused_s}]",
      "who connects again and again and is no office that may link; the worst eight"},
     {"warnings", "[str]", "what an operator should look at"},

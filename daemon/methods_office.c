@@ -13,6 +13,8 @@
 #include "daemon/penalty.h"
 #include "daemon/person_params.h"
 
+#define WARN_BLAMED_COUNT 16 /* warnings about offices that are at fault */
+
 /* ---------------------------------------------------------------- offices.list */
 
 static const char *state_name(const struct wc_node_office *o)
@@ -24,10 +26,24 @@ static const char *state_name(const struct wc_node_office *o)
     return o->linked ? "linked" : "known";
 }
 
+/* How often an office was found at fault since the start, for whatever reason. */
+static uint64_t blamed_count(const struct wc_daemon *d, const struct wc_node_office *o)
+{
+    struct wc_node_blamed b;
+    uint64_t count = 0;
+    for (uint32_t i = 0; wc_node_blamed_at(wc_engine_node(d->engine), i, &b); i++) {
+        if (memcmp(b.office_key, o->cert.sign_key, WC_KEY_BYTES) != 0)
+            continue;
+        for (int reason = 0; reason < WC_BLAMES_COUNT; reason++)
+            count += b.counts[reason];
+    }
+    return count;
+}
+
 static void pack_office(struct wc_buf *b, const struct wc_daemon *d,
                         const struct wc_node_office *o)
 {
-    wc_pack_map(b, 8);
+    wc_pack_map(b, 9);
     wc_pack_text(b, "name");
     wc_pack_text(b, o->cert.name);
     wc_pack_text(b, "title");
@@ -46,6 +62,8 @@ static void pack_office(struct wc_buf *b, const struct wc_daemon *d,
     wc_pack_time(b, o->cert.not_after_ms);
     wc_pack_text(b, "clock_offset_ms");
     wc_pack_i64(b, o->clock_offset_ms);
+    wc_pack_text(b, "faults");
+    wc_pack_u64(b, blamed_count(d, o));
 }
 
 void wc_offices_list(struct wc_request *r)
@@ -186,6 +204,100 @@ static uint32_t warn_twins(struct wc_buf *b, const struct wc_daemon *d)
     return count;
 }
 
+/* Reasons by enum wc_blame: their names, and what an operator is told of them. */
+static const struct reason {
+    const char *name, *before, *after, *why; /* the number stands in between */
+} reasons[WC_BLAMES_COUNT] = {
+    [WC_BLAME_FUTURE] = {"future", "sent ", " records dated in the future",
+                         "its clock or its daemon is wrong"},
+    [WC_BLAME_LEASE] = {"lease", "sent ", " records with too long a lease",
+                        "its daemon is wrong"},
+    [WC_BLAME_CONTENT] = {"content", "signed ",
+                          " records, asks or answers that are not what they must be",
+                          "its daemon is wrong"},
+    [WC_BLAME_QUOTA] = {"quota",
+                        "has more people or records than its certificate allows (",
+                        " times)", "only as many as it allows are kept"},
+    [WC_BLAME_TWO_CONTENTS] =
+        {"two_contents", "signed two contents with one number (", " times)",
+         "it runs on a restored backup or on two machines, or its "
+         "daemon is wrong"},
+    [WC_BLAME_CHANGES] = {"changes",
+                          "changes its records more often than anybody could (seen ",
+                          " times)",
+                          "its daemon is wrong, and its changes are taken late"},
+    [WC_BLAME_ASKS] = {"asks", "asks more often than anybody could (seen ", " times)",
+                       "some of its questions are not passed on"},
+    [WC_BLAME_FRAME] = {"frame", "sent what breaks the protocol or nobody signed (",
+                        " times)", "its daemon is wrong"},
+    [WC_BLAME_FLOOD] = {"flood", "sent or asked for far too much that is of no use (",
+                        " times)", "its daemon is wrong"},
+    [WC_BLAME_SYNC] = {"sync", "says that it has records and does not give them (",
+                       " times)", "its daemon is wrong"},
+};
+
+static void pack_blamed(struct wc_buf *b, const struct wc_daemon *d)
+{
+    const struct wc_node *node = wc_engine_node(d->engine);
+    struct wc_node_blamed blamed;
+    struct wc_buf list = {0};
+    uint32_t count = 0;
+    for (; wc_node_blamed_at(node, count, &blamed); count++) {
+        wc_pack_map(&list, 3);
+        wc_pack_text(&list, "office");
+        wc_pack_text(&list, blamed.office);
+        wc_pack_text(&list, "last_at");
+        wc_pack_time(&list, blamed.last_ms);
+        uint32_t kinds = 0;
+        for (int reason = 0; reason < WC_BLAMES_COUNT; reason++)
+            kinds += blamed.counts[reason] > 0;
+        wc_pack_text(&list, "reasons");
+        wc_pack_map(&list, kinds);
+        for (int reason = 0; reason < WC_BLAMES_COUNT; reason++) {
+            if (blamed.counts[reason] == 0)
+                continue;
+            wc_pack_text(&list, reasons[reason].name);
+            wc_pack_u64(&list, blamed.counts[reason]);
+        }
+    }
+    wc_pack_text(b, "offices_blamed");
+    wc_pack_array(b, count);
+    wc_buf_append(b, list.data, list.len);
+    b->failed = b->failed || list.failed;
+    wc_buf_fini(&list);
+}
+
+static void warn_of(struct wc_buf *b, const struct wc_node_blamed *blamed, int reason)
+{
+    char text[320];
+    const struct reason *r = &reasons[reason];
+    snprintf(text, sizeof(text), "office %s %s%" PRIu64 "%s: %s",
+             blamed->office[0] == '\0' ? "without a name" : blamed->office, r->before,
+             blamed->counts[reason], r->after, r->why);
+    wc_pack_text(b, text);
+}
+
+/* What offices did in the last day; of many faults the first ones, lest they hide all
+ * else. */
+static uint32_t warn_blamed(struct wc_buf *b, const struct wc_daemon *d)
+{
+    const struct wc_node *node = wc_engine_node(d->engine);
+    struct wc_node_blamed blamed;
+    uint64_t now_ms = wc_wall_ms();
+    uint32_t count = 0;
+    for (uint32_t i = 0; wc_node_blamed_at(node, i, &blamed); i++) {
+        if (blamed.last_ms + WC_DAY_MS < now_ms)
+            continue;
+        for (int reason = 0; reason < WC_BLAMES_COUNT; reason++) {
+            if (blamed.counts[reason] == 0 || count == WARN_BLAMED_COUNT)
+                continue;
+            warn_of(b, &blamed, reason);
+            count++;
+        }
+    }
+    return count;
+}
+
 /* One text for each thing that an operator should look at. */
 static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                                   const struct wc_node_stats *stats)
@@ -249,6 +361,7 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
         count++;
     }
     count += warn_twins(b, d);
+    count += warn_blamed(b, d);
     count += warn_misbehaving(b, d);
     return count;
 }
@@ -287,7 +400,7 @@ void wc_node_status(struct wc_request *r)
     wc_records_usage(d->records, &usage);
     wc_index_usage(d->index, &searchable);
     wc_node_stats(wc_engine_node(d->engine), &stats);
-    wc_pack_map(&out, 13);
+    wc_pack_map(&out, 14);
     wc_pack_text(&out, "version");
     wc_pack_text(&out, WHOCAN_VERSION);
     wc_pack_text(&out, "office");
@@ -308,6 +421,7 @@ void wc_node_status(struct wc_request *r)
     pack_store(&out, d, &usage);
     pack_certificate(&out, d->identity);
     pack_misbehaving(&out, d);
+    pack_blamed(&out, d);
     pack_warnings(&out, d, &stats);
     wc_request_reply(r, &out);
 }

@@ -205,7 +205,8 @@ static void offices_are_listed_with_notes(void **state)
         " \"2026-03-12T09:30:00Z\"}, {\"name\": \"hull\", \"title\": \"Hull\", "
         "\"state\":"
         " \"known\", \"people\": 5, \"last_heard_at\": \"2026-02-25T09:30:00Z\","
-        " \"expires_at\": \"2026-03-01T09:30:00Z\", \"clock_offset_ms\": 61000}]}");
+        " \"expires_at\": \"2026-03-01T09:30:00Z\", \"clock_offset_ms\": 61000,"
+        " \"faults\": 12}]}");
     struct wc_buf out = {0};
     wc_print_offices(&term, &out, result, NOW);
     assert_screen(&out, "OFFICE  TITLE             STATE        PEOPLE  HEARD\n"
@@ -217,7 +218,8 @@ static void offices_are_listed_with_notes(void **state)
                         "certificate ends in 10 days\n"
                         "! hull: its clock is 1 min ahead of this office's; its "
                         "certificate ended 1 d 0 h\n"
-                        "  ago\n");
+                        "  ago; it was found at fault 12 times (`whocan status` says "
+                        "why)\n");
     json_decref(result);
 }
 
