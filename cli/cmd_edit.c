@@ -16,6 +16,7 @@
 #include "cli/file.h"
 #include "cli/form.h"
 #include "cli/json.h"
+#include "cli/profile.h"
 
 #define FORM_MAX_BYTES (1u << 20)
 #define NOTE_START     "#! " /* lines that say what is wrong; they go with the next try */
@@ -200,26 +201,25 @@ static bool is_correctable(int refused)
 static int store(struct edit *e, const json_t *changes, struct wc_slice text,
                  bool *again)
 {
-    json_t *params = json_copy((json_t *)changes);
-    json_t *rev = json_object_get(e->me, "rev");
+    struct wc_profile_edit edit = {.kind = WC_EDIT_SET,
+                                   .fields = changes,
+                                   .if_rev = json_object_get(e->me, "rev")};
+    struct wc_profile_refusal refusal;
     json_t *result = NULL;
-    int refused = 0;
-    if (json_is_integer(rev))
-        json_object_set(params, "if_rev", rev);
-    int code = wc_run_call_quiet(e->run, "me.set", params, &result, &refused);
+    int code = wc_profile_store(e->run, &edit, &result, &refusal);
     if (code == 0) {
         code = saved(e, changes, result);
-    } else if (is_correctable(refused)) {
+    } else if (is_correctable(refusal.rc)) {
         *again = true;
-        code = show_again(e, text, 0, wc_client_error(e->run->client));
-    } else if (refused == -WC_ESTALE) {
+        code = show_again(e, text, 0, refusal.why);
+    } else if (refusal.rc == -WC_ESTALE) {
         code = wc_run_fail(e->run, WC_EXIT_REFUSED,
                            "your profile was changed elsewhere while you edited it; "
                            "nothing was stored");
         kept(e, code);
         wc_run_hint(e->run, "Run `whocan me edit` again and take over what you need.");
     } else {
-        code = kept(e, refused != 0 ? wc_run_call_failed(e->run, refused) : code);
+        code = kept(e, refusal.rc != 0 ? wc_profile_refused(e->run, &refusal) : code);
     }
     json_decref(result);
     return code;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* me show, set, add, drop: one's own profile, a field at a time. cmd_edit.c has the form. */
+/* me show, set, add, drop, confirm, reject: one's own profile, a field at a time.
+ * cmd_edit.c has the form, profile.c how an edit is signed. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <whocan/limits.h>
 
@@ -10,12 +12,50 @@
 #include "cli/file.h"
 #include "cli/json.h"
 #include "cli/print.h"
+#include "cli/profile.h"
 #include "cli/rows.h"
 
 #define JSON_FILE_MAX_BYTES                                                            \
     ((size_t)6 * WC_RECORD_MAX_BYTES) /* every byte as an escape */
 
 /* ---- show ---- */
+
+/* What waits for the person's word, and what it would do. */
+static void print_pending(struct wc_run *run, struct wc_buf *out, const json_t *pending)
+{
+    time_t asked;
+    bool intranet = wc_slice_is(wc_json_str(pending, "by"), "intranet");
+    wc_buf_text(out, intranet ? "The intranet asked for this change"
+                              : "A program asked for this change");
+    if (wc_print_time(wc_json_str(pending, "asked_at"), &asked)) {
+        wc_buf_text(out, ", ");
+        wc_print_ago(out, asked, run->now);
+    }
+    wc_buf_text(out, ":\n");
+    wc_print_fields(&run->out, out, wc_json_str(pending, "edit"),
+                    json_object_get(pending, "fields"));
+}
+
+static bool is_office_made(const json_t *me)
+{
+    const json_t *person = json_object_get(me, "person");
+    return json_is_object(json_object_get(me, "profile")) &&
+           wc_slice_is(wc_json_str(person, "authored_by"), "office");
+}
+
+static void print_notes(struct wc_run *run, struct wc_buf *out, const json_t *me)
+{
+    const json_t *pending = json_object_get(me, "pending");
+    if (json_is_object(pending)) {
+        wc_buf_byte(out, '\n');
+        print_pending(run, out, pending);
+        wc_buf_text(out, "`whocan me confirm` publishes it, `whocan me reject` drops "
+                         "it.\n");
+    } else if (is_office_made(me)) {
+        wc_buf_text(out, "\nYour office signed this for you. `whocan me confirm` signs "
+                         "it yourself, as it stands;\nso does your next edit.\n");
+    }
+}
 
 static int print_me(struct wc_run *run, const json_t *result)
 {
@@ -29,6 +69,7 @@ static int print_me(struct wc_run *run, const json_t *result)
         wc_buf_text(&out, ", and nobody can find you yet: `whocan me edit` starts your "
                           "profile.\n");
     }
+    print_notes(run, &out, result);
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;
@@ -181,13 +222,24 @@ static int params_from_file(struct wc_run *run, const char *path, json_t **out)
     return code;
 }
 
-/* Send a change and say so. `params` is taken over. */
-static int change(struct wc_run *run, const char *method, json_t *params,
+/* Sign and store; what is refused is said. */
+static int store(struct wc_run *run, const struct wc_profile_edit *edit,
+                 json_t **result)
+{
+    struct wc_profile_refusal refusal;
+    int code = wc_profile_store(run, edit, result, &refusal);
+    return refusal.rc != 0 ? wc_profile_refused(run, &refusal) : code;
+}
+
+/* Store a change and say so. `fields` is taken over. */
+static int change(struct wc_run *run, enum wc_edit_kind kind, json_t *fields,
                   const char *said)
 {
     json_t *result = NULL;
     struct wc_buf out = {0};
-    int code = wc_run_call(run, method, params, &result);
+    struct wc_profile_edit edit = {.kind = kind, .fields = fields};
+    int code = store(run, &edit, &result);
+    json_decref(fields);
     if (code == 0 && wc_run_wants_json(run)) {
         code = wc_run_json(run, result);
     } else if (code == 0) {
@@ -237,7 +289,7 @@ int wc_cmd_me_set(struct wc_run *run)
     }
     if (code == 0) {
         saved_text(params, said, sizeof(said));
-        return change(run, "me.set", params, said);
+        return change(run, WC_EDIT_SET, params, said);
     }
     json_decref(params);
     return code;
@@ -352,7 +404,7 @@ int wc_cmd_me_add(struct wc_run *run)
         names_text(list, &said);
         wc_buf_byte(&said, '\0');
         code = change(
-            run, "me.add",
+            run, WC_EDIT_ADD,
             json_pack("{s:O}", what == WHAT_SKILLS ? "skills" : "interests", list),
             said.failed ? "Added." : (const char *)said.data);
     }
@@ -423,7 +475,10 @@ static int drop(struct wc_run *run, enum what what, json_t *names)
 {
     json_t *result = NULL;
     const char *key = what == WHAT_SKILLS ? "skills" : "interests";
-    int code = wc_run_call(run, "me.drop", json_pack("{s:O}", key, names), &result);
+    json_t *fields = json_pack("{s:O}", key, names);
+    struct wc_profile_edit edit = {.kind = WC_EDIT_DROP, .fields = fields};
+    int code = store(run, &edit, &result);
+    json_decref(fields);
     if (code != 0)
         return code;
     const json_t *dropped = json_object_get(result, "dropped");
@@ -455,5 +510,107 @@ int wc_cmd_me_drop(struct wc_run *run)
         json_decref(names);
     }
     json_decref(list);
+    return code;
+}
+
+/* ---- confirm and reject ---- */
+
+/* Whether the person says yes. Only on a terminal is there somebody to ask. */
+static bool says_yes(struct wc_run *run)
+{
+    char line[16];
+    if (wc_run_wants_json(run) || isatty(STDIN_FILENO) == 0)
+        return true;
+    fputs("Publish this under your name? [y/N] ", stdout);
+    fflush(stdout);
+    if (fgets(line, sizeof(line), stdin) == NULL)
+        return false;
+    return line[0] == 'y' || line[0] == 'Y';
+}
+
+static int say(struct wc_run *run, const char *text)
+{
+    struct wc_buf out = {0};
+    wc_buf_text(&out, text);
+    int code = wc_run_write(run, &out);
+    wc_buf_fini(&out);
+    return code;
+}
+
+/* Show what would be published. */
+static int print_offer(struct wc_run *run, const json_t *me)
+{
+    struct wc_buf out = {0};
+    const json_t *pending = json_object_get(me, "pending");
+    if (wc_run_wants_json(run))
+        return 0;
+    if (json_is_object(pending))
+        print_pending(run, &out, pending);
+    else
+        wc_print_person(&run->out, &out, json_object_get(me, "person"), run->now);
+    int code = wc_run_write(run, &out);
+    wc_buf_fini(&out);
+    return code;
+}
+
+static int publish(struct wc_run *run, const json_t *me)
+{
+    const json_t *pending = json_object_get(me, "pending");
+    json_t *result = NULL;
+    json_t *nothing = json_object();
+    struct wc_profile_edit edit = {.kind = WC_EDIT_SET, .fields = nothing};
+    int code = 0;
+    if (json_is_object(pending)) {
+        edit.fields = json_object_get(pending, "fields");
+        edit.confirms = json_string_value(json_object_get(pending, "id"));
+        if (wc_edit_find(wc_json_str(pending, "edit"), &edit.kind) != 0 ||
+            edit.fields == NULL || edit.confirms == NULL)
+            code = wc_run_fail(run, WC_EXIT_UNREACHABLE,
+                               "the daemon's answer cannot be read");
+    } else {
+        edit.if_rev = json_object_get(me, "rev"); /* this profile, and no other */
+    }
+    if (code == 0)
+        code = store(run, &edit, &result);
+    if (code == 0)
+        code = wc_run_wants_json(run) ? wc_run_json(run, result)
+                                      : say(run, "Published, signed with your key.\n");
+    json_decref(nothing);
+    json_decref(result);
+    return code;
+}
+
+int wc_cmd_me_confirm(struct wc_run *run)
+{
+    json_t *me = NULL;
+    int code = wc_run_call(run, "me.show", json_object(), &me);
+    if (code != 0)
+        return code;
+    if (!json_is_object(json_object_get(me, "pending")) && !is_office_made(me))
+        code = wc_run_fail(run, WC_EXIT_REFUSED, "nothing waits for your word");
+    else
+        code = print_offer(run, me);
+    if (code == 0)
+        code = says_yes(run) ? publish(run, me) : say(run, "Nothing was changed.\n");
+    json_decref(me);
+    return code;
+}
+
+int wc_cmd_me_reject(struct wc_run *run)
+{
+    json_t *me = NULL;
+    json_t *result = NULL;
+    int code = wc_run_call(run, "me.show", json_object(), &me);
+    json_t *id = json_object_get(json_object_get(me, "pending"), "id");
+    if (code == 0 && !json_is_string(id))
+        code = wc_run_fail(run, WC_EXIT_REFUSED, "nothing waits for your word");
+    if (code == 0)
+        code = wc_run_call(run, "me.reject", json_pack("{s:O}", "id", id), &result);
+    if (code == 0)
+        code = wc_run_wants_json(run)
+                   ? wc_run_json(run, result)
+                   : say(run, "Dropped. Your profile is as it was.\n");
+    json_decref(result);
+    json_decref(me);
     return code;
 }

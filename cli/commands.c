@@ -62,6 +62,14 @@ const struct wc_command wc_commands[] = {
      "  whocan erase --status\n",
      WC_OPT_BIT(WC_OPT_YES) | WC_OPT_BIT(WC_OPT_WAIT) | WC_OPT_BIT(WC_OPT_STATUS), 0, 1,
      wc_cmd_erase},
+    {"me confirm", "", "Sign and publish what waits for your word",
+     "A change that was made for you on the intranet waits here once you have a key,\n"
+     "which your first edit makes. Shows it, asks, and publishes it under your\n"
+     "signature. With nothing waiting it signs a profile that your office signed for\n"
+     "you until now.\n",
+     0, 0, 0, wc_cmd_me_confirm},
+    {"me reject", "", "Drop the change that waits for your word", "", 0, 0, 0,
+     wc_cmd_me_reject},
     {"offices", "", "List the offices and how they are linked", "", 0, 0, 0,
      wc_cmd_offices},
     {"status", "", "Show how this office's daemon is doing", "", 0, 0, 0,

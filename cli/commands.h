@@ -22,6 +22,8 @@ int wc_cmd_me_add(struct wc_run *run);
 int wc_cmd_me_drop(struct wc_run *run);
 int wc_cmd_me_export(struct wc_run *run);
 int wc_cmd_erase(struct wc_run *run);
+int wc_cmd_me_confirm(struct wc_run *run);
+int wc_cmd_me_reject(struct wc_run *run);
 int wc_cmd_import(struct wc_run *run);
 int wc_cmd_export(struct wc_run *run);
 int wc_cmd_offices(struct wc_run *run);

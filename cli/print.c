@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/json.h"
+#include "cli/rows.h"
 #include "cli/table.h"
 
 #define LABEL_COLUMNS      14
@@ -326,18 +327,60 @@ static void print_origin(const struct wc_term *term, struct wc_buf *out,
     struct wc_buf text = {0};
     time_t t;
     struct wc_slice source = wc_json_str(person, "source");
-    if (wc_slice_is(source, "self"))
-        wc_buf_text(&text, "in their own words");
-    else if (wc_slice_is(source, "directory"))
+    bool office = wc_slice_is(wc_json_str(person, "authored_by"), "office");
+    const char *own =
+        office ? "via intranet, signed by their office" : "in their own words";
+    if (!wc_slice_is(source, "directory") && source.len > 0)
+        wc_buf_text(&text, own);
+    if (wc_slice_is(source, "directory"))
         wc_buf_text(&text, "from the directory");
     else if (wc_slice_is(source, "both"))
-        wc_buf_text(&text, "in their own words, and from the directory");
+        wc_buf_text(&text, ", and from the directory");
     if (wc_print_time(wc_json_str(person, "confirmed_at"), &t)) {
         wc_buf_text(&text, text.len > 0 ? "; confirmed " : "confirmed ");
         wc_print_ago(&text, t, now);
     }
     labelled(term, out, "Profile", wc_buf_slice(&text));
     wc_buf_fini(&text);
+}
+
+/* Somebody else may be writing under this name. */
+static void print_key_change(const struct wc_term *term, struct wc_buf *out,
+                             const json_t *person)
+{
+    struct wc_buf text = {0};
+    time_t t;
+    if (wc_print_time(wc_json_str(person, "key_changed_at"), &t)) {
+        wc_buf_text(&text, "key changed on ");
+        wc_print_date(&text, t);
+        labelled(term, out, "Signature", wc_buf_slice(&text));
+    }
+    wc_buf_fini(&text);
+}
+
+void wc_print_fields(const struct wc_term *term, struct wc_buf *out,
+                     struct wc_slice edit, const json_t *fields)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)fields, key, value)
+    {
+        struct wc_buf text = {0}, written = {0};
+        enum wc_field field;
+        if (wc_field_find(wc_slice_text(key), &field) == 0)
+            wc_field_write(&written, field, value, ',');
+        if (!wc_slice_is(edit, "set")) {
+            wc_term_safe(&text, edit); /* "add", "drop" */
+            wc_buf_byte(&text, ' ');
+        }
+        wc_term_safe(&text, wc_buf_slice(&written));
+        if (written.len == 0)
+            wc_buf_text(&text, "(taken away)");
+        labelled(term, out, key, wc_buf_slice(&text));
+        out->failed |= text.failed || written.failed;
+        wc_buf_fini(&text);
+        wc_buf_fini(&written);
+    }
 }
 
 void wc_print_person(const struct wc_term *term, struct wc_buf *out,
@@ -368,6 +411,7 @@ void wc_print_person(const struct wc_term *term, struct wc_buf *out,
     print_contact(term, out, json_object_get(person, "contact"));
     labelled_key(term, out, "Office", person, "office");
     print_origin(term, out, person, now);
+    print_key_change(term, out, person);
     out->failed |= text.failed;
     wc_buf_fini(&text);
 }

@@ -16,6 +16,10 @@
 void wc_print_people(const struct wc_term *term, struct wc_buf *out,
                      const json_t *people, size_t count);
 
+/* The fields of an edit ("set", "add" or "drop"), a line each. */
+void wc_print_fields(const struct wc_term *term, struct wc_buf *out,
+                     struct wc_slice edit, const json_t *fields);
+
 /* One person, everything that is known. */
 void wc_print_person(const struct wc_term *term, struct wc_buf *out,
                      const json_t *person, time_t now);

@@ -54,8 +54,8 @@ struct wc_caller {
     uid_t peer_uid; /* of the process at the other end: limits count by it */
     bool may_read, may_self, may_admin; /* the roles */
     bool is_intranet;                   /* the account intranet_user */
-    bool via_intranet; /* the intranet's account speaks for this person */
     enum wc_login_state login_state;
+    bool via_intranet; /* the intranet's account speaks for this person */
     char login[WC_SUBJECT_MAX_BYTES + 1]; /* when WC_LOGIN_OK */
 };
 

@@ -28,7 +28,6 @@
     }
 
 static const struct wc_param no_params[] = {END};
-static const struct wc_param as_params[] = {AS_PARAM, END};
 
 static const struct wc_param find_params[] = {
     {"query", WC_PARAM_STR, true, 1, WC_QUERY_MAX_BYTES, "words to look for"},
@@ -58,6 +57,24 @@ static const struct wc_param export_params[] = {
     {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
      "default: this office"},
     {"all", WC_PARAM_BOOL, false, 0, 0, "the people of all offices"},
+    END};
+static const struct wc_param me_params[] = {
+    AS_PARAM,
+    {"key", WC_PARAM_BIN, false, WC_KEY_BYTES, WC_KEY_BYTES,
+     "the caller's public key: the answer then has what signing the next edit needs"},
+    END};
+static const struct wc_param put_params[] = {
+    {"body", WC_PARAM_BIN, true, 1, WC_RECORD_MAX_BYTES,
+     "the body of the profile (docs/records.md)"},
+    {"key", WC_PARAM_BIN, true, WC_KEY_BYTES, WC_KEY_BYTES,
+     "public key of the person who signed it"},
+    {"sig", WC_PARAM_BIN, true, WC_SIG_BYTES, WC_SIG_BYTES, "their signature"},
+    {"confirms", WC_PARAM_STR, false, 1, 64,
+     "id of the pending change that this edit carries out"},
+    END};
+static const struct wc_param reject_params[] = {
+    {"id", WC_PARAM_STR, false, 1, 64,
+     "of the pending change; refused with STALE when another one waits by now"},
     END};
 static const struct wc_param set_params[] = {
     {"if_rev", WC_PARAM_INT, false, 0, WC_REV_MAX,
@@ -144,15 +161,28 @@ static const struct wc_result me_results[] = {
     {"person", "person|nil", "row and profile merged"},
     {"profile", "row|nil", "what the person said"},
     {"row", "row|nil", "what the directory says"},
+    {"has_key", "bool", "whether the caller's key is enrolled here"},
+    {"pending", "{id, edit, asked_at, by, fields}|nil",
+     "a change that waits for the caller's word"},
+    {"edit",
+     "{office_key, subject, rev, now, key_changed_at, body, author_key, "
+     "author_sig}|nil",
+     "with `key`: what the next body is made from"},
     END};
-static const struct wc_result edit_results[] = {
+static const struct wc_result put_results[] = {
     {"person", "person", "as others see it now"},
     {"rev", "int", "of the profile"},
+    END};
+static const struct wc_result edit_results[] = {
+    {"person", "person|nil", "as others see it now"},
+    {"rev", "int", "of the profile"},
+    {"waits", "bool", "it waits until its owner, who has a key, confirms it"},
     END};
 static const struct wc_result drop_results[] = {
     {"person", "person|nil", "as others see it now"},
     {"rev", "int", "of the profile"},
     {"dropped", "[str]", "names that were there"},
+    {"waits", "bool", "it waits until its owner, who has a key, confirms it"},
     END};
 static const struct wc_result ask_results[] = {
     {"ask", "str", "its id"},
@@ -266,10 +296,15 @@ const struct wc_method wc_methods[] = {
     {"people.export", WC_METHOD_READ, false, "Everybody of an office, as rows",
      export_params, export_results, export_notifications, wc_people_export,
      WC_COST_EXPORT},
-    {"me.show", WC_METHOD_SELF, false, "The caller's profile", as_params, me_results,
+    {"me.show", WC_METHOD_SELF, false, "The caller's profile", me_params, me_results,
      NULL, wc_me_show, WC_COST_READ},
-    {"me.set", WC_METHOD_SELF, true, "Replace fields of the caller's profile",
-     set_params, edit_results, NULL, wc_me_set, WC_COST_EDIT},
+    {"me.put", WC_METHOD_SELF, false, "Store a profile that the caller signed",
+     put_params, put_results, NULL, wc_me_put, WC_COST_EDIT},
+    {"me.reject", WC_METHOD_SELF, false, "Drop the change that waits for the caller",
+     reject_params, cancel_results, NULL, wc_me_reject, WC_COST_EDIT},
+    {"me.set", WC_METHOD_SELF, true,
+     "Replace fields of the caller's profile; the office signs", set_params,
+     edit_results, NULL, wc_me_set, WC_COST_EDIT},
     {"me.add", WC_METHOD_SELF, false,
      "Add skills and interests to the caller's profile", add_params, edit_results, NULL,
      wc_me_add, WC_COST_EDIT},
@@ -339,6 +374,8 @@ static const char *type_name(enum wc_param_type type)
         return "bool";
     case WC_PARAM_LIST:
         return "list";
+    case WC_PARAM_BIN:
+        return "bin";
     }
     return "";
 }
@@ -376,6 +413,21 @@ static int check_int(const struct wc_param *p, const struct wc_obj *value, char 
     return is_int ? -WC_EINVALID : -WC_ETYPE;
 }
 
+static int check_bin(const struct wc_param *p, const struct wc_obj *value, char *why,
+                     size_t cap)
+{
+    struct wc_slice raw;
+    if (wc_obj_bin(value, &raw) != 0) {
+        snprintf(why, cap, "%s must be binary", p->name);
+        return -WC_ETYPE;
+    }
+    if (raw.len >= p->min && raw.len <= p->max)
+        return 0;
+    snprintf(why, cap, "%s has %zu bytes; from %" PRIu64 " to %" PRIu64 " are allowed",
+             p->name, raw.len, p->min, p->max);
+    return raw.len > p->max ? -WC_ETOOBIG : -WC_EINVALID;
+}
+
 static int check_value(const struct wc_param *p, const struct wc_obj *value, char *why,
                        size_t cap)
 {
@@ -399,6 +451,8 @@ static int check_value(const struct wc_param *p, const struct wc_obj *value, cha
             return -WC_ETOOBIG;
         }
         return 0;
+    case WC_PARAM_BIN:
+        return check_bin(p, value, why, cap);
     }
     return -WC_ETYPE;
 }

@@ -23,6 +23,7 @@ enum wc_param_type {
     WC_PARAM_INT, /* min..max */
     WC_PARAM_BOOL,
     WC_PARAM_LIST, /* at most max elements, which the handler checks */
+    WC_PARAM_BIN,  /* min..max bytes */
 };
 
 struct wc_param {
@@ -92,6 +93,8 @@ void wc_people_import(struct wc_request *r); /* methods_import.c */
 void wc_people_rows(struct wc_request *r);   /* methods_complete.c */
 void wc_people_retire(struct wc_request *r);
 void wc_me_show(struct wc_request *r); /* methods_me.c */
+void wc_me_put(struct wc_request *r);
+void wc_me_reject(struct wc_request *r);
 void wc_me_set(struct wc_request *r);
 void wc_me_add(struct wc_request *r);
 void wc_me_drop(struct wc_request *r);

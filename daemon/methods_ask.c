@@ -119,8 +119,8 @@ static void packing_work(void *ctx)
     for (uint32_t i = 0; i < p->answer.people_count; i++) {
         const struct wc_answer_person *person = &p->answer.people[i];
         const struct wc_hit *found = find_hit(p, person->subject);
-        if (wc_people_load(d->records, p->answer.office_key, person->subject,
-                           &p->view) != 0) {
+        if (wc_people_load_shown(d->records, p->answer.office_key, person->subject,
+                                 &p->view) != 0) {
             pack_stranger(&p->people, p, person);
             continue;
         }

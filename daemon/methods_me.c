@@ -1,97 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * me.show, me.set, me.add, me.drop: the caller's own profile. The office signs as its
- * author. Changes of one profile go one after the other, so that none is lost.
+ * me.show, me.put, me.reject, and me.set, me.add, me.drop: the caller's own profile.
+ *
+ * me.put brings a body that the person signed: checked, the key enrolled, stamped. The
+ * other three are for somebody without a key: the office writes the body and signs as its
+ * author, which every reader sees. Once there is a key they change nothing: what they ask
+ * for waits until its owner confirms it.
+ *
+ * All that is done about one login goes one after the other, so that no change is lost.
+ * Each begins with whose login it is: one that an account with another uid used before is
+ * another person's, whose profile is retired and not inherited.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <whocan/edit.h>
 #include <whocan/record.h>
 
 #include "daemon/daemon.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
+#include "daemon/signed_edit.h"
 
-enum edit_kind { EDIT_SET, EDIT_ADD, EDIT_DROP };
+enum job { JOB_SHOW, JOB_SET, JOB_ADD, JOB_DROP, JOB_PUT, JOB_REJECT };
 
 struct wc_edit {
     struct wc_edit *next;
     struct wc_request *r;
     struct wc_daemon *d;
-    enum edit_kind kind;
+    enum job job;
     bool running;
     char login[WC_SUBJECT_MAX_BYTES + 1];
+    uint64_t uid;
+    struct wc_enrolment enrolled, enrolling; /* as it is; as it is to be */
+    /* what is to be stored */
+    struct wc_buf body;
+    uint8_t author_key[WC_KEY_BYTES];
+    uint8_t author_sig[WC_SIG_BYTES];
     uint64_t rev;
     int waiting_count;     /* for the records and the audit log */
-    int rc;                /* what the records said */
+    bool waits;            /* it is to be confirmed by its owner; `body` has it */
     struct wc_buf dropped; /* names, packed one after the other */
     uint32_t dropped_count;
+    /* a write on the pool, and what comes after it */
+    int (*write)(struct wc_edit *e);
+    void (*then)(struct wc_edit *e);
+    int rc;
 };
-
-/* ---------------------------------------------------------------- show */
-
-static void pack_side(struct wc_buf *b, const char *key, bool has,
-                      const struct wc_person *p, const char *login, const char *office)
-{
-    wc_pack_text(b, key);
-    if (has)
-        wc_pack_row(b, p, login, office);
-    else
-        wc_pack_nil(b);
-}
-
-/* Load the caller's record; an absent one gives an empty view. Call
- * wc_people_view_fini() in either case but an error. */
-static int load_view(const struct wc_daemon *d, const char *login,
-                     struct wc_people_view *v)
-{
-    int rc = wc_people_load(d->records, d->identity->signer.key, login, v);
-    if (rc != -WC_ENOTFOUND)
-        return rc;
-    memset(v, 0, sizeof(*v));
-    return 0;
-}
-
-static void pack_me(struct wc_buf *b, const struct wc_daemon *d, const char *login,
-                    const struct wc_people_view *v)
-{
-    wc_pack_text(b, "person");
-    if (v->has_row || v->has_profile)
-        wc_pack_person(b, v, login, d->identity->cert.name, NULL, wc_wall_ms());
-    else
-        wc_pack_nil(b);
-}
-
-void wc_me_show(struct wc_request *r)
-{
-    struct wc_daemon *d = wc_request_daemon(r);
-    const struct wc_caller *caller = wc_request_caller(r);
-    const char *office = d->identity->cert.name;
-    struct wc_people_view v;
-    int rc = load_view(d, caller->login, &v);
-    if (rc != 0) {
-        wc_request_fail(r, rc, NULL, "your record %s: tell IT", wc_strerror(rc));
-        return;
-    }
-    char handle[WC_HANDLE_MAX_BYTES + 1];
-    snprintf(handle, sizeof(handle), "%s@%s", caller->login, office);
-    struct wc_buf out = {0};
-    wc_pack_map(&out, 7);
-    wc_pack_text(&out, "handle");
-    wc_pack_text(&out, handle);
-    wc_pack_text(&out, "office");
-    wc_pack_text(&out, office);
-    wc_pack_text(&out, "admin");
-    wc_pack_bool(&out, caller->may_admin);
-    wc_pack_text(&out, "rev");
-    wc_pack_u64(&out, v.profile_rev);
-    pack_me(&out, d, caller->login, &v);
-    pack_side(&out, "profile", v.has_profile, &v.profile, caller->login, office);
-    pack_side(&out, "row", v.has_row, &v.row, caller->login, office);
-    wc_people_view_fini(&v);
-    wc_request_reply(r, &out);
-}
 
 /* ---------------------------------------------------------------- one after another */
 
@@ -118,6 +74,7 @@ static void edit_end(struct wc_edit *e)
         at = &(*at)->next;
     *at = e->next;
     d->writers_count--;
+    wc_buf_fini(&e->body);
     wc_buf_fini(&e->dropped);
     free(e);
     if (d->edits_going_on)
@@ -144,7 +101,217 @@ static void edit_fail(struct wc_edit *e, int rc, const char *field, const char *
     edit_end(e);
 }
 
-static void edit_reply(struct wc_edit *e)
+static void edit_fail_problem(struct wc_edit *e, const struct wc_field_problem *p)
+{
+    edit_fail(e, p->rc, p->field, p->reason);
+}
+
+/* ---- writes that wait for the disk ---- */
+
+static void write_work(void *ctx)
+{
+    struct wc_edit *e = ctx;
+    e->rc = e->write(e);
+}
+
+static void write_done(void *ctx)
+{
+    struct wc_edit *e = ctx;
+    if (e->rc == -WC_EEXISTS)
+        edit_fail(e, e->rc, "key",
+                  "is another account's: move the file of the key away, and the next "
+                  "edit makes a new one");
+    else if (e->rc != 0)
+        edit_fail(e, e->rc, NULL, NULL);
+    else
+        e->then(e);
+}
+
+static void write_then(struct wc_edit *e, int (*write)(struct wc_edit *e),
+                       void (*then)(struct wc_edit *e))
+{
+    e->write = write;
+    e->then = then;
+    int rc = wc_loop_work(e->d->loop, write_work, write_done, e);
+    if (rc != 0)
+        edit_fail(e, rc, NULL, NULL);
+}
+
+static int write_enrolment(struct wc_edit *e)
+{
+    return wc_enrol_put(e->d->records, e->login, &e->enrolled, &e->enrolling, false);
+}
+
+static int write_settled(struct wc_edit *e)
+{
+    return wc_enrol_put(e->d->records, e->login, &e->enrolled, &e->enrolling, true);
+}
+
+static int write_waiting(struct wc_edit *e)
+{
+    return wc_pending_put(e->d->records, e->login, wc_buf_slice(&e->body));
+}
+
+static int write_none_waiting(struct wc_edit *e)
+{
+    return wc_pending_drop(e->d->records, e->login);
+}
+
+/* ---------------------------------------------------------------- looking */
+
+/* Load the caller's record; an absent one gives an empty view. Call
+ * wc_people_view_fini() in either case but an error. */
+static int load_view(const struct wc_daemon *d, const char *login,
+                     struct wc_people_view *v)
+{
+    int rc = wc_people_load_shown(d->records, d->identity->signer.key, login, v);
+    if (rc != -WC_ENOTFOUND)
+        return rc;
+    memset(v, 0, sizeof(*v));
+    return 0;
+}
+
+/* The rev that comes next in the slot of the profile, and whether one is there now. */
+static uint64_t next_rev(const struct wc_edit *e, bool *live)
+{
+    uint8_t slot[WC_DIGEST_BYTES], kind;
+    struct wc_version version;
+    wc_slot(slot, WC_KIND_PROFILE, e->d->identity->signer.key, e->login);
+    int rc = wc_node_slot(wc_engine_node(e->d->engine), slot, &version, &kind);
+    *live = rc == 0 && kind == WC_KIND_PROFILE;
+    return rc == 0 ? version.rev + 1 : 1;
+}
+
+static void pack_side(struct wc_buf *b, const char *key, bool has,
+                      const struct wc_person *p, const char *login, const char *office)
+{
+    wc_pack_text(b, key);
+    if (has)
+        wc_pack_row(b, p, login, office);
+    else
+        wc_pack_nil(b);
+}
+
+static void pack_me(struct wc_buf *b, const struct wc_daemon *d, const char *login,
+                    const struct wc_people_view *v)
+{
+    wc_pack_text(b, "person");
+    if (v->has_row || v->has_profile)
+        wc_pack_person(b, v, login, d->identity->cert.name, NULL, wc_wall_ms());
+    else
+        wc_pack_nil(b);
+}
+
+/* What waits for the person's word, or nil. */
+static int pack_pending(struct wc_buf *b, const struct wc_edit *e)
+{
+    struct wc_pending_edit waiting;
+    wc_pack_text(b, "pending");
+    int rc = wc_pending_get(e->d->records, e->login, &waiting);
+    if (rc == -WC_ENOTFOUND)
+        wc_pack_nil(b);
+    if (rc != 0)
+        return rc == -WC_ENOTFOUND ? 0 : rc;
+    wc_pack_map(b, 5);
+    wc_pack_text(b, "id");
+    wc_pack_text(b, waiting.id);
+    wc_pack_text(b, "edit");
+    wc_pack_text(b, wc_edit_name(waiting.kind));
+    wc_pack_text(b, "asked_at");
+    wc_pack_time(b, waiting.asked_at_ms);
+    wc_pack_text(b, "by");
+    wc_pack_str(b, waiting.by);
+    wc_pack_text(b, "fields");
+    wc_pack_obj(b, waiting.fields);
+    wc_pending_fini(&waiting);
+    return 0;
+}
+
+/* The body that is there with whose word it is, so that nobody signs what they did not
+ * write without knowing. */
+static void pack_signed(struct wc_buf *b, const struct wc_people_view *v)
+{
+    struct wc_record record;
+    bool there = v->has_profile &&
+                 wc_record_decode(wc_buf_slice(&v->profile_bytes), &record, NULL) == 0;
+    const struct {
+        const char *name;
+        struct wc_slice value;
+    } parts[] = {
+        {"body", there ? record.body : wc_slice(NULL, 0)},
+        {"author_key", wc_slice(record.author_key, WC_KEY_BYTES)},
+        {"author_sig", wc_slice(record.author_sig, WC_SIG_BYTES)},
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        wc_pack_text(b, parts[i].name);
+        if (there)
+            wc_pack_bin(b, parts[i].value);
+        else
+            wc_pack_nil(b);
+    }
+}
+
+/* What a program needs to sign the next body with the key that it names, or nil. */
+static void pack_edit(struct wc_buf *b, const struct wc_edit *e,
+                      const struct wc_people_view *v)
+{
+    struct wc_slice key;
+    uint64_t now_ms = wc_wall_ms();
+    bool live;
+    wc_pack_text(b, "edit");
+    if (wc_obj_bin(wc_obj_get(wc_request_params(e->r, NULL), "key"), &key) != 0) {
+        wc_pack_nil(b);
+        return;
+    }
+    wc_pack_map(b, 8);
+    wc_pack_text(b, "office_key");
+    wc_pack_bin(b, wc_slice(e->d->identity->signer.key, WC_KEY_BYTES));
+    wc_pack_text(b, "subject");
+    wc_pack_text(b, e->login);
+    wc_pack_text(b, "rev");
+    wc_pack_u64(b, next_rev(e, &live));
+    wc_pack_text(b, "now");
+    wc_pack_u64(b, now_ms);
+    wc_pack_text(b, "key_changed_at");
+    wc_pack_u64(b, wc_key_changed_due(&e->enrolled, key.data, now_ms));
+    pack_signed(b, v);
+}
+
+static void show(struct wc_edit *e, const struct wc_people_view *v)
+{
+    struct wc_daemon *d = e->d;
+    const char *office = d->identity->cert.name;
+    char handle[WC_HANDLE_MAX_BYTES + 1];
+    struct wc_buf out = {0};
+    snprintf(handle, sizeof(handle), "%s@%s", e->login, office);
+    wc_pack_map(&out, 10);
+    wc_pack_text(&out, "handle");
+    wc_pack_text(&out, handle);
+    wc_pack_text(&out, "office");
+    wc_pack_text(&out, office);
+    wc_pack_text(&out, "admin");
+    wc_pack_bool(&out, wc_request_caller(e->r)->may_admin);
+    wc_pack_text(&out, "rev");
+    wc_pack_u64(&out, v->profile_rev);
+    pack_me(&out, d, e->login, v);
+    pack_side(&out, "profile", v->has_profile, &v->profile, e->login, office);
+    pack_side(&out, "row", v->has_row, &v->row, e->login, office);
+    wc_pack_text(&out, "has_key");
+    wc_pack_bool(&out, e->enrolled.has_key);
+    int rc = pack_pending(&out, e);
+    if (rc != 0) {
+        wc_buf_fini(&out);
+        edit_fail(e, rc, NULL, NULL);
+        return;
+    }
+    pack_edit(&out, e, v);
+    wc_request_reply(e->r, &out);
+    edit_end(e);
+}
+
+/* ---------------------------------------------------------------- answering */
+
+static void reply(struct wc_edit *e)
 {
     struct wc_people_view v;
     int rc = load_view(e->d, e->login, &v);
@@ -153,163 +320,96 @@ static void edit_reply(struct wc_edit *e)
         return;
     }
     struct wc_buf out = {0};
-    wc_pack_map(&out, e->kind == EDIT_DROP ? 3 : 2);
+    bool drops = e->job == JOB_DROP, put = e->job == JOB_PUT;
+    wc_pack_map(&out, 2 + (uint32_t)drops + (uint32_t)!put);
     pack_me(&out, e->d, e->login, &v);
     wc_pack_text(&out, "rev");
     wc_pack_u64(&out, v.profile_rev);
-    if (e->kind == EDIT_DROP) {
+    if (drops) {
         wc_pack_text(&out, "dropped");
         wc_pack_array(&out, e->dropped_count);
         wc_buf_append(&out, e->dropped.data, e->dropped.len);
+    }
+    if (!put) {
+        wc_pack_text(&out, "waits");
+        wc_pack_bool(&out, e->waits);
     }
     wc_people_view_fini(&v);
     wc_request_reply(e->r, &out);
     edit_end(e);
 }
 
-static void edit_settle(struct wc_edit *e)
+static void reply_rejected(struct wc_edit *e)
 {
-    if (--e->waiting_count > 0)
-        return;
-    if (e->rc != 0)
-        edit_fail(e, e->rc, NULL, NULL);
-    else
-        edit_reply(e);
+    struct wc_buf out = {0};
+    wc_pack_map(&out, 0);
+    wc_request_reply(e->r, &out);
+    edit_end(e);
 }
 
-static void edit_stored(void *ctx, int rc)
+/* ---------------------------------------------------------------- storing a profile */
+
+static void profile_settle(struct wc_edit *e)
+{
+    const struct wc_obj *params = wc_request_params(e->r, NULL);
+    if (--e->waiting_count > 0)
+        return;
+    if (e->rc == -WC_ETOOBIG)
+        edit_fail(e, e->rc, NULL, "would be larger than 16 KiB in all");
+    else if (e->rc != 0)
+        edit_fail(e, e->rc, NULL, NULL);
+    else if (e->job == JOB_PUT && wc_obj_get(params, "confirms") != NULL)
+        write_then(e, write_none_waiting, reply);
+    else
+        reply(e);
+}
+
+static void profile_stored(void *ctx, int rc)
 {
     struct wc_edit *e = ctx;
     e->rc = rc;
-    edit_settle(e);
+    profile_settle(e);
 }
 
 /* What somebody does to their own profile does not depend on the audit log: the log counts
  * what it misses. */
-static void edit_audited(void *ctx, int rc)
+static void profile_audited(void *ctx, int rc)
 {
     (void)rc;
-    edit_settle(ctx);
+    profile_settle(ctx);
 }
 
-static void edit_audit(struct wc_edit *e)
+static void audit(struct wc_edit *e)
 {
     struct wc_audit_entry entry = {0};
     wc_audit_begin(&entry, "profile", wc_request_caller(e->r));
     wc_audit_about(&entry, e->login, e->d->identity->cert.name);
     wc_audit_say_u64(&entry.members, "rev", e->rev);
-    wc_audit_add(e->d->audit, &entry, edit_audited, e);
+    wc_audit_add(e->d->audit, &entry, profile_audited, e);
 }
 
-/* ---------------------------------------------------------------- lists */
-
-static uint8_t ascii_lower(uint8_t c)
+static void put_profile(struct wc_edit *e)
 {
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+    e->enrolled = e->enrolling;
+    e->waiting_count = 2;
+    audit(e);
+    wc_engine_put(e->d->engine, WC_KIND_PROFILE, wc_buf_slice(&e->body), e->author_key,
+                  e->author_sig, profile_stored, e);
 }
 
-static bool same_name(struct wc_slice a, struct wc_slice b)
+/* Who edits is on disk before what they wrote. */
+static void enrol_and_put(struct wc_edit *e)
 {
-    bool same = a.len == b.len;
-    for (size_t i = 0; same && i < a.len; i++)
-        same = ascii_lower(a.data[i]) == ascii_lower(b.data[i]);
-    return same;
-}
-
-static bool has_skill(const struct wc_person *p, struct wc_slice name)
-{
-    for (uint32_t i = 0; i < p->skill_count; i++)
-        if (same_name(p->skills[i].name, name))
-            return true;
-    return false;
-}
-
-static bool has_interest(const struct wc_person *p, struct wc_slice name)
-{
-    for (uint32_t i = 0; i < p->interest_count; i++)
-        if (same_name(p->interests[i], name))
-            return true;
-    return false;
-}
-
-static void note_dropped(struct wc_edit *e, struct wc_slice name)
-{
-    wc_pack_str(&e->dropped, name);
-    e->dropped_count++;
-}
-
-/* `lists` becomes what the profile holds without what `lists` names. */
-static void lay_drop(struct wc_edit *e, const struct wc_person *held,
-                     struct wc_person *lists)
-{
-    struct wc_person left = {.present = lists->present};
-    for (uint32_t i = 0; i < held->skill_count; i++) {
-        if (has_skill(lists, held->skills[i].name))
-            note_dropped(e, held->skills[i].name);
-        else
-            left.skills[left.skill_count++] = held->skills[i];
-    }
-    for (uint32_t i = 0; i < held->interest_count; i++) {
-        if (has_interest(lists, held->interests[i]))
-            note_dropped(e, held->interests[i]);
-        else
-            left.interests[left.interest_count++] = held->interests[i];
-    }
-    *lists = left;
-}
-
-/* `lists` becomes what the profile holds with what `lists` names; a skill of the same
- * name is replaced. */
-static int lay_add(const struct wc_person *held, struct wc_person *lists,
-                   struct wc_field_problem *problem)
-{
-    struct wc_person sum = {.present = lists->present};
-    for (uint32_t i = 0; i < held->skill_count; i++)
-        if (!has_skill(lists, held->skills[i].name))
-            sum.skills[sum.skill_count++] = held->skills[i];
-    for (uint32_t i = 0; i < held->interest_count; i++)
-        if (!has_interest(lists, held->interests[i]))
-            sum.interests[sum.interest_count++] = held->interests[i];
-    if (sum.skill_count + lists->skill_count > WC_SKILLS_MAX_COUNT)
-        return wc_field_problem(problem, -WC_ETOOBIG, "skills",
-                                "would be more than 64: drop some first");
-    if (sum.interest_count + lists->interest_count > WC_INTERESTS_MAX_COUNT)
-        return wc_field_problem(problem, -WC_ETOOBIG, "interests",
-                                "would be more than 32: drop some first");
-    for (uint32_t i = 0; i < lists->skill_count; i++)
-        sum.skills[sum.skill_count++] = lists->skills[i];
-    for (uint32_t i = 0; i < lists->interest_count; i++)
-        sum.interests[sum.interest_count++] = lists->interests[i];
-    *lists = sum;
-    return 0;
-}
-
-/* ---------------------------------------------------------------- changing */
-
-/* What the parameters say, laid out as an edit of the profile that is held. */
-static int read_edit(struct wc_edit *e, const struct wc_person *held,
-                     struct wc_person *edit, struct wc_field_problem *problem)
-{
-    static const char *const also[] = {"if_rev", "as", NULL};
-    const struct wc_obj *params = wc_request_params(e->r, NULL);
-    int rc = wc_person_params_decode(params, also, edit, problem);
-    if (rc == 0 && e->kind == EDIT_ADD)
-        rc = lay_add(held, edit, problem);
-    if (rc == 0 && e->kind == EDIT_DROP)
-        lay_drop(e, held, edit);
-    return rc;
-}
-
-static int check_rev(const struct wc_edit *e, const struct wc_people_view *v,
-                     struct wc_field_problem *problem)
-{
-    uint64_t wanted;
-    const struct wc_obj *params = wc_request_params(e->r, NULL);
-    if (wc_obj_u64(wc_obj_get(params, "if_rev"), &wanted) != 0 ||
-        wanted == v->profile_rev)
-        return 0;
-    return wc_field_problem(problem, -WC_ESTALE, NULL,
-                            "was changed in the meantime: read it again");
+    e->enrolling.known = true;
+    e->enrolling.uid = e->uid;
+    if (!e->enrolled.known)
+        e->enrolling.since_ms = wc_wall_ms();
+    bool same_key = e->enrolled.has_key == e->enrolling.has_key &&
+                    memcmp(e->enrolled.key, e->enrolling.key, WC_KEY_BYTES) == 0;
+    if (e->enrolled.known && same_key)
+        put_profile(e);
+    else
+        write_then(e, write_enrolment, put_profile);
 }
 
 static int check_quota(const struct wc_edit *e, const struct wc_people_view *v,
@@ -325,75 +425,274 @@ static int check_quota(const struct wc_edit *e, const struct wc_people_view *v,
                             "this office: tell IT");
 }
 
-/* The signed body of the profile after the edit. */
-static int build_profile(struct wc_edit *e, const struct wc_people_view *v,
-                         const struct wc_person *edit, struct wc_buf *body,
-                         uint8_t sig[WC_SIG_BYTES])
+/* ---------------------------------------------------------------- me.put */
+
+static int read_bin(const struct wc_edit *e, const char *name, struct wc_slice *out)
+{
+    return wc_obj_bin(wc_obj_get(wc_request_params(e->r, NULL), name), out);
+}
+
+/* What is confirmed must be what waits: a newer one may have come while it was read. */
+static int check_confirms(const struct wc_edit *e, struct wc_field_problem *problem)
+{
+    struct wc_slice id;
+    struct wc_pending_edit waiting;
+    const struct wc_obj *params = wc_request_params(e->r, NULL);
+    if (wc_obj_str(wc_obj_get(params, e->job == JOB_PUT ? "confirms" : "id"), &id) != 0)
+        return 0;
+    int rc = wc_pending_get(e->d->records, e->login, &waiting);
+    bool same = rc == 0 && wc_slice_is(id, waiting.id);
+    if (rc == 0)
+        wc_pending_fini(&waiting);
+    if (rc == -WC_ENOTFOUND || (rc == 0 && !same))
+        return wc_field_problem(problem, -WC_ESTALE, NULL,
+                                "has no such change waiting: read it again");
+    return rc == 0 ? 0 : wc_field_problem(problem, rc, NULL, NULL);
+}
+
+static int check_put(struct wc_edit *e, const struct wc_people_view *v,
+                     struct wc_field_problem *problem)
+{
+    struct wc_slice body, key, sig;
+    uint64_t changed_ms;
+    bool live;
+    int rc = read_bin(e, "body", &body);
+    if (rc == 0)
+        rc = read_bin(e, "key", &key);
+    if (rc == 0)
+        rc = read_bin(e, "sig", &sig);
+    if (rc != 0)
+        return wc_field_problem(problem, rc, NULL, NULL);
+    struct wc_signed_edit edit = {.body = body, .key = key.data, .sig = sig.data};
+    struct wc_signed_rules rules = {.office_key = e->d->identity->signer.key,
+                                    .login = e->login,
+                                    .rev = next_rev(e, &live),
+                                    .enrolled = &e->enrolled,
+                                    .now_ms = wc_wall_ms()};
+    rc = wc_signed_edit_check(&edit, &rules, &changed_ms, problem);
+    if (rc == 0)
+        rc = check_confirms(e, problem);
+    if (rc == 0)
+        rc = check_quota(e, v, problem);
+    if (rc != 0)
+        return rc;
+    e->rev = rules.rev;
+    wc_buf_append(&e->body, body.data, body.len);
+    memcpy(e->author_key, key.data, WC_KEY_BYTES);
+    memcpy(e->author_sig, sig.data, WC_SIG_BYTES);
+    if (!e->enrolled.has_key || memcmp(e->enrolled.key, key.data, WC_KEY_BYTES) != 0)
+        e->enrolling.key_changed_at_ms = changed_ms;
+    e->enrolling.has_key = true;
+    memcpy(e->enrolling.key, key.data, WC_KEY_BYTES);
+    return e->body.failed ? wc_field_problem(problem, -WC_ENOMEM, NULL, NULL) : 0;
+}
+
+static void put(struct wc_edit *e, const struct wc_people_view *v)
+{
+    struct wc_field_problem problem = {0};
+    if (check_put(e, v, &problem) != 0)
+        edit_fail_problem(e, &problem);
+    else
+        enrol_and_put(e);
+}
+
+/* ---------------------------------------------------------------- me.set, add, drop */
+
+static enum wc_edit_kind edit_kind(const struct wc_edit *e)
+{
+    return e->job == JOB_SET   ? WC_EDIT_SET
+           : e->job == JOB_ADD ? WC_EDIT_ADD
+                               : WC_EDIT_DROP;
+}
+
+static int check_rev(const struct wc_edit *e, const struct wc_people_view *v,
+                     struct wc_field_problem *problem)
+{
+    uint64_t wanted;
+    const struct wc_obj *params = wc_request_params(e->r, NULL);
+    if (wc_obj_u64(wc_obj_get(params, "if_rev"), &wanted) != 0 ||
+        wanted == v->profile_rev)
+        return 0;
+    return wc_field_problem(problem, -WC_ESTALE, NULL,
+                            "was changed in the meantime: read it again");
+}
+
+static void note_dropped(struct wc_edit *e, const struct wc_person *dropped)
+{
+    for (uint32_t i = 0; i < dropped->skill_count; i++)
+        wc_pack_str(&e->dropped, dropped->skills[i].name);
+    for (uint32_t i = 0; i < dropped->interest_count; i++)
+        wc_pack_str(&e->dropped, dropped->interests[i]);
+    e->dropped_count = dropped->skill_count + dropped->interest_count;
+}
+
+/* The body that the office signs. */
+static int build_body(struct wc_edit *e, const struct wc_people_view *v,
+                      const struct wc_person *fields, struct wc_field_problem *problem)
 {
     const struct wc_signer *office = &e->d->identity->signer;
-    const struct wc_obj *old = v->has_profile ? wc_doc_root(v->profile_doc) : NULL;
-    struct wc_person p = v->profile;
-    uint8_t slot[WC_DIGEST_BYTES], kind;
-    struct wc_version version = {0};
-    wc_person_merge(&p, edit);
-    p.present |= WC_PERSON_CONFIRMED_AT;
-    p.confirmed_at_ms = wc_wall_ms();
-    wc_slot(slot, WC_KIND_PROFILE, office->key, e->login);
-    if (wc_node_slot(wc_engine_node(e->d->engine), slot, &version, &kind) == 0)
-        e->rev = version.rev + 1;
-    else
-        e->rev = 1;
-    int rc = wc_person_body(office->key, e->login, e->rev, &p, old, body);
-    return rc != 0 ? rc
-                   : wc_body_sign(sig, WC_KIND_PROFILE, wc_buf_slice(body), office);
+    struct wc_person dropped;
+    struct wc_err err = {0};
+    bool live;
+    struct wc_edit_base base = {.office_key = office->key,
+                                .subject = e->login,
+                                .rev = next_rev(e, &live),
+                                .now_ms = wc_wall_ms(),
+                                .body = v->has_profile ? wc_doc_root(v->profile_doc)
+                                                       : NULL};
+    base.key_changed_at_ms = wc_key_changed_due(&e->enrolled, NULL, base.now_ms);
+    int rc = wc_edit_build(&base, edit_kind(e), fields, &e->body, &dropped, &err);
+    if (rc != 0)
+        return wc_field_problem(problem, rc, err.field, err.why);
+    note_dropped(e, &dropped);
+    e->rev = base.rev;
+    memcpy(e->author_key, office->key, WC_KEY_BYTES);
+    rc = wc_body_sign(e->author_sig, WC_KIND_PROFILE, wc_buf_slice(&e->body), office);
+    return rc == 0
+               ? 0
+               : wc_field_problem(
+                     problem, rc, NULL,
+                     rc == -WC_ETOOBIG ? "would be larger than 16 KiB in all" : NULL);
 }
 
-static void edit_put(struct wc_edit *e, const struct wc_people_view *v,
-                     const struct wc_person *edit)
+/* Its owner has a key: keep what is asked for until they say yes. */
+static void keep_waiting(struct wc_edit *e, const struct wc_person *fields)
 {
-    struct wc_buf body = {0};
-    uint8_t sig[WC_SIG_BYTES];
-    int rc = build_profile(e, v, edit, &body, sig);
-    if (rc == -WC_ETOOBIG)
-        edit_fail(e, rc, NULL, "would be larger than 16 KiB in all");
-    else if (rc != 0)
-        edit_fail(e, rc, NULL, NULL);
-    else {
-        e->waiting_count = 2;
-        edit_audit(e);
-        wc_engine_put(e->d->engine, WC_KIND_PROFILE, wc_buf_slice(&body),
-                      e->d->identity->signer.key, sig, edit_stored, e);
-    }
-    wc_buf_fini(&body);
+    bool intranet = wc_request_caller(e->r)->via_intranet;
+    e->waits = true;
+    wc_buf_reset(&e->body);
+    wc_pending_pack(&e->body, edit_kind(e), wc_wall_ms(),
+                    intranet ? "intranet" : "program", fields);
+    if (e->body.failed)
+        edit_fail(e, -WC_ENOMEM, NULL, NULL);
+    else
+        write_then(e, write_waiting, reply);
 }
 
-static void edit_start(struct wc_edit *e)
+static void change(struct wc_edit *e, const struct wc_people_view *v)
+{
+    static const char *const also[] = {"if_rev", "as", NULL};
+    struct wc_person fields;
+    struct wc_field_problem problem = {0};
+    int rc = check_rev(e, v, &problem);
+    if (rc == 0)
+        rc = wc_person_params_decode(wc_request_params(e->r, NULL), also, &fields,
+                                     &problem);
+    if (rc == 0)
+        rc = build_body(e, v, &fields, &problem);
+    bool nothing = rc == 0 && e->job == JOB_DROP && e->dropped_count == 0;
+    if (rc == 0 && !nothing)
+        rc = check_quota(e, v, &problem);
+    if (rc != 0)
+        edit_fail_problem(e, &problem);
+    else if (nothing)
+        reply(e);
+    else if (e->enrolled.has_key)
+        keep_waiting(e, &fields);
+    else
+        enrol_and_put(e);
+}
+
+/* ---------------------------------------------------------------- me.reject */
+
+static void reject(struct wc_edit *e)
+{
+    struct wc_field_problem problem = {0};
+    if (check_confirms(e, &problem) != 0)
+        edit_fail_problem(e, &problem);
+    else
+        write_then(e, write_none_waiting, reply_rejected);
+}
+
+/* ---------------------------------------------------------------- whose login it is */
+
+/* This person, settled: do what was asked. */
+static void go(struct wc_edit *e)
 {
     struct wc_people_view v;
-    struct wc_person edit;
-    struct wc_field_problem problem = {0};
-    e->running = true;
+    e->enrolling = e->enrolled;
     int rc = load_view(e->d, e->login, &v);
     if (rc != 0) {
         edit_fail(e, rc, NULL, NULL);
         return;
     }
-    rc = check_rev(e, &v, &problem);
-    if (rc == 0)
-        rc = read_edit(e, &v.profile, &edit, &problem);
-    bool nothing = rc == 0 && e->kind == EDIT_DROP && e->dropped_count == 0;
-    if (rc == 0 && !nothing)
-        rc = check_quota(e, &v, &problem);
-    if (rc != 0)
-        edit_fail(e, rc, problem.field, problem.reason);
-    else if (nothing)
-        edit_reply(e);
-    else
-        edit_put(e, &v, &edit);
+    switch (e->job) {
+    case JOB_SHOW:
+        show(e, &v);
+        break;
+    case JOB_SET:
+    case JOB_ADD:
+    case JOB_DROP:
+        change(e, &v);
+        break;
+    case JOB_PUT:
+        put(e, &v);
+        break;
+    case JOB_REJECT:
+        reject(e);
+        break;
+    }
     wc_people_view_fini(&v);
 }
 
-static void edit_new(struct wc_request *r, enum edit_kind kind)
+static void settled(struct wc_edit *e)
+{
+    e->enrolled = e->enrolling;
+    go(e);
+}
+
+static void former_retired(void *ctx, int rc)
+{
+    struct wc_edit *e = ctx;
+    if (rc != 0) {
+        edit_fail(e, rc, NULL, NULL);
+        return;
+    }
+    uint64_t now_ms = wc_wall_ms();
+    wc_buf_reset(&e->body);
+    e->enrolling = (struct wc_enrolment){
+        .known = true,
+        .uid = e->uid,
+        .since_ms = now_ms,
+        .key_changed_at_ms = e->enrolled.has_key ? now_ms : 0,
+    };
+    write_then(e, write_settled, settled);
+}
+
+/* The account of this login is another one than before: so is the person. */
+static void retire_former(struct wc_edit *e)
+{
+    const struct wc_signer *office = &e->d->identity->signer;
+    uint8_t sig[WC_SIG_BYTES];
+    bool live;
+    uint64_t rev = next_rev(e, &live);
+    if (!live) {
+        former_retired(e, 0);
+        return;
+    }
+    int rc = wc_retire_body(office->key, e->login, rev, WC_KIND_PROFILE, &e->body);
+    if (rc == 0)
+        rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&e->body), office);
+    if (rc != 0)
+        edit_fail(e, rc, NULL, NULL);
+    else
+        wc_engine_put(e->d->engine, WC_KIND_RETIRE, wc_buf_slice(&e->body), office->key,
+                      sig, former_retired, e);
+}
+
+static void edit_start(struct wc_edit *e)
+{
+    e->running = true;
+    int rc = wc_enrol_get(e->d->records, e->login, &e->enrolled);
+    if (rc != 0)
+        edit_fail(e, rc, NULL, "has an enrolment that cannot be read: tell IT");
+    else if (e->enrolled.known && e->enrolled.uid != e->uid)
+        retire_former(e);
+    else
+        go(e);
+}
+
+static void edit_new(struct wc_request *r, enum job job)
 {
     struct wc_daemon *d = wc_request_daemon(r);
     struct wc_edit *e = calloc(1, sizeof(*e));
@@ -403,7 +702,8 @@ static void edit_new(struct wc_request *r, enum edit_kind kind)
     }
     e->r = r;
     e->d = d;
-    e->kind = kind;
+    e->job = job;
+    e->uid = wc_request_caller(r)->uid;
     memcpy(e->login, wc_request_caller(r)->login, sizeof(e->login));
     bool waits = find_edit(d, e->login, true) != NULL;
     struct wc_edit **at = &d->edits;
@@ -415,17 +715,32 @@ static void edit_new(struct wc_request *r, enum edit_kind kind)
         edit_start(e);
 }
 
+void wc_me_show(struct wc_request *r)
+{
+    edit_new(r, JOB_SHOW);
+}
+
+void wc_me_put(struct wc_request *r)
+{
+    edit_new(r, JOB_PUT);
+}
+
+void wc_me_reject(struct wc_request *r)
+{
+    edit_new(r, JOB_REJECT);
+}
+
 void wc_me_set(struct wc_request *r)
 {
-    edit_new(r, EDIT_SET);
+    edit_new(r, JOB_SET);
 }
 
 void wc_me_add(struct wc_request *r)
 {
-    edit_new(r, EDIT_ADD);
+    edit_new(r, JOB_ADD);
 }
 
 void wc_me_drop(struct wc_request *r)
 {
-    edit_new(r, EDIT_DROP);
+    edit_new(r, JOB_DROP);
 }

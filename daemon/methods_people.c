@@ -96,8 +96,9 @@ static void find_pack_work(void *ctx)
     f->people.failed = v == NULL;
     for (int i = 0; i < f->count && !f->people.failed; i++) {
         const struct wc_hit *hit = &f->hits[i];
-        if (f->names[i][0] == '\0' || wc_people_load(f->d->records, hit->who.office_key,
-                                                     hit->who.subject, v) != 0)
+        if (f->names[i][0] == '\0' ||
+            wc_people_load_shown(f->d->records, hit->who.office_key, hit->who.subject,
+                                 v) != 0)
             continue; /* gone since the search */
         size_t before = f->people.len;
         nodes += wc_person_nodes(v);
@@ -210,7 +211,7 @@ void wc_people_show(struct wc_request *r)
     char subject[WC_SUBJECT_MAX_BYTES + 1];
     wc_slice_copy(login, subject, sizeof(subject));
     struct wc_people_view v;
-    int rc = wc_people_load(d->records, office.cert.sign_key, subject, &v);
+    int rc = wc_people_load_shown(d->records, office.cert.sign_key, subject, &v);
     if (rc == -WC_ENOTFOUND) {
         wc_request_fail(
             r, rc, "handle",

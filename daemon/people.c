@@ -15,7 +15,8 @@ struct side {
     struct wc_doc **doc;
     struct wc_person *person;
     uint64_t *rev;
-    bool *present; /* false when there is no record, or a retired one */
+    bool *present;   /* false when there is no record, or a retired one */
+    bool *by_person; /* somebody else than the office signed it */
 };
 
 static int load_side(struct wc_records *r, const uint8_t *office_key,
@@ -36,6 +37,8 @@ static int load_side(struct wc_records *r, const uint8_t *office_key,
         rc = wc_person_decode(wc_doc_root(*s->doc), s->person, NULL);
     *s->rev = rc == 0 ? record.version.rev : 0;
     *s->present = rc == 0;
+    *s->by_person =
+        rc == 0 && memcmp(record.author_key, record.office_key, WC_KEY_BYTES) != 0;
     return rc;
 }
 
@@ -92,11 +95,12 @@ int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
                    const char *subject, struct wc_people_view *out)
 {
     memset(out, 0, sizeof(*out));
+    bool row_by_person = false; /* never: rows are the office's */
     struct side sides[] = {
         {WC_KIND_ROW, &out->row_bytes, &out->row_doc, &out->row, &out->row_rev,
-         &out->has_row},
+         &out->has_row, &row_by_person},
         {WC_KIND_PROFILE, &out->profile_bytes, &out->profile_doc, &out->profile,
-         &out->profile_rev, &out->has_profile},
+         &out->profile_rev, &out->has_profile, &out->by_person},
     };
     int rc = load_side(r, office_key, subject, &sides[0]);
     if (rc == 0)
@@ -105,6 +109,21 @@ int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
         rc = -WC_ENOTFOUND;
     if (rc == 0)
         rc = merge(out);
+    out->key_changed_said_ms = out->profile.key_changed_at_ms;
+    if (rc != 0)
+        wc_people_view_fini(out);
+    return rc;
+}
+
+int wc_people_load_shown(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                         const char *subject, struct wc_people_view *out)
+{
+    uint8_t slot[WC_DIGEST_BYTES];
+    int rc = wc_people_load(r, office_key, subject, out);
+    if (rc != 0 || !out->has_profile)
+        return rc;
+    wc_slot(slot, WC_KIND_PROFILE, office_key, subject);
+    rc = wc_records_key_changed(r, slot, &out->key_changed_seen_ms);
     if (rc != 0)
         wc_people_view_fini(out);
     return rc;

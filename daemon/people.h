@@ -15,6 +15,10 @@ struct wc_people_view {
                                       directory's */
     uint64_t row_rev, profile_rev; /* 0 when absent */
     struct wc_person row, profile; /* each side alone */
+    bool by_person; /* the profile is signed by a person, not by the office */
+    uint64_t
+        key_changed_said_ms; /* when the key changed, as the profile says; 0: never */
+    uint64_t key_changed_seen_ms; /* the same, as this office saw it */
     /* what the slices point into */
     struct wc_buf row_bytes, profile_bytes;
     struct wc_doc *row_doc, *profile_doc;
@@ -24,6 +28,9 @@ struct wc_people_view {
  * neither row nor profile. Call wc_people_view_fini() after 0. Any thread. */
 int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
                    const char *subject, struct wc_people_view *out);
+/* The same, and when this office itself saw the key change: for showing somebody. */
+int wc_people_load_shown(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                         const char *subject, struct wc_people_view *out);
 void wc_people_view_fini(struct wc_people_view *v);
 
 #endif

@@ -204,6 +204,29 @@ static const char *source_name(const struct wc_people_view *v)
     return v->has_profile ? "self" : "directory";
 }
 
+/* A change of key is told for half a year: then whoever met the old one has forgotten. A
+ * date that cannot be is as good as none. */
+static uint64_t told(uint64_t at_ms, uint64_t now_ms)
+{
+    bool lately =
+        at_ms <= now_ms + WC_FUTURE_SLACK_MS && at_ms + WC_KEY_CHANGE_SHOWN_MS > now_ms;
+    return lately ? at_ms : 0;
+}
+
+static void pack_author(struct wc_buf *b, const struct wc_people_view *v,
+                        uint64_t now_ms)
+{
+    uint64_t said_ms = told(v->key_changed_said_ms, now_ms);
+    uint64_t seen_ms = told(v->key_changed_seen_ms, now_ms);
+    wc_pack_text(b, "authored_by");
+    if (v->has_profile)
+        wc_pack_text(b, v->by_person ? "person" : "office");
+    else
+        wc_pack_nil(b);
+    wc_pack_text(b, "key_changed_at");
+    wc_pack_time(b, said_ms > seen_ms ? said_ms : seen_ms);
+}
+
 static void pack_why(struct wc_buf *b, const struct wc_hit *hit)
 {
     wc_pack_text(b, "score");
@@ -220,7 +243,7 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
 {
     const struct wc_person *p = &v->person;
     bool days = p->working_days != 0;
-    wc_pack_map(b, 14 + (uint32_t)days + (hit != NULL ? 2 : 0));
+    wc_pack_map(b, 16 + (uint32_t)days + (hit != NULL ? 2 : 0));
     pack_handle(b, subject, office);
     wc_pack_text(b, "office");
     wc_pack_text(b, office);
@@ -245,13 +268,14 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
         wc_pack_nil(b); /* nobody knows: only the directory speaks of them */
     wc_pack_text(b, "source");
     wc_pack_text(b, source_name(v));
+    pack_author(b, v, now_ms);
     if (hit != NULL)
         pack_why(b, hit);
 }
 
 uint32_t wc_person_nodes(const struct wc_people_view *v)
 {
-    const uint32_t fields = 2 * 17 + 1, contact = 4, days = 7, skill = 2 * 6 + 1;
+    const uint32_t fields = 2 * 19 + 1, contact = 4, days = 7, skill = 2 * 6 + 1;
     return fields + contact + days + skill * v->person.skill_count +
            v->person.interest_count + v->person.language_count + WC_WHY_MAX;
 }
@@ -260,7 +284,8 @@ void wc_pack_row(struct wc_buf *b, const struct wc_person *p, const char *subjec
                  const char *office)
 {
     struct wc_person row = *p;
-    row.present &= ~(uint32_t)WC_PERSON_CONFIRMED_AT; /* the office's, not the row's */
+    /* these are the profile's, and no fields of a row */
+    row.present &= ~(uint32_t)(WC_PERSON_CONFIRMED_AT | WC_PERSON_KEY_CHANGED_AT);
     wc_pack_map(b, 1 + wc_person_pairs(&row));
     pack_handle(b, subject, office);
     wc_person_pack_fields(b, &row);

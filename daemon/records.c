@@ -8,7 +8,8 @@
  *   count    office key (32), or "*"   ->  people (8)
  *   log      sequence (8)              ->  kind (1) ‖ office key (32) ‖ subject
  *   meta     "sequence", "trimmed" (8), "instance" (16), "=" ‖ key of the caller,
- *            "erase:" ‖ mark (8)     ->  when it was completed (8); 0: it waits
+ *            "erase:" ‖ mark (8)     ->  when it was completed (8); 0: it waits,
+ *            "+" ‖ key of a local value, "@" ‖ slot: a note of author_notes.h
  *
  * Records are appended under a sequence of their own, which costs half of what random
  * keys cost. Cards and revocations are group 0 and come first, everything else is group
@@ -34,6 +35,8 @@
 #include <whocan/crypto.h>
 #include <whocan/record.h>
 
+#include "daemon/author_notes.h"
+#include "daemon/loop.h"
 #include "daemon/records_log.h"
 #include "daemon/store.h"
 
@@ -489,16 +492,29 @@ static int put_record(struct wc_txn *t, const struct wc_change *c, uint64_t sequ
                    : wc_txn_put(t, T_SLOT, wc_slice(c->slot, WC_DIGEST_BYTES), key);
 }
 
-/* What the record of a change means for it. */
+/* What a change leaves in its slot, and asks for. */
 struct meaning {
-    bool live; /* a retirement holds the slot but leaves nothing to show */
+    bool live;      /* a retirement holds the slot but leaves nothing to show */
+    bool by_person; /* a profile that a person signed, with this key */
+    uint8_t author_key[WC_KEY_BYTES];
     bool erases;
     uint8_t mark[WC_ERASED_MARK_BYTES];
 };
 
+static void judge_record(const struct wc_record *record, struct meaning *out)
+{
+    out->live = record->kind != WC_KIND_RETIRE;
+    out->by_person = record->kind == WC_KIND_PROFILE &&
+                     memcmp(record->author_key, record->office_key, WC_KEY_BYTES) != 0;
+    memcpy(out->author_key, record->author_key, WC_KEY_BYTES);
+    out->erases = record->erases;
+    memcpy(out->mark, record->version.digest, sizeof(out->mark));
+}
+
 static int read_meaning(const struct wc_change *c, struct meaning *out)
 {
     struct wc_record record;
+    memset(out, 0, sizeof(*out));
     if (c->drop)
         return 0;
     if (c->bytes == NULL || c->len == 0 || c->len > WC_RECORD_MAX_BYTES)
@@ -506,12 +522,26 @@ static int read_meaning(const struct wc_change *c, struct meaning *out)
     int rc = wc_record_decode(wc_slice(c->bytes, c->len), &record, NULL);
     if (rc == 0 && record.kind != c->kind && record.kind != WC_KIND_RETIRE)
         return -WC_EINVALID;
-    if (rc != 0)
-        return rc;
-    out->live = record.kind != WC_KIND_RETIRE;
-    out->erases = record.erases;
-    memcpy(out->mark, record.version.digest, sizeof(out->mark));
-    return 0;
+    if (rc == 0)
+        judge_record(&record, out);
+    return rc;
+}
+
+static int find_record(struct wc_txn *t, const uint8_t *slot, struct wc_slice *record);
+
+/* Who wrote what a slot holds now. One that is damaged is on its way out: it counts as
+ * written by nobody. */
+static int judge_held(struct wc_txn *t, const uint8_t *slot, struct meaning *out)
+{
+    struct wc_slice bytes;
+    struct wc_record record;
+    memset(out, 0, sizeof(*out));
+    int rc = find_record(t, slot, &bytes);
+    if (rc == 0)
+        rc = wc_record_decode(bytes, &record, NULL);
+    if (rc == 0)
+        judge_record(&record, out);
+    return rc == -WC_ENOMEM || rc == -WC_EIO ? rc : 0;
 }
 
 struct commit {
@@ -519,13 +549,29 @@ struct commit {
     const struct wc_change *changes;
     const struct meaning *meanings;
     size_t count;
+    uint64_t now_ms;
     struct wc_buf scratch;
 };
+
+/* Remember whose words give way to whose. */
+static int note_author(struct wc_txn *t, const struct commit *k, size_t i)
+{
+    const struct meaning *new = &k->meanings[i];
+    struct meaning old;
+    int rc = judge_held(t, k->changes[i].slot, &old);
+    return rc != 0
+               ? rc
+               : wc_author_changes(t, T_META, k->changes[i].slot,
+                                   old.by_person ? old.author_key : NULL,
+                                   new->by_person ? new->author_key : NULL, k->now_ms);
+}
 
 static int apply_change(struct wc_txn *t, struct commit *k, size_t i, uint64_t sequence)
 {
     const struct wc_change *c = &k->changes[i];
-    int rc = drop_old(t, c->slot);
+    int rc = c->kind == WC_KIND_PROFILE ? note_author(t, k, i) : 0;
+    if (rc == 0)
+        rc = drop_old(t, c->slot);
     if (rc == 0 && !c->drop)
         rc = put_record(t, c, sequence, &k->scratch);
     if (rc == 0 && is_person(c->kind))
@@ -591,8 +637,11 @@ int wc_records_commit(struct wc_records *r, const struct wc_change *changes,
     struct meaning *meanings = calloc(count, sizeof(*meanings));
     if (meanings == NULL)
         return -WC_ENOMEM;
-    struct commit k = {
-        .records = r, .changes = changes, .meanings = meanings, .count = count};
+    struct commit k = {.records = r,
+                       .changes = changes,
+                       .meanings = meanings,
+                       .count = count,
+                       .now_ms = wc_wall_ms()};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = read_meaning(&changes[i], &meanings[i]);
@@ -623,6 +672,18 @@ static int open_value(struct wc_slice v, const uint8_t *slot, struct wc_slice *r
     return memcmp(sum, v.data, CHECKSUM_BYTES) == 0 ? 0 : -WC_ECORRUPT;
 }
 
+static int find_record(struct wc_txn *t, const uint8_t *slot, struct wc_slice *record)
+{
+    struct wc_slice place, v;
+    int rc = wc_txn_get(t, T_SLOT, wc_slice(slot, WC_DIGEST_BYTES), &place);
+    if (rc != 0)
+        return rc;
+    rc = wc_txn_get(t, T_RECORD, place, &v);
+    if (rc == -WC_ENOTFOUND || rc == -WC_ETOOBIG)
+        return -WC_ECORRUPT;
+    return rc != 0 ? rc : open_value(v, slot, record);
+}
+
 struct get {
     const uint8_t *slot;
     struct wc_buf *out;
@@ -631,15 +692,8 @@ struct get {
 static int get_fn(struct wc_txn *t, void *ctx)
 {
     struct get *g = ctx;
-    struct wc_slice place, v, record;
-    int rc = wc_txn_get(t, T_SLOT, wc_slice(g->slot, WC_DIGEST_BYTES), &place);
-    if (rc != 0)
-        return rc;
-    rc = wc_txn_get(t, T_RECORD, place, &v);
-    if (rc == -WC_ENOTFOUND || rc == -WC_ETOOBIG)
-        return -WC_ECORRUPT;
-    if (rc == 0)
-        rc = open_value(v, g->slot, &record);
+    struct wc_slice record;
+    int rc = find_record(t, g->slot, &record);
     if (rc != 0)
         return rc;
     wc_buf_append(g->out, record.data, record.len);
@@ -651,6 +705,26 @@ int wc_records_get(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
 {
     struct get g = {.slot = slot, .out = out};
     return wc_store_read(r->store, get_fn, &g);
+}
+
+struct changed_at {
+    const uint8_t *slot;
+    uint64_t changed_at_ms;
+};
+
+static int changed_at_fn(struct wc_txn *t, void *ctx)
+{
+    struct changed_at *k = ctx;
+    return wc_author_changed_at(t, T_META, k->slot, &k->changed_at_ms);
+}
+
+int wc_records_key_changed(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
+                           uint64_t *changed_at_ms)
+{
+    struct changed_at k = {.slot = slot};
+    int rc = wc_store_read(r->store, changed_at_fn, &k);
+    *changed_at_ms = k.changed_at_ms;
+    return rc;
 }
 
 /* One slice of a walk: records copied out, so that no transaction spans a callback. */
@@ -1006,115 +1080,195 @@ int wc_records_erased_marks(struct wc_records *r,
     size_t count = m.count - from;
     free(m.list);
     return rc != 0 ? rc : (int)count;
-}
+    /* ---- local values ---- */
 
-/* ---- the whole ---- */
+#define LOCAL_PREFIX '+'
 
-static int clear_fn(struct wc_txn *t, void *ctx)
-{
-    (void)ctx;
-    static const enum table all[] = {T_RECORD, T_SLOT, T_PERSON, T_COUNT, T_LOG};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++)
-        rc = wc_txn_clear(t, all[i]);
-    /* The sequence goes on: an index that missed this must not think itself current. */
-    return rc != 0 ? rc : draw_instance(t);
-}
+    struct local_key {
+        uint8_t bytes[1 + WC_LOCAL_KEY_MAX_BYTES];
+        size_t len;
+    };
 
-int wc_records_clear(struct wc_records *r)
-{
-    return wc_store_write(r->store, clear_fn, NULL);
-}
-
-static int records_count_fn(struct wc_txn *t, void *ctx)
-{
-    return wc_txn_count(t, T_SLOT, ctx);
-}
-
-void wc_records_usage(struct wc_records *r, struct wc_records_usage *out)
-{
-    struct wc_store_usage u;
-    wc_store_usage(r->store, &u);
-    *out =
-        (struct wc_records_usage){.used_bytes = u.used_bytes, .map_bytes = u.map_bytes};
-    (void)wc_store_read(r->store, records_count_fn, &out->records_count);
-}
-
-void wc_records_tidy(struct wc_records *r)
-{
-    (void)wc_store_tidy(r->store);
-}
-
-/* ---- for the index ---- */
-
-static int state_fn(struct wc_txn *t, void *ctx)
-{
-    struct wc_records_state *s = ctx;
-    struct wc_slice v;
-    int rc = wc_txn_get(t, T_META, text("instance"), &v);
-    if (rc == 0 && v.len != WC_INSTANCE_BYTES)
-        rc = -WC_ECORRUPT;
-    if (rc != 0)
-        return rc;
-    memcpy(s->instance, v.data, WC_INSTANCE_BYTES);
-    return meta_u64(t, "sequence", &s->sequence);
-}
-
-int wc_records_state(struct wc_records *r, struct wc_records_state *out)
-{
-    return wc_store_read(r->store, state_fn, out);
-}
-
-struct log {
-    uint64_t after;
-    struct wc_log_entry *out;
-    int limit, count;
-};
-
-static int log_entry(const struct wc_cursor *c, struct wc_log_entry *out)
-{
-    if (c->key.len != 8 || c->value.len < 1)
-        return -WC_ECORRUPT;
-    out->sequence = wc_get_u64(c->key.data);
-    out->kind = c->value.data[0];
-    return person_ref(wc_slice(c->value.data + 1, c->value.len - 1), &out->who);
-}
-
-static int log_fn(struct wc_txn *t, void *ctx)
-{
-    struct log *l = ctx;
-    struct wc_cursor c;
-    uint64_t trimmed;
-    uint8_t key[8];
-    int rc = meta_u64(t, "trimmed", &trimmed);
-    if (rc == 0 && trimmed > l->after)
-        return -WC_ESTALE;
-    wc_put_u64(key, l->after + 1);
-    if (rc == 0)
-        rc = wc_cursor_open(&c, t, T_LOG);
-    if (rc != 0)
-        return rc;
-    rc = wc_cursor_seek(&c, wc_slice(key, sizeof(key)));
-    while (rc == 0 && l->count < l->limit) {
-        rc = log_entry(&c, &l->out[l->count]);
-        if (rc == 0) {
-            l->count++;
-            rc = wc_cursor_next(&c);
-        }
+    static int local_key(struct wc_slice key, struct local_key * out)
+    {
+        if (key.len == 0 || key.len > WC_LOCAL_KEY_MAX_BYTES)
+            return -WC_ETOOBIG;
+        out->bytes[0] = LOCAL_PREFIX;
+        memcpy(out->bytes + 1, key.data, key.len);
+        out->len = 1 + key.len;
+        return 0;
     }
-    wc_cursor_close(&c);
-    return rc == -WC_ENOTFOUND ? 0 : rc;
-}
 
-int wc_records_log(struct wc_records *r, uint64_t after, struct wc_log_entry *out,
-                   int limit)
-{
-    struct log l = {.after = after, .out = out, .limit = limit};
-    int rc = wc_store_read(r->store, log_fn, &l);
-    return rc != 0 ? rc : l.count;
-}
+    struct local_get {
+        struct local_key key;
+        struct wc_buf *out;
+    };
 
-void wc_records_indexed(struct wc_records *r, uint64_t sequence)
-{
-    atomic_store(&r->indexed, sequence);
-}
+    static int local_get_fn(struct wc_txn * t, void *ctx)
+    {
+        struct local_get *g = ctx;
+        struct wc_slice v;
+        int rc = wc_txn_get(t, T_META, wc_slice(g->key.bytes, g->key.len), &v);
+        if (rc != 0)
+            return rc;
+        wc_buf_append(g->out, v.data, v.len);
+        return g->out->failed ? -WC_ENOMEM : 0;
+    }
+
+    int wc_records_local_get(struct wc_records * r, struct wc_slice key,
+                             struct wc_buf * out)
+    {
+        struct local_get g = {.out = out};
+        int rc = local_key(key, &g.key);
+        return rc != 0 ? rc : wc_store_read(r->store, local_get_fn, &g);
+    }
+
+    struct local_write {
+        const struct wc_local *changes;
+        size_t count;
+    };
+
+    static int local_apply(struct wc_txn * t, const struct wc_local *c)
+    {
+        struct local_key k;
+        struct wc_slice v;
+        int rc = local_key(c->key, &k);
+        if (rc != 0)
+            return rc;
+        struct wc_slice key = wc_slice(k.bytes, k.len);
+        if (c->drop) {
+            rc = wc_txn_del(t, T_META, key);
+            return rc == -WC_ENOTFOUND ? 0 : rc;
+        }
+        rc = c->claim ? wc_txn_get(t, T_META, key, &v) : -WC_ENOTFOUND;
+        if (rc == 0)
+            return wc_slice_eq(v, c->value) ? 0 : -WC_EEXISTS;
+        return rc == -WC_ENOTFOUND ? wc_txn_put(t, T_META, key, c->value) : rc;
+    }
+
+    static int local_write_fn(struct wc_txn * t, void *ctx)
+    {
+        const struct local_write *w = ctx;
+        int rc = 0;
+        for (size_t i = 0; rc == 0 && i < w->count; i++)
+            rc = local_apply(t, &w->changes[i]);
+        return rc;
+    }
+
+    int wc_records_local_write(struct wc_records * r, const struct wc_local *changes,
+                               size_t count)
+    {
+        struct local_write w = {.changes = changes, .count = count};
+        return wc_store_write(r->store, local_write_fn, &w);
+    }
+
+    /* ---- the whole ---- */
+
+    static int clear_fn(struct wc_txn * t, void *ctx)
+    {
+        (void)ctx;
+        static const enum table all[] = {T_RECORD, T_SLOT, T_PERSON, T_COUNT, T_LOG};
+        int rc = 0;
+        for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+            rc = wc_txn_clear(t, all[i]);
+        /* The sequence goes on: an index that missed this must not think itself current. */
+        return rc != 0 ? rc : draw_instance(t);
+    }
+
+    int wc_records_clear(struct wc_records * r)
+    {
+        return wc_store_write(r->store, clear_fn, NULL);
+    }
+
+    static int records_count_fn(struct wc_txn * t, void *ctx)
+    {
+        return wc_txn_count(t, T_SLOT, ctx);
+    }
+
+    void wc_records_usage(struct wc_records * r, struct wc_records_usage * out)
+    {
+        struct wc_store_usage u;
+        wc_store_usage(r->store, &u);
+        *out = (struct wc_records_usage){.used_bytes = u.used_bytes,
+                                         .map_bytes = u.map_bytes};
+        (void)wc_store_read(r->store, records_count_fn, &out->records_count);
+    }
+
+    void wc_records_tidy(struct wc_records * r)
+    {
+        (void)wc_store_tidy(r->store);
+    }
+
+    /* ---- for the index ---- */
+
+    static int state_fn(struct wc_txn * t, void *ctx)
+    {
+        struct wc_records_state *s = ctx;
+        struct wc_slice v;
+        int rc = wc_txn_get(t, T_META, text("instance"), &v);
+        if (rc == 0 && v.len != WC_INSTANCE_BYTES)
+            rc = -WC_ECORRUPT;
+        if (rc != 0)
+            return rc;
+        memcpy(s->instance, v.data, WC_INSTANCE_BYTES);
+        return meta_u64(t, "sequence", &s->sequence);
+    }
+
+    int wc_records_state(struct wc_records * r, struct wc_records_state * out)
+    {
+        return wc_store_read(r->store, state_fn, out);
+    }
+
+    struct log {
+        uint64_t after;
+        struct wc_log_entry *out;
+        int limit, count;
+    };
+
+    static int log_entry(const struct wc_cursor *c, struct wc_log_entry *out)
+    {
+        if (c->key.len != 8 || c->value.len < 1)
+            return -WC_ECORRUPT;
+        out->sequence = wc_get_u64(c->key.data);
+        out->kind = c->value.data[0];
+        return person_ref(wc_slice(c->value.data + 1, c->value.len - 1), &out->who);
+    }
+
+    static int log_fn(struct wc_txn * t, void *ctx)
+    {
+        struct log *l = ctx;
+        struct wc_cursor c;
+        uint64_t trimmed;
+        uint8_t key[8];
+        int rc = meta_u64(t, "trimmed", &trimmed);
+        if (rc == 0 && trimmed > l->after)
+            return -WC_ESTALE;
+        wc_put_u64(key, l->after + 1);
+        if (rc == 0)
+            rc = wc_cursor_open(&c, t, T_LOG);
+        if (rc != 0)
+            return rc;
+        rc = wc_cursor_seek(&c, wc_slice(key, sizeof(key)));
+        while (rc == 0 && l->count < l->limit) {
+            rc = log_entry(&c, &l->out[l->count]);
+            if (rc == 0) {
+                l->count++;
+                rc = wc_cursor_next(&c);
+            }
+        }
+        wc_cursor_close(&c);
+        return rc == -WC_ENOTFOUND ? 0 : rc;
+    }
+
+    int wc_records_log(struct wc_records * r, uint64_t after, struct wc_log_entry * out,
+                       int limit)
+    {
+        struct log l = {.after = after, .out = out, .limit = limit};
+        int rc = wc_store_read(r->store, log_fn, &l);
+        return rc != 0 ? rc : l.count;
+    }
+
+    void wc_records_indexed(struct wc_records * r, uint64_t sequence)
+    {
+        atomic_store(&r->indexed, sequence);
+    }

@@ -113,6 +113,29 @@ int wc_records_erased(struct wc_records *r, uint64_t now_ms);
 int wc_records_erased_marks(struct wc_records *r,
                             uint8_t out[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES]);
 
+/*
+ * Values that belong to this machine and are never offered to another: who may sign as
+ * whom (enrol.h), changes that wait for somebody. Keys are 1..WC_LOCAL_KEY_MAX_BYTES.
+ * -WC_ENOTFOUND, -WC_ETOOBIG.
+ */
+#define WC_LOCAL_KEY_MAX_BYTES 256
+int wc_records_local_get(struct wc_records *r, struct wc_slice key, struct wc_buf *out);
+
+struct wc_local {
+    struct wc_slice key, value;
+    bool drop;  /* away with it; fine when it is not there */
+    bool claim; /* -WC_EEXISTS when another value is there */
+};
+/* All of them in one durable transaction, or none. Waits for the disk: never on the loop
+ * thread. As wc_records_commit(), and -WC_EEXISTS, -WC_ETOOBIG. */
+int wc_records_local_write(struct wc_records *r, const struct wc_local *changes,
+                           size_t count);
+
+/* When this office saw the profile of a slot come by another person key than before
+ * (author_notes.h); 0: never. Any thread. Errors of the store. */
+int wc_records_key_changed(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
+                           uint64_t *changed_at_ms);
+
 /* Delete everything but meta, durably: an office that joins starts anew under another
  * key. */
 int wc_records_clear(struct wc_records *r);

@@ -12,7 +12,7 @@ static uint8_t ascii_lower(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
 }
 
-static bool equal_ignoring_case(struct wc_slice a, struct wc_slice b)
+bool wc_name_eq(struct wc_slice a, struct wc_slice b)
 {
     if (a.len != b.len)
         return false;
@@ -39,7 +39,7 @@ const char *wc_level_name(enum wc_level level)
 int wc_level_parse(struct wc_slice text, enum wc_level *out)
 {
     for (unsigned i = WC_LEVEL_AWARENESS; i <= WC_LEVEL_EXPERT; i++) {
-        if (equal_ignoring_case(text, wc_slice_text(level_names[i]))) {
+        if (wc_name_eq(text, wc_slice_text(level_names[i]))) {
             *out = (enum wc_level)i;
             return 0;
         }
@@ -58,12 +58,19 @@ static const struct person_key {
     const char *key;
     enum wc_person_field bit;
 } person_keys[] = {
-    {"name", WC_PERSON_NAME},           {"title", WC_PERSON_TITLE},
-    {"team", WC_PERSON_TEAM},           {"skills", WC_PERSON_SKILLS},
-    {"interests", WC_PERSON_INTERESTS}, {"ask_me_about", WC_PERSON_ASK_ME_ABOUT},
-    {"languages", WC_PERSON_LANGUAGES}, {"working_days", WC_PERSON_WORKING_DAYS},
-    {"email", WC_PERSON_EMAIL},         {"phone", WC_PERSON_PHONE},
-    {"willing", WC_PERSON_WILLING},     {"confirmed_at", WC_PERSON_CONFIRMED_AT},
+    {"name", WC_PERSON_NAME},
+    {"title", WC_PERSON_TITLE},
+    {"team", WC_PERSON_TEAM},
+    {"skills", WC_PERSON_SKILLS},
+    {"interests", WC_PERSON_INTERESTS},
+    {"ask_me_about", WC_PERSON_ASK_ME_ABOUT},
+    {"languages", WC_PERSON_LANGUAGES},
+    {"working_days", WC_PERSON_WORKING_DAYS},
+    {"email", WC_PERSON_EMAIL},
+    {"phone", WC_PERSON_PHONE},
+    {"willing", WC_PERSON_WILLING},
+    {"confirmed_at", WC_PERSON_CONFIRMED_AT},
+    {"key_changed_at", WC_PERSON_KEY_CHANGED_AT},
 };
 #define PERSON_KEY_COUNT (sizeof(person_keys) / sizeof(person_keys[0]))
 
@@ -177,7 +184,7 @@ static int read_skills(const struct wc_obj *o, struct wc_person *p, struct wc_er
     for (uint32_t i = 0; rc == 0 && i < wc_obj_count(o); i++) {
         rc = read_skill(wc_obj_at(o, i), &p->skills[i], err);
         for (uint32_t k = 0; rc == 0 && k < i; k++) {
-            if (equal_ignoring_case(p->skills[k].name, p->skills[i].name))
+            if (wc_name_eq(p->skills[k].name, p->skills[i].name))
                 rc = wc_fail(err, WC_EINVALID, "skills[].name",
                              "must not name one skill twice");
         }
@@ -225,7 +232,7 @@ static int read_days(const struct wc_obj *o, uint8_t *out, struct wc_err *err)
         unsigned day = DAY_COUNT;
         if (wc_obj_str(wc_obj_at(o, i), &text) == 0) {
             for (day = 0; day < DAY_COUNT; day++) {
-                if (equal_ignoring_case(text, wc_slice_text(day_names[day])))
+                if (wc_name_eq(text, wc_slice_text(day_names[day])))
                     break;
             }
         }
@@ -282,6 +289,9 @@ static int read_field(enum wc_person_field field, const struct wc_obj *o,
         return read_bool(o, "willing", &p->willing, err);
     case WC_PERSON_CONFIRMED_AT:
         return wc_field_u64(o, "confirmed_at", WC_REV_MAX, &p->confirmed_at_ms, err);
+    case WC_PERSON_KEY_CHANGED_AT:
+        return wc_field_u64(o, "key_changed_at", WC_REV_MAX, &p->key_changed_at_ms,
+                            err);
     }
     return wc_fail(err, WC_EINVALID, NULL, NULL);
 }
@@ -396,6 +406,9 @@ static void pack_field(struct wc_buf *b, enum wc_person_field field,
     case WC_PERSON_CONFIRMED_AT:
         wc_pack_u64(b, p->confirmed_at_ms);
         break;
+    case WC_PERSON_KEY_CHANGED_AT:
+        wc_pack_u64(b, p->key_changed_at_ms);
+        break;
     }
 }
 
@@ -453,6 +466,8 @@ static bool copy_field(enum wc_person_field field, struct wc_person *to,
     case WC_PERSON_CONFIRMED_AT:
         to->confirmed_at_ms = from->confirmed_at_ms;
         return true;
+    case WC_PERSON_KEY_CHANGED_AT:
+        return (to->key_changed_at_ms = from->key_changed_at_ms) != 0;
     }
     return false;
 }
@@ -468,6 +483,16 @@ void wc_person_merge(struct wc_person *base, const struct wc_person *edit)
         else
             base->present &= ~(uint32_t)bit;
     }
+}
+
+bool wc_person_field_known(struct wc_slice key)
+{
+    for (size_t i = 0; i < PERSON_KEY_COUNT; i++) {
+        if (wc_slice_is(key, person_keys[i].key))
+            return person_keys[i].bit != WC_PERSON_CONFIRMED_AT &&
+                   person_keys[i].bit != WC_PERSON_KEY_CHANGED_AT;
+    }
+    return false;
 }
 
 static bool key_known(const struct wc_obj *key)

@@ -205,6 +205,12 @@ int wc_body_sign(uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slice body,
     return wc_sign(sig, author, BODY_DOMAIN, kind, body);
 }
 
+int wc_body_verify(const uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slice body,
+                   const uint8_t author_key[WC_KEY_BYTES])
+{
+    return wc_verify(sig, author_key, BODY_DOMAIN, kind, body);
+}
+
 /* ---- decoding ---- */
 
 /* Open a document, naming it in *err when it is not one. */
@@ -374,7 +380,7 @@ int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYT
         return -WC_EDENIED;
     if (by_org && memcmp(r->author_key, org_key, WC_KEY_BYTES) != 0)
         return -WC_EDENIED;
-    int rc = wc_verify(r->author_sig, r->author_key, BODY_DOMAIN, r->kind, r->body);
+    int rc = wc_body_verify(r->author_sig, r->kind, r->body, r->author_key);
     if (rc == 0 && !by_org)
         rc = wc_verify(r->stamp_sig, r->office_key, STAMP_DOMAIN, r->kind, r->stamp);
     return rc;

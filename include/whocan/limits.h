@@ -47,6 +47,11 @@
 #define WC_FRAME_MAX_BYTES 65519 /* Noise message of 65,535 less the 16-byte tag */
 #define WC_NOISE_MAX_BYTES 65535
 
+/* --- people and their keys --- */
+#define WC_KEY_CHANGE_SHOWN_MS                                                         \
+    (180 * WC_DAY_MS) /* as long as a profile's lease: no reader misses it */
+#define WC_PERSON_KEY_TEXT_MAX_BYTES 128 /* the file of a person's key has 69 */
+
 /* --- the pre-scan of MessagePack: what one document may hold --- */
 #define WC_SCAN_DEPTH_MAX 16
 #define WC_SCAN_NODES_MAX                                                              \

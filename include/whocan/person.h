@@ -8,7 +8,11 @@
  *   "skills" [ { "name": str, "level"?: str, "id"?: str, "mentor"?: bool, "learn"?:
  * bool } | str ], "interests" [ str ], "ask_me_about" str, "languages" [ str ],
  *   "working_days" [ "mon".."sun" ], "email" str, "phone" str, "willing" bool,
- *   "confirmed_at" uint (ms since 1970; set by the office, never by a caller)
+ *   "confirmed_at" uint (ms since 1970: when its author last said that this is right),
+ *   "key_changed_at" uint (ms since 1970: when another person key took over)
+ *
+ * The last two are written by whoever builds a body (whocan/edit.h) and never come from
+ * a caller's fields.
  *
  * In bodies a skill is always a map and absent fields are left out.
  */
@@ -54,6 +58,7 @@ enum wc_person_field {
     WC_PERSON_PHONE = 1u << 9,
     WC_PERSON_WILLING = 1u << 10,
     WC_PERSON_CONFIRMED_AT = 1u << 11,
+    WC_PERSON_KEY_CHANGED_AT = 1u << 12,
 };
 
 /* All slices borrow from the document that was decoded. About 4 KB: fine on the stack.
@@ -70,6 +75,7 @@ struct wc_person {
     uint8_t working_days; /* bit 0 Monday .. bit 6 Sunday */
     bool willing;
     uint64_t confirmed_at_ms;
+    uint64_t key_changed_at_ms;
 };
 
 /*
@@ -85,6 +91,14 @@ int wc_person_decode(const struct wc_obj *map, struct wc_person *out,
  * a map that the caller has begun). */
 uint32_t wc_person_pairs(const struct wc_person *p);
 void wc_person_pack_fields(struct wc_buf *b, const struct wc_person *p);
+
+/* Whether two names of skills or interests are the same: case of ASCII letters does not
+ * matter. */
+bool wc_name_eq(struct wc_slice a, struct wc_slice b);
+
+/* Whether `key` is one of the fields above that somebody may fill in: not a time that
+ * whoever builds a body writes. */
+bool wc_person_field_known(struct wc_slice key);
 
 /* Lay `edit` over `base`: every field present in edit replaces that of base; an empty
  * text or list removes the field. */

@@ -126,6 +126,10 @@ int wc_body_header(const struct wc_obj *body, uint8_t office_key[WC_KEY_BYTES],
 int wc_body_sign(uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slice body,
                  const struct wc_signer *author);
 
+/* Check an author's signature of a body. 0, -WC_EBADSIG or -WC_ETOOBIG. */
+int wc_body_verify(const uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slice body,
+                   const uint8_t author_key[WC_KEY_BYTES]);
+
 /* What the home office adds. */
 struct wc_stamp_params {
     uint64_t seq;
