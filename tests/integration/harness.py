@@ -440,8 +440,8 @@ class Accounts:
             self.add(login, uid)
 
     def add(self, login, uid):
-        with (self.directory / "passwd").open("a") as passwd:
-            passwd.write(f"{login}:x:{uid}:{uid}:{login}:/nonexistent:/bin/sh\n")
+        """An account, in place of one that has this name."""
+        self._rewrite("passwd", login, [f"{login}:x:{uid}:{uid}:{login}:/nonexistent:/bin/sh\n"])
 
     def remove(self, login):
         self._rewrite("passwd", login, [])

@@ -15,6 +15,8 @@ import tempfile
 import threading
 import unittest
 
+import msgpack
+
 from fake_daemon import FakeDaemon, HangUp, Refusal
 from screen import PATIENCE_S, Terminal
 
@@ -47,6 +49,7 @@ class Case(unittest.TestCase):
                             ("NO_COLOR", "COLUMNS", "TERM", "VISUAL", "EDITOR")}
         self.environment["WHOCAN_SOCKET"] = str(self.socket)
         self.environment["TMPDIR"] = str(self.directory)
+        self.environment["XDG_DATA_HOME"] = str(self.directory / "data")
 
     def serve(self, **handlers):
         """A daemon with these handlers; "_" stands for "." in their names."""
@@ -609,17 +612,55 @@ class Export(Case):
         self.whocan("export", "--output", "/nonexistent/p", status=5, stderr="/nonexistent/p")
 
 
-class Me(Case):
+class OwnProfile(Case):
+    """A daemon with one profile."""
+
     PROFILE = {"handle": "alice", "name": "Alice", "skills": [{"name": "blogging", "level": "expert"}], "phone": "1"}
 
-    def serve_me(self, on_set=None, profile=PROFILE):
-        def show(*_):
-            return {"handle": "alice@leeds", "office": "leeds", "admin": False, "rev": 7,
-                    "person": ALICE if profile else None, "profile": profile, "row": None}
-        return self.serve(me_show=show, me_set=on_set or (lambda *_: {"person": ALICE, "rev": 8}),
-                          me_add=lambda *_: {"person": ALICE, "rev": 8},
-                          me_drop=lambda _, p: {"person": ALICE, "rev": 8,
-                                                "dropped": [s for s in p.get("skills", []) if s == "blogging"]})
+    OFFICE_KEY = bytes(range(32))
+    NOW_MS = 1767225600000
+
+    def serve_me(self, on_put=None, profile=PROFILE, pending=None):
+        """A daemon that holds this profile, signed with the key of this machine."""
+        held = {"rev": 0, "body": None, "key": None, "sig": None}
+        self.me = held
+
+        def show(_, params):
+            edit = None
+            if "key" in params:
+                edit = {"office_key": self.OFFICE_KEY, "subject": "alice", "rev": held["rev"] + 1, "now": self.NOW_MS,
+                        "key_changed_at": 0, "body": held["body"], "author_key": held["key"], "author_sig": held["sig"]}
+            return {"handle": "alice@leeds", "office": "leeds", "admin": False, "rev": held["rev"],
+                    "person": ALICE if held["body"] else None, "profile": profile if held["body"] else None, "row": None,
+                    "has_key": held["key"] is not None, "pending": pending, "edit": edit}
+
+        def put(connection, params):
+            if on_put and held["body"]:
+                on_put(connection, msgpack.unpackb(params["body"]))
+            held.update({k: params[k] for k in ("body", "key", "sig")}, rev=held["rev"] + 1)
+            return {"person": ALICE, "rev": held["rev"]}
+        daemon = self.serve(me_show=show, me_put=put, me_reject=lambda *_: {})
+        if profile:
+            fields = {k: v for k, v in profile.items() if k != "handle"}
+            self.whocan("me", "set", "--json", "-", stdin=json.dumps(fields))
+            daemon.calls.clear()
+        return daemon
+
+    @staticmethod
+    def puts(daemon):
+        """The bodies that were sent."""
+        return [msgpack.unpackb(p["body"]) for m, p in daemon.calls if m == "me.put"]
+
+    def assert_put(self, daemon, **fields):
+        """The last body sent has these fields; an empty one is not in it."""
+        body = self.puts(daemon)[-1]
+        for key, value in fields.items():
+            if key == "skills":
+                value = [s if isinstance(s, dict) else {"name": s} for s in value]
+            if value in ("", []):
+                self.assertNotIn(key, body)
+            else:
+                self.assertEqual(body[key], value)
 
     def edit(self, script, status=0, **more):
         """me edit with a shell script for an editor; $1 is the file."""
@@ -630,13 +671,12 @@ class Me(Case):
     def drafts(self):
         return list(self.directory.glob("whocan-me-*"))
 
-    def sets(self, daemon):
-        return [params for method, params in daemon.calls if method == "me.set"]
 
+class Me(OwnProfile):
     def test_show(self):
         self.serve_me()
         self.assertEqual(self.whocan("me"), self.whocan("me", "show"))
-        self.assertEqual(json.loads(self.whocan("me", "--json"))["rev"], 7)
+        self.assertEqual(json.loads(self.whocan("me", "--json"))["rev"], 1)
 
     def test_show_nobody(self):
         self.serve_me(profile=None)
@@ -657,36 +697,41 @@ class Me(Case):
                               (["--json", profile], {"name": "Alice", "skills": ["a"]})):
             with self.subTest(words=words):
                 self.whocan("me", "set", *words)
-                self.assertEqual(daemon.calls[-1], ("me.set", params))
+                self.assert_put(daemon, **params)
         self.whocan("me", "set", "--json", "-", stdin='{"name": "X"}')
-        self.assertEqual(daemon.calls[-1], ("me.set", {"name": "X"}))
+        self.assert_put(daemon, name="X", title="Head Librarian")
         self.assertEqual(self.whocan("me", "set", "title", "X"), "Saved: title.\n")
         for text in ("{", "[]", "5"):
             self.whocan("me", "set", "--json", "-", stdin=text, status=2, stderr="JSON")
+        for text, says in (('{"confirmed_at": 7}', '"confirmed_at" is not a field'), ('{"office": "x"}', "not a field"),
+                           ('{"key_changed_at": 7}', "not a field"), ('{"name": 7}', "name must be text"),
+                           ('{"skills": [{"name": "a", "level": "x"}]}', "skill level must be one of")):
+            self.whocan("me", "set", "--json", "-", stdin=text, status=4, stderr=says)
 
     def test_add_and_drop(self):
         daemon = self.serve_me()
         self.assertEqual(self.whocan("me", "add", "skill", "content", "design,", "go:learn", "--level", "working",
                                      "--mentor"), "Added: content design, go\n")
-        self.assertEqual(daemon.calls[-1], ("me.add", {"skills": [
-            {"name": "content design", "level": "working", "mentor": True},
-            {"name": "go", "learn": True, "level": "working", "mentor": True}]}))
+        self.assert_put(daemon, skills=[
+            {"name": "blogging", "level": "expert"}, {"name": "content design", "level": "working", "mentor": True},
+            {"name": "go", "level": "working", "mentor": True, "learn": True}], phone="1")
         self.whocan("me", "add", "interest", "local", "history")
-        self.assertEqual(daemon.calls[-1], ("me.add", {"interests": ["local history"]}))
-        self.assertEqual(self.whocan("me", "drop", "skill", "blogging"), "Dropped: blogging\n")
-        self.assertEqual(daemon.calls[-1], ("me.drop", {"skills": ["blogging"]}))
+        self.assert_put(daemon, interests=["local history"])
+        self.assertEqual(self.whocan("me", "drop", "skill", "Blogging"), "Dropped: blogging\n")
+        self.assertEqual([s["name"] for s in self.puts(daemon)[-1]["skills"]], ["content design", "go"])
+        puts = len(self.puts(daemon))
         self.whocan("me", "drop", "skill", "flying", status=4, stderr="not among the skills")
         out = self.whocan("me", "drop", "skill", "flying", "--json", status=4, stderr="not among the skills")
         self.assertEqual(json.loads(out)["dropped"], [])
-        self.assertEqual(self.whocan("me", "drop", "skill", "blogging, flying",
-                                     stderr="not among the skills of your profile: flying;"), "Dropped: blogging\n")
+        self.assertEqual(len(self.puts(daemon)), puts)  # nothing to sign
+        self.assertEqual(self.whocan("me", "drop", "skill", "go, flying",
+                                     stderr="not among the skills of your profile: flying;"), "Dropped: go\n")
 
     def test_edit(self):
         daemon = self.serve_me()
         out = self.edit('sed -i "s/^phone:.*/phone: 2/; s/^  blogging.*/  blogging: expert, mentor/" "$1"')
         self.assertEqual(out, "Saved: skills, phone.\n")
-        self.assertEqual(self.sets(daemon), [{
-            "skills": [{"name": "blogging", "level": "expert", "mentor": True}], "phone": "2", "if_rev": 7}])
+        self.assert_put(daemon, skills=[{"name": "blogging", "level": "expert", "mentor": True}], phone="2", name="Alice")
         self.assertEqual(self.drafts(), [])
 
     def test_edit_without_a_change(self):
@@ -695,7 +740,7 @@ class Me(Case):
         self.assertEqual(self.edit(': > "$1"'), "Nothing was changed.\n")
         self.assertEqual(self.edit('echo "# bye" >> "$1"'), "Nothing was changed.\n")
         self.edit("exit 1", status=5, stderr="nothing was changed")
-        self.assertEqual(self.sets(daemon), [])
+        self.assertEqual(self.puts(daemon), [])
         self.assertEqual(self.drafts(), [])
 
     def test_a_mistake_brings_the_editor_back(self):
@@ -703,37 +748,145 @@ class Me(Case):
         mend = 'if grep -q "^#! line .*: \\"expart\\" is not a level" "$1"; then sed -i "s/expart/expert/" "$1"; ' \
                'else sed -i "s/^phone:.*/phone: 2/; s/^  blogging: expert/  blogging: expart/" "$1"; fi'
         self.assertEqual(self.edit(mend), "Saved: phone.\n")
-        self.assertEqual(self.sets(daemon), [{"phone": "2", "if_rev": 7}])
+        self.assert_put(daemon, phone="2", rev=2)
 
     def test_a_refusal_brings_the_editor_back(self):
-        def on_set(_, params):
-            if len(params["phone"]) > 3:
+        def on_put(_, body):
+            if len(body["phone"]) > 3:
                 raise Refusal("TOOBIG", "phone has 4 bytes; the limit is 3")
-            return {"person": ALICE, "rev": 8}
-        daemon = self.serve_me(on_set)
+        daemon = self.serve_me(on_put)
         mend = 'if grep -q "^#! phone has 4 bytes" "$1"; then sed -i "s/^phone:.*/phone: 22/" "$1"; ' \
                'else sed -i "s/^phone:.*/phone: 4444/" "$1"; fi'
         self.assertEqual(self.edit(mend), "Saved: phone.\n")
-        self.assertEqual([p["phone"] for p in self.sets(daemon)], ["4444", "22"])
+        self.assertEqual([p["phone"] for p in self.puts(daemon)], ["4444", "22"])
         self.edit('grep -q "^#!" "$1" || sed -i "s/^phone:.*/phone: 4444/" "$1"', status=2, stderr="you gave up")
         [draft] = self.drafts()
         self.assertIn("phone: 4444", draft.read_text())
 
     def test_a_conflict_keeps_the_text(self):
-        def on_set(*_):
+        def on_put(*_):
             raise Refusal("STALE", "the profile has changed")
-        self.serve_me(on_set)
+        self.serve_me(on_put)
         self.edit('sed -i "s/^phone:.*/phone: 5/" "$1"', status=4, stderr="changed elsewhere while you edited it")
         [draft] = self.drafts()
         self.assertIn("phone: 5", draft.read_text())
         self.assertEqual(stat.S_IMODE(draft.stat().st_mode), 0o600)
 
+    def test_a_conflict_before_it_is_sent_keeps_the_text(self):
+        daemon = self.serve_me()
+        other = f'{WHOCAN} me set title Elsewhere >/dev/null; sed -i "s/^phone:.*/phone: 5/" "$1"'
+        self.edit(other, status=4, stderr="changed elsewhere while you edited it")
+        self.assertEqual([b.get("phone") for b in self.puts(daemon)], ["1"])  # that of the other edit
+
     def test_a_daemon_that_ends_keeps_the_text(self):
-        def on_set(*_):
+        def on_put(*_):
             raise HangUp
-        self.serve_me(on_set)
+        self.serve_me(on_put)
         self.edit('sed -i "s/^phone:.*/phone: 5/" "$1"', status=3, stderr="Your text is kept in")
         self.assertEqual(len(self.drafts()), 1)
+
+
+class Signing(OwnProfile):
+    """What the command signs, and what it does not."""
+
+    def key(self):
+        return self.directory / "data" / "whocan" / "person.key"
+
+    def test_the_first_edit_makes_a_key_and_later_ones_use_it(self):
+        daemon = self.serve_me(profile=None)
+        self.whocan("me")
+        self.assertFalse(self.key().exists())
+        self.whocan("me", "set", "name", "Alice")
+        made = self.key().read_bytes()
+        self.assertEqual(stat.S_IMODE(self.key().stat().st_mode), 0o600)
+        self.whocan("me", "set", "name", "Alice Archer")
+        self.assertEqual(self.key().read_bytes(), made)
+        first, second = [p for m, p in daemon.calls if m == "me.put"]
+        self.assertEqual(first["key"], second["key"])
+        body = self.puts(daemon)[-1]
+        self.assertEqual((body["office"], body["subject"], body["rev"], body["confirmed_at"]),
+                         (self.OFFICE_KEY, "alice", 2, self.NOW_MS))
+        self.assertNotIn("key_changed_at", body)
+
+    def test_a_key_that_others_can_read_signs_nothing(self):
+        daemon = self.serve_me()
+        self.key().chmod(0o644)
+        self.whocan("me", "set", "name", "X", status=5, stderr="others can read the key that signs your profile")
+        self.key().chmod(0o600)
+        self.key().write_text("rubbish")
+        self.whocan("me", "set", "name", "X", status=5, stderr="is damaged")
+        self.assertEqual(self.puts(daemon), [])
+
+    def test_somebody_who_was_quicker_is_built_upon(self):
+        stale = []
+
+        def on_put(_, body):
+            if not stale:
+                stale.append(body)
+                self.whocan("me", "set", "title", "Quicker")
+                raise Refusal("STALE", "your profile was changed in the meantime")
+        daemon = self.serve_me(on_put)
+        self.assertEqual(self.whocan("me", "set", "phone", "3"), "Saved: phone.\n")
+        self.assert_put(daemon, phone="3", title="Quicker", rev=3)
+
+    def test_it_does_not_try_for_ever(self):
+        def on_put(*_):
+            raise Refusal("STALE", "your profile was changed in the meantime")
+        daemon = self.serve_me(on_put)
+        self.whocan("me", "set", "phone", "3", status=4, stderr="changed in the meantime")
+        self.assertEqual(len(self.puts(daemon)), 5)
+
+    def test_words_slipped_in_are_not_signed(self):
+        """The office's daemon gives out a body under the person's key that they did not sign."""
+        daemon = self.serve_me()
+        good = self.me["body"]
+        for what, body in (("a changed word", good.replace(b"Alice", b"Alize")),
+                           ("another login", good.replace(b"\xa5alice", b"\xa5malic"))):
+            with self.subTest(what):
+                self.assertNotEqual(body, good)
+                self.me["body"] = body
+                self.whocan("me", "set", "phone", "3", status=4, stderr="does not fit its signature")
+                self.whocan("me", "add", "skill", "x", status=4, stderr="nothing was signed")
+        self.me.update(body=good, rev=self.me["rev"] + 1)  # an older one than it claims
+        self.whocan("me", "set", "phone", "3", status=4, stderr="does not fit its signature")
+        self.assertEqual(self.puts(daemon), [])
+
+    PENDING = {"id": "0123456789abcdef", "edit": "set", "asked_at": "2026-01-01T00:00:00Z", "by": "intranet",
+               "fields": {"title": "Head\x1b[2J Librarian", "phone": "", "skills": [{"name": "a", "level": "expert"}]}}
+
+    def test_what_waits_is_shown_and_confirmed(self):
+        daemon = self.serve_me(pending={**self.PENDING, "fields": {"title": "Head Librarian", "phone": ""}})
+        shown = self.whocan("me")
+        for line in ("The intranet asked for this change", "title         Head Librarian", "phone         (taken away)",
+                     "`whocan me confirm` publishes it"):
+            self.assertIn(line, shown)
+        self.assertIn("Published, signed with your key.", self.whocan("me", "confirm"))
+        self.assert_put(daemon, title="Head Librarian", phone="", name="Alice")
+        self.assertEqual(daemon.calls[-1][1]["confirms"], self.PENDING["id"])
+
+    def test_on_a_terminal_it_asks_first(self):
+        daemon = self.serve_me(pending={**self.PENDING, "fields": {"title": "Head Librarian"}})
+        for answer, puts in (("n", 0), ("", 0), ("y", 1)):
+            terminal = self.terminal("me", "confirm")
+            terminal.until("Publish this under your name? [y/N]")
+            terminal.type(answer + "\r")
+            self.assertEqual(terminal.end(), 0)
+            self.assertEqual(len(self.puts(daemon)), puts)
+
+    def test_what_waits_cannot_harm_the_terminal(self):
+        self.serve_me(pending=self.PENDING)
+        self.assertNotIn("\x1b", self.whocan("me"))
+
+    def test_what_waits_is_dropped(self):
+        daemon = self.serve_me(pending=self.PENDING)
+        self.assertEqual(self.whocan("me", "reject"), "Dropped. Your profile is as it was.\n")
+        self.assertEqual(daemon.calls[-1], ("me.reject", {"id": self.PENDING["id"]}))
+        self.assertEqual(self.puts(daemon), [])
+
+    def test_nothing_waits(self):
+        self.serve_me()
+        self.whocan("me", "confirm", status=4, stderr="nothing waits")
+        self.whocan("me", "reject", status=4, stderr="nothing waits")
 
 
 class Organisation(Case):

@@ -154,7 +154,7 @@ class Describe(OneDaemon):
             if cell.startswith(" the fields below"):
                 params -= {"name", "title", "team", "skills", "interests", "ask_me_about", "languages", "working_days",
                            "email", "phone", "willing"}
-            self.assertEqual(set(re.findall(r"`(\w+)`\??:? (?:str|int|list|bool|\[|\d)", cell)), params, method["name"])
+            self.assertEqual(set(re.findall(r"`(\w+)`\??:? (?:str|int|list|bool|bin|\[|\d)", cell)), params, method["name"])
         roles = re.findall(r"^\| `(\w+)` \| (.*) \|$", text.split("\n## Who may call what\n")[1].split("\n## ")[0], re.M)
         self.assertEqual([(r["name"], r["who"]) for r in described["roles"]], roles)
         self.assertEqual(described["name"], "whocand")
@@ -165,7 +165,7 @@ class Describe(OneDaemon):
         examples = {
             "api.describe": {}, "people.find": {"query": "blogging"}, "people.show": {"handle": "alice"},
             "people.import": {"rows": [], "dry_run": True}, "people.export": {}, "me.show": {},
-            "me.set": {"name": "Root"}, "me.add": {"skills": ["x"]}, "me.drop": {"skills": ["x"]},
+            "me.reject": {}, "me.set": {"name": "Root"}, "me.add": {"skills": ["x"]}, "me.drop": {"skills": ["x"]},
             "me.export": {}, "me.erase": {}, "me.erasure": {}, "people.about": {"handle": "alice"},
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
             "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
@@ -175,8 +175,8 @@ class Describe(OneDaemon):
         for method in self.client.call("api.describe")["methods"]:
             for param in method["params"]:
                 self.assertEqual(set(param), {"name", "type", "required", "help"})
-                self.assertIn(param["type"], ("str", "int", "bool", "list"))
-            if method["name"] in ("ask.cancel", "office.join", "org.submit"):
+                self.assertIn(param["type"], ("str", "int", "bool", "list", "bin"))
+            if method["name"] in ("ask.cancel", "office.join", "org.submit", "me.put"):
                 continue
             with self.subTest(method=method["name"]):
                 result = self.client.call(method["name"], **examples[method["name"]])
@@ -249,12 +249,12 @@ class People(OneDaemon):
             "working_days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
             "contact": {"email": "alice@example.org", "phone": "+44 113 496 0000"},
             "willing": True, "available": True, "confirmed_at": None,
-            "source": "directory"})
+            "source": "directory", "authored_by": None, "key_changed_at": None})
         self.assertEqual(self.client.call("people.show", handle="bob")["person"], {
             "handle": "bob@leeds", "name": "Bob Example", "title": "Engineer", "team": "", "office": "leeds",
             "skills": [{"name": "welding", "level": "", "source": "directory"}], "interests": [], "ask_me_about": "",
             "languages": [], "contact": {}, "willing": True, "available": True, "confirmed_at": None,
-            "source": "directory"})
+            "source": "directory", "authored_by": None, "key_changed_at": None})
 
     def test_a_hit_says_how_good_it_is_and_why(self):
         result = self.client.call("people.find", query="blogging")

@@ -19,6 +19,7 @@ struct office {
     struct wc_identity identity;
     const uint8_t *key; /* the office key of its records */
     uint64_t seq;
+    const struct wc_signer *author; /* who signs profiles; NULL: the office */
 };
 
 static inline void office_init(struct office *o, const char *name, uint8_t seed)
@@ -30,6 +31,7 @@ static inline void office_init(struct office *o, const char *name, uint8_t seed)
                      0);
     o->key = o->identity.signer.key;
     o->seq = OFFICE_NOW_MS;
+    o->author = NULL;
 }
 
 /* The change that puts a signed body. Release with change_fini(). */
@@ -43,10 +45,12 @@ static inline struct wc_change office_change(struct office *o, uint8_t kind,
     struct wc_stamp_params stamp = {.seq = ++o->seq,
                                     .stamped_at_ms = OFFICE_NOW_MS,
                                     .expires_at_ms = OFFICE_NOW_MS + 30 * WC_DAY_MS};
-    assert_int_equal(wc_body_sign(sig, kind, wc_buf_slice(body), &o->identity.signer),
-                     0);
-    assert_int_equal(wc_record_stamp(kind, wc_buf_slice(body), o->key, sig,
-                                     &o->identity.signer, &stamp, &bytes),
+    const struct wc_signer *office = &o->identity.signer;
+    const struct wc_signer *author =
+        kind == WC_KIND_PROFILE && o->author != NULL ? o->author : office;
+    assert_int_equal(wc_body_sign(sig, kind, wc_buf_slice(body), author), 0);
+    assert_int_equal(wc_record_stamp(kind, wc_buf_slice(body), author->key, sig, office,
+                                     &stamp, &bytes),
                      0);
     wc_slot(c.slot, slot_kind, o->key, subject);
     memcpy(c.office_key, o->key, WC_KEY_BYTES);

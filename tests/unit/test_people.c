@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/people.h"
+#include "daemon/person_params.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/staff.h"
 #include "tests/unit/unit.h"
@@ -57,6 +58,89 @@ static void test_a_row_alone(void **state)
     assert_int_equal(view.person.skill_count, 1);
     assert_true(view.person.present & WC_PERSON_SKILLS);
     wc_people_view_fini(&view);
+}
+
+/* Who signed, and when another key took over. */
+static void test_the_author(void **state)
+{
+    (void)state;
+    struct wc_person p;
+    struct wc_signer alice;
+    static const uint8_t seed[WC_KEY_BYTES] = {9};
+    person_texts(&p, "Alice Archer", "Librarian", "Libraries");
+    wc_signer_init(&alice, seed);
+    put(WC_KIND_PROFILE, "alice", 1, &p);
+    assert_int_equal(load("alice"), 0);
+    assert_false(view.by_person);
+    wc_people_view_fini(&view);
+
+    leeds.author = &alice;
+    p.present |= WC_PERSON_KEY_CHANGED_AT;
+    p.key_changed_at_ms = 5;
+    put(WC_KIND_PROFILE, "alice", 2, &p);
+    put(WC_KIND_ROW, "alice", 1, &p);
+    leeds.author = NULL;
+    assert_int_equal(wc_people_load_shown(records, leeds.key, "alice", &view), 0);
+    assert_true(view.by_person);
+    assert_int_equal(view.key_changed_said_ms, 5);
+    assert_int_equal(view.key_changed_seen_ms, 0);
+    wc_people_view_fini(&view);
+
+    put(WC_KIND_ROW, "bob", 1, &p); /* a row says nothing of anybody's key */
+    assert_int_equal(load("bob"), 0);
+    assert_false(view.by_person);
+    assert_int_equal(view.key_changed_said_ms, 0);
+    wc_people_view_fini(&view);
+}
+
+static struct wc_slice shown_key_change(uint64_t said_ms, uint64_t seen_ms,
+                                        uint64_t now_ms, struct wc_buf *b,
+                                        struct wc_doc **doc)
+{
+    struct wc_slice text = {0};
+    memset(&view, 0, sizeof(view));
+    view.has_profile = true;
+    view.key_changed_said_ms = said_ms;
+    view.key_changed_seen_ms = seen_ms;
+    wc_pack_person(b, &view, "alice", "leeds", NULL, now_ms);
+    assert_int_equal(wc_doc_new(wc_buf_slice(b), &wc_scan_default, doc), 0);
+    wc_obj_str(wc_obj_get(wc_doc_root(*doc), "key_changed_at"), &text);
+    return text;
+}
+
+/* The later of the two, for 180 days; what cannot be hides nothing. */
+static void test_a_changed_key_is_shown(void **state)
+{
+    (void)state;
+    const uint64_t now_ms = OFFICE_NOW_MS, day_ms = WC_DAY_MS;
+    const uint64_t lately_ms = now_ms - 2 * day_ms;
+    static const char day_2[] = "2023-11-12T22:13:20Z",
+                      day_0[] = "2023-11-14T22:13:20Z";
+    const struct {
+        uint64_t said_ms, seen_ms;
+        const char *shown;
+    } cases[] = {
+        {0, 0, ""},
+        {lately_ms, 0, day_2},
+        {0, lately_ms, day_2},
+        {now_ms, lately_ms, day_0},
+        {lately_ms, now_ms, day_0},
+        {now_ms - WC_KEY_CHANGE_SHOWN_MS, 0, ""},
+        {now_ms + WC_FUTURE_SLACK_MS + 1, lately_ms, day_2},
+        {WC_REV_MAX, lately_ms, day_2},
+        {WC_REV_MAX, 0, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct wc_buf b = {0};
+        struct wc_doc *doc;
+        struct wc_slice text =
+            shown_key_change(cases[i].said_ms, cases[i].seen_ms, now_ms, &b, &doc);
+        if (!wc_slice_is(text, cases[i].shown))
+            fail_msg("case %zu shows \"%.*s\"", i, (int)text.len,
+                     (const char *)text.data);
+        wc_doc_free(doc);
+        wc_buf_fini(&b);
+    }
 }
 
 static void test_the_own_words_win(void **state)
@@ -140,6 +224,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PEOPLE_TEST(test_nobody),
         PEOPLE_TEST(test_a_row_alone),
+        PEOPLE_TEST(test_the_author),
+        PEOPLE_TEST(test_a_changed_key_is_shown),
         PEOPLE_TEST(test_the_own_words_win),
         PEOPLE_TEST(test_skills_stay_within_their_limit),
         PEOPLE_TEST(test_a_retired_profile_is_gone),

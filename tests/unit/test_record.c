@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <whocan/edit.h>
 #include <whocan/person.h>
 #include <whocan/record.h>
 
@@ -91,6 +92,25 @@ static void body_profile(struct wc_buf *b)
     assert_int_equal(wc_person_body(fix.leeds.signer.key, "alice", 3, &p, NULL, b), 0);
 }
 
+/* The same after she lost her key: the person's second one signs. */
+static void body_rekeyed(struct wc_buf *b)
+{
+    struct wc_buf before = {0};
+    struct wc_doc *doc = NULL;
+    static const struct wc_person nothing = {.present = 0};
+    body_profile(&before);
+    assert_int_equal(wc_doc_new(wc_buf_slice(&before), &wc_scan_default, &doc), 0);
+    struct wc_edit_base base = {.office_key = fix.leeds.signer.key,
+                                .subject = "alice",
+                                .rev = 4,
+                                .now_ms = T0 + WC_DAY_MS,
+                                .key_changed_at_ms = T0 + WC_DAY_MS,
+                                .body = wc_doc_root(doc)};
+    assert_int_equal(wc_edit_build(&base, WC_EDIT_SET, &nothing, b, NULL, NULL), 0);
+    wc_doc_free(doc);
+    wc_buf_fini(&before);
+}
+
 static void body_ask(struct wc_buf *b)
 {
     struct wc_ask ask = {.text = TEXT("Who can help us start a blog?"),
@@ -144,6 +164,7 @@ static const struct golden {
     {"record-revoke", WC_KIND_REVOKE, NULL, false, NULL, 1},
     {"record-row", WC_KIND_ROW, body_row, false, "alice", 1},
     {"record-profile", WC_KIND_PROFILE, body_profile, true, "alice", 3},
+    {"record-profile-rekeyed", WC_KIND_PROFILE, body_rekeyed, true, "alice", 4},
     {"record-ask", WC_KIND_ASK, body_ask, true, "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", 1},
     {"record-offer", WC_KIND_OFFER, body_offer, true,
      "00112233445566778899aabbccddeeff", 1},
