@@ -948,6 +948,41 @@ static void a_lease_is_renewed_with_the_same_body(void **state)
     wc_buf_fini(&again);
 }
 
+/* The home office stamps, and could write any stamp; it cannot change a word below
+ * another's signature, nor put an older one on top. */
+static void the_home_office_alters_no_word(void **state)
+{
+    (void)state;
+    struct wc_buf b = {0}, body = {0}, forged = {0};
+    struct wc_record r;
+    struct wc_stamp_params params = {.seq = T0 + WC_DAY_MS,
+                                     .stamped_at_ms = T0 + WC_DAY_MS,
+                                     .expires_at_ms = T0 + 2 * WC_DAY_MS};
+    golden_read("record-profile", &b);
+    assert_int_equal(wc_record_decode(wc_buf_slice(&b), &r, NULL), 0);
+    for (size_t i = 0; i < r.body.len; i++) {
+        wc_buf_reset(&body);
+        wc_buf_reset(&forged);
+        wc_buf_append(&body, r.body.data, r.body.len);
+        body.data[i] ^= 0x01;
+        if (wc_record_stamp(r.kind, wc_buf_slice(&body), r.author_key, r.author_sig,
+                            &fix.leeds.signer, &params, &forged) != 0)
+            continue; /* no body any more */
+        assert_int_equal(admit(wc_buf_slice(&forged)), -WC_EBADSIG);
+    }
+    /* its own signature makes it its own words, which every reader sees */
+    uint8_t sig[WC_SIG_BYTES];
+    wc_buf_reset(&forged);
+    assert_int_equal(wc_body_sign(sig, r.kind, r.body, &fix.leeds.signer), 0);
+    assert_int_equal(wc_record_stamp(r.kind, r.body, r.author_key, sig,
+                                     &fix.leeds.signer, &params, &forged),
+                     0);
+    assert_int_equal(admit(wc_buf_slice(&forged)), -WC_EBADSIG);
+    wc_buf_fini(&b);
+    wc_buf_fini(&body);
+    wc_buf_fini(&forged);
+}
+
 /* ---- order, leases, slots ---- */
 
 static void order_is_rev_then_seq_then_digest(void **state)
@@ -1294,6 +1329,7 @@ int main(void)
         cmocka_unit_test(subjects_fit_their_kind),
         cmocka_unit_test(revocations_are_checked),
         cmocka_unit_test(authors_are_checked),
+        cmocka_unit_test(the_home_office_alters_no_word),
         cmocka_unit_test(signatures_do_not_travel),
         cmocka_unit_test(the_largest_record_is_exact),
         cmocka_unit_test(a_full_profile_fits),
