@@ -3,16 +3,18 @@
 
 #include <string.h>
 
+#include <whocan/crypto.h>
+
 #define PREFIX      '@'
 #define KEY_BYTES   (1 + WC_DIGEST_BYTES)
-#define VALUE_BYTES (WC_KEY_BYTES + 8 + 8)
+#define VALUE_BYTES (WC_DIGEST_BYTES + 8 + 8)
 #define LOOK_COUNT                                                                     \
     8 /* notes looked at for each one that is written: old ones go faster
                          than new ones come */
 #define KEEP_MS (WC_KEY_CHANGE_SHOWN_MS + WC_DAY_MS)
 
 struct note {
-    uint8_t key[WC_KEY_BYTES];
+    uint8_t key_hash[WC_DIGEST_BYTES];
     uint64_t changed_at_ms, noted_at_ms;
 };
 
@@ -26,9 +28,9 @@ static int read_value(struct wc_slice v, struct note *out)
 {
     if (v.len != VALUE_BYTES)
         return -WC_ECORRUPT;
-    memcpy(out->key, v.data, WC_KEY_BYTES);
-    out->changed_at_ms = wc_get_u64(v.data + WC_KEY_BYTES);
-    out->noted_at_ms = wc_get_u64(v.data + WC_KEY_BYTES + 8);
+    memcpy(out->key_hash, v.data, WC_DIGEST_BYTES);
+    out->changed_at_ms = wc_get_u64(v.data + WC_DIGEST_BYTES);
+    out->noted_at_ms = wc_get_u64(v.data + WC_DIGEST_BYTES + 8);
     return 0;
 }
 
@@ -47,9 +49,9 @@ static int put_note(struct wc_txn *t, uint32_t table,
 {
     uint8_t key[KEY_BYTES], value[VALUE_BYTES];
     note_key(key, slot);
-    memcpy(value, n->key, WC_KEY_BYTES);
-    wc_put_u64(value + WC_KEY_BYTES, n->changed_at_ms);
-    wc_put_u64(value + WC_KEY_BYTES + 8, n->noted_at_ms);
+    memcpy(value, n->key_hash, WC_DIGEST_BYTES);
+    wc_put_u64(value + WC_DIGEST_BYTES, n->changed_at_ms);
+    wc_put_u64(value + WC_DIGEST_BYTES + 8, n->noted_at_ms);
     return wc_txn_put(t, table, wc_slice(key, sizeof(key)),
                       wc_slice(value, sizeof(value)));
 }
@@ -110,6 +112,13 @@ static int forget_old(struct wc_txn *t, uint32_t table, uint64_t now_ms)
 
 /* ---- changes ---- */
 
+static void hash_key(const uint8_t key[WC_KEY_BYTES], uint8_t out[WC_DIGEST_BYTES])
+{
+    const struct wc_slice parts[] = {wc_slice_text("whocan author"),
+                                     wc_slice(key, WC_KEY_BYTES)};
+    wc_hash(out, parts, 2);
+}
+
 int wc_author_changes(struct wc_txn *t, uint32_t table,
                       const uint8_t slot[WC_DIGEST_BYTES], const uint8_t *old_key,
                       const uint8_t *new_key, uint64_t now_ms)
@@ -122,15 +131,18 @@ int wc_author_changes(struct wc_txn *t, uint32_t table,
     bool noted = rc == 0;
     if (rc != 0 && rc != -WC_ENOTFOUND)
         return rc;
+    uint8_t new_hash[WC_DIGEST_BYTES] = {0};
     if (old_key != NULL)
-        memcpy(n.key, old_key, WC_KEY_BYTES);
+        hash_key(old_key, n.key_hash);
+    if (new_key != NULL)
+        hash_key(new_key, new_hash);
     bool known = noted || old_key != NULL;
     bool changed =
-        known && new_key != NULL && memcmp(n.key, new_key, WC_KEY_BYTES) != 0;
+        known && new_key != NULL && memcmp(n.key_hash, new_hash, sizeof(new_hash)) != 0;
     if (!changed && (new_key != NULL || old_key == NULL))
         return 0;
     if (changed) {
-        memcpy(n.key, new_key, WC_KEY_BYTES);
+        memcpy(n.key_hash, new_hash, sizeof(new_hash));
         n.changed_at_ms = now_ms;
     }
     n.noted_at_ms = now_ms;

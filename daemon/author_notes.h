@@ -6,10 +6,10 @@
  *
  * The last person key of a slot is that of the record held, or else stands in a note: one
  * is written when a profile by a person gives way to one by its office, to a retirement,
- * or to nothing. So neither hides a change of key. Notes are hashes and keys, without a
+ * or to nothing. So neither hides a change of key. Notes are hashes and times, without a
  * word of a profile; they are forgotten when they could no longer be shown.
  *
- *   "@" ‖ slot (32)  ->  person key (32) ‖ changed at (8, 0 never) ‖ noted at (8)
+ *   "@" ‖ slot (32)  ->  hash of the key (32) ‖ changed at (8, 0 never) ‖ noted at (8)
  *   "@next"          ->  the slot at which the next look for old notes begins
  */
 #ifndef WHOCAN_DAEMON_AUTHOR_NOTES_H

@@ -1,38 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/enrol.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <whocan/crypto.h>
 
-#define VERSION  1
-#define ENROLLED "enrolled/"
-#define OWNER    "person-key/"
-#define PENDING  "pending/"
-#define KEY_ROOM (16 + WC_SUBJECT_MAX_BYTES)
+#include "daemon/about.h"
 
-struct key {
-    uint8_t bytes[KEY_ROOM];
-    size_t len;
-};
+#define VERSION    1
+#define OWNER      "key-owner/"
+#define NAME_BYTES (WC_ABOUT_PREFIX_BYTES + 16)
 
-static struct key key_of(const char *prefix, const void *name, size_t len)
+typedef char value_name[NAME_BYTES];
+
+static void fact_name(const char *login, const char *fact, value_name out)
 {
-    struct key k = {.len = strlen(prefix)};
-    memcpy(k.bytes, prefix, k.len);
-    memcpy(k.bytes + k.len, name, len);
-    k.len += len;
-    return k;
+    char prefix[WC_ABOUT_PREFIX_BYTES];
+    wc_about_prefix(login, prefix);
+    snprintf(out, NAME_BYTES, "%s%s", prefix, fact);
 }
 
-static struct key login_key(const char *prefix, const char *login)
+static void enrolled_name(const char *login, value_name out)
 {
-    return key_of(prefix, login, strnlen(login, WC_SUBJECT_MAX_BYTES));
+    fact_name(login, "enrolled", out);
 }
 
-static struct wc_slice slice(const struct key *k)
+static void pending_name(const char *login, value_name out)
 {
-    return wc_slice(k->bytes, k->len);
+    fact_name(login, "pending", out);
+}
+
+static void hash_of(const char *domain, struct wc_slice what,
+                    uint8_t out[WC_DIGEST_BYTES])
+{
+    const struct wc_slice parts[] = {wc_slice_text(domain), what};
+    wc_hash(out, parts, 2);
+}
+
+static void owner_name(const uint8_t key[WC_KEY_BYTES], value_name out)
+{
+    uint8_t hash[WC_DIGEST_BYTES];
+    static_assert(sizeof(OWNER) + 2 * WC_DIGEST_BYTES <= NAME_BYTES, "it fits");
+    hash_of("whocan key owner", wc_slice(key, WC_KEY_BYTES), hash);
+    memcpy(out, OWNER, sizeof(OWNER) - 1);
+    wc_hex(out + sizeof(OWNER) - 1, hash, sizeof(hash));
 }
 
 /* ---- enrolments ---- */
@@ -60,9 +73,10 @@ int wc_enrol_get(struct wc_records *r, const char *login, struct wc_enrolment *o
 {
     struct wc_buf bytes = {0};
     struct wc_doc *doc = NULL;
-    struct key key = login_key(ENROLLED, login);
+    value_name name;
+    enrolled_name(login, name);
     memset(out, 0, sizeof(*out));
-    int rc = wc_records_local_get(r, slice(&key), &bytes);
+    int rc = wc_records_meta_get(r, name, &bytes);
     if (rc == -WC_ENOTFOUND)
         return 0;
     if (rc == 0)
@@ -93,42 +107,30 @@ int wc_enrol_put(struct wc_records *r, const char *login,
                  bool drop_pending)
 {
     struct wc_buf value = {0};
-    struct key enrolled = login_key(ENROLLED, login);
-    struct key pending = login_key(PENDING, login);
-    struct key was = key_of(OWNER, old->key, WC_KEY_BYTES);
-    struct key is = key_of(OWNER, now->key, WC_KEY_BYTES);
-    struct wc_local changes[4];
+    value_name enrolled, pending, was, is;
+    uint8_t login_hash[WC_DIGEST_BYTES];
+    struct wc_meta_edit edits[4];
     size_t count = 0;
+    enrolled_name(login, enrolled);
+    pending_name(login, pending);
+    owner_name(old->key, was);
+    owner_name(now->key, is);
+    hash_of("whocan login", wc_slice_text(login), login_hash);
     pack_enrolment(&value, now);
     if (old->known && old->has_key)
-        changes[count++] = (struct wc_local){.key = slice(&was), .drop = true};
+        edits[count++] = (struct wc_meta_edit){.key = was, .drop = true};
     if (now->has_key)
-        changes[count++] = (struct wc_local){
-            .key = slice(&is), .value = wc_slice_text(login), .claim = true};
+        edits[count++] =
+            (struct wc_meta_edit){.key = is,
+                                  .value = wc_slice(login_hash, sizeof(login_hash)),
+                                  .claim = true};
     if (drop_pending)
-        changes[count++] = (struct wc_local){.key = slice(&pending), .drop = true};
-    changes[count++] =
-        (struct wc_local){.key = slice(&enrolled), .value = wc_buf_slice(&value)};
-    int rc = value.failed ? -WC_ENOMEM : wc_records_local_write(r, changes, count);
+        edits[count++] = (struct wc_meta_edit){.key = pending, .drop = true};
+    edits[count++] =
+        (struct wc_meta_edit){.key = enrolled, .value = wc_buf_slice(&value)};
+    int rc = value.failed ? -WC_ENOMEM : wc_records_meta_edit(r, edits, count);
     wc_buf_fini(&value);
     return rc;
-}
-
-int wc_enrol_forget(struct wc_records *r, const char *login)
-{
-    struct wc_enrolment e;
-    struct key enrolled = login_key(ENROLLED, login);
-    struct key pending = login_key(PENDING, login);
-    int rc = wc_enrol_get(r, login, &e);
-    if (rc == -WC_ECORRUPT || rc == -WC_EVERSION)
-        e.has_key = false; /* away with it all the same */
-    else if (rc != 0)
-        return rc;
-    struct key owner = key_of(OWNER, e.key, WC_KEY_BYTES);
-    struct wc_local changes[] = {{.key = slice(&enrolled), .drop = true},
-                                 {.key = slice(&pending), .drop = true},
-                                 {.key = slice(&owner), .drop = true}};
-    return wc_records_local_write(r, changes, e.has_key ? 3 : 2);
 }
 
 /* ---- what waits ---- */
@@ -163,9 +165,10 @@ static void name_pending(struct wc_pending_edit *p)
 
 int wc_pending_get(struct wc_records *r, const char *login, struct wc_pending_edit *out)
 {
-    struct key key = login_key(PENDING, login);
+    value_name name;
+    pending_name(login, name);
     memset(out, 0, sizeof(*out));
-    int rc = wc_records_local_get(r, slice(&key), &out->bytes);
+    int rc = wc_records_meta_get(r, name, &out->bytes);
     if (rc == 0)
         rc = wc_doc_new(wc_buf_slice(&out->bytes), &wc_scan_default, &out->doc);
     if (rc == 0)
@@ -198,14 +201,15 @@ void wc_pending_pack(struct wc_buf *out, enum wc_edit_kind kind, uint64_t asked_
 
 int wc_pending_put(struct wc_records *r, const char *login, struct wc_slice packed)
 {
-    struct key key = login_key(PENDING, login);
-    struct wc_local change = {.key = slice(&key), .value = packed};
-    return wc_records_local_write(r, &change, 1);
+    value_name name;
+    pending_name(login, name);
+    return wc_records_meta_put(r, name, packed);
 }
 
 int wc_pending_drop(struct wc_records *r, const char *login)
 {
-    struct key key = login_key(PENDING, login);
-    struct wc_local change = {.key = slice(&key), .drop = true};
-    return wc_records_local_write(r, &change, 1);
+    value_name name;
+    pending_name(login, name);
+    struct wc_meta_edit edit = {.key = name, .drop = true};
+    return wc_records_meta_edit(r, &edit, 1);
 }

@@ -4,9 +4,12 @@
  * its person signs with; and the one change that the intranet asked for and its person has
  * not confirmed. All of it is local and durable, and is never offered to another office.
  *
- *   "enrolled/" ‖ login    ->  [ 1, uid, since, key (bin 32) or nil, key_changed_at ]
- *   "person-key/" ‖ key    ->  login: no key serves two logins
- *   "pending/" ‖ login     ->  [ 1, edit ("set"), asked_at, by, fields (map) ]
+ *   "person/LOGIN/enrolled"  ->  [ 1, uid, since, key (bin 32) or nil, key_changed_at ]
+ *   "person/LOGIN/pending"   ->  [ 1, edit ("set"), asked_at, by, fields (map) ]
+ *   "key-owner/HASH"         ->  hash of the login: no key serves two logins
+ *
+ * The first two are facts about the person (about.h): exported to them, and erased with
+ * them. The third holds hashes alone.
  */
 #ifndef WHOCAN_DAEMON_ENROL_H
 #define WHOCAN_DAEMON_ENROL_H
@@ -36,9 +39,6 @@ int wc_enrol_get(struct wc_records *r, const char *login, struct wc_enrolment *o
 int wc_enrol_put(struct wc_records *r, const char *login,
                  const struct wc_enrolment *old, const struct wc_enrolment *now,
                  bool drop_pending);
-
-/* Forget everything here about a login. As above. */
-int wc_enrol_forget(struct wc_records *r, const char *login);
 
 /* ---- what waits ---- */
 

@@ -670,7 +670,8 @@ static void retire_former(struct wc_edit *e)
         former_retired(e, 0);
         return;
     }
-    int rc = wc_retire_body(office->key, e->login, rev, WC_KIND_PROFILE, &e->body);
+    int rc =
+        wc_retire_body(office->key, e->login, rev, WC_KIND_PROFILE, false, &e->body);
     if (rc == 0)
         rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&e->body), office);
     if (rc != 0)

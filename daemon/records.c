@@ -8,8 +8,8 @@
  *   count    office key (32), or "*"   ->  people (8)
  *   log      sequence (8)              ->  kind (1) ‖ office key (32) ‖ subject
  *   meta     "sequence", "trimmed" (8), "instance" (16), "=" ‖ key of the caller,
- *            "erase:" ‖ mark (8)     ->  when it was completed (8); 0: it waits,
- *            "+" ‖ key of a local value, "@" ‖ slot: a note of author_notes.h
+ *            "erase:" ‖ mark (8)     ->  when it was completed (8); 0: it waits
+ *            "@" ‖ slot              ->  a note of author_notes.h
  *
  * Records are appended under a sequence of their own, which costs half of what random
  * keys cost. Cards and revocations are group 0 and come first, everything else is group
@@ -928,6 +928,20 @@ struct meta_edits {
     size_t count;
 };
 
+static int meta_edit_one(struct wc_txn *t, const struct wc_meta_edit *edit,
+                         struct wc_slice key)
+{
+    struct wc_slice held;
+    if (edit->drop) {
+        int rc = wc_txn_del(t, T_META, key);
+        return rc == -WC_ENOTFOUND ? 0 : rc;
+    }
+    int rc = edit->claim ? wc_txn_get(t, T_META, key, &held) : -WC_ENOTFOUND;
+    if (rc == 0)
+        return wc_slice_eq(held, edit->value) ? 0 : -WC_EEXISTS;
+    return rc == -WC_ENOTFOUND ? wc_txn_put(t, T_META, key, edit->value) : rc;
+}
+
 static int meta_edit_fn(struct wc_txn *t, void *ctx)
 {
     const struct meta_edits *e = ctx;
@@ -937,11 +951,7 @@ static int meta_edit_fn(struct wc_txn *t, void *ctx)
         wc_buf_reset(&m.key);
         rc = meta_key(&m, e->list[i].key);
         if (rc == 0)
-            rc = e->list[i].drop
-                     ? wc_txn_del(t, T_META, wc_buf_slice(&m.key))
-                     : wc_txn_put(t, T_META, wc_buf_slice(&m.key), e->list[i].value);
-        if (rc == -WC_ENOTFOUND)
-            rc = 0;
+            rc = meta_edit_one(t, &e->list[i], wc_buf_slice(&m.key));
     }
     wc_buf_fini(&m.key);
     return rc;
@@ -1080,195 +1090,115 @@ int wc_records_erased_marks(struct wc_records *r,
     size_t count = m.count - from;
     free(m.list);
     return rc != 0 ? rc : (int)count;
-    /* ---- local values ---- */
+}
 
-#define LOCAL_PREFIX '+'
+/* ---- the whole ---- */
 
-    struct local_key {
-        uint8_t bytes[1 + WC_LOCAL_KEY_MAX_BYTES];
-        size_t len;
-    };
+static int clear_fn(struct wc_txn *t, void *ctx)
+{
+    (void)ctx;
+    static const enum table all[] = {T_RECORD, T_SLOT, T_PERSON, T_COUNT, T_LOG};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+        rc = wc_txn_clear(t, all[i]);
+    /* The sequence goes on: an index that missed this must not think itself current. */
+    return rc != 0 ? rc : draw_instance(t);
+}
 
-    static int local_key(struct wc_slice key, struct local_key * out)
-    {
-        if (key.len == 0 || key.len > WC_LOCAL_KEY_MAX_BYTES)
-            return -WC_ETOOBIG;
-        out->bytes[0] = LOCAL_PREFIX;
-        memcpy(out->bytes + 1, key.data, key.len);
-        out->len = 1 + key.len;
-        return 0;
-    }
+int wc_records_clear(struct wc_records *r)
+{
+    return wc_store_write(r->store, clear_fn, NULL);
+}
 
-    struct local_get {
-        struct local_key key;
-        struct wc_buf *out;
-    };
+static int records_count_fn(struct wc_txn *t, void *ctx)
+{
+    return wc_txn_count(t, T_SLOT, ctx);
+}
 
-    static int local_get_fn(struct wc_txn * t, void *ctx)
-    {
-        struct local_get *g = ctx;
-        struct wc_slice v;
-        int rc = wc_txn_get(t, T_META, wc_slice(g->key.bytes, g->key.len), &v);
-        if (rc != 0)
-            return rc;
-        wc_buf_append(g->out, v.data, v.len);
-        return g->out->failed ? -WC_ENOMEM : 0;
-    }
+void wc_records_usage(struct wc_records *r, struct wc_records_usage *out)
+{
+    struct wc_store_usage u;
+    wc_store_usage(r->store, &u);
+    *out =
+        (struct wc_records_usage){.used_bytes = u.used_bytes, .map_bytes = u.map_bytes};
+    (void)wc_store_read(r->store, records_count_fn, &out->records_count);
+}
 
-    int wc_records_local_get(struct wc_records * r, struct wc_slice key,
-                             struct wc_buf * out)
-    {
-        struct local_get g = {.out = out};
-        int rc = local_key(key, &g.key);
-        return rc != 0 ? rc : wc_store_read(r->store, local_get_fn, &g);
-    }
+void wc_records_tidy(struct wc_records *r)
+{
+    (void)wc_store_tidy(r->store);
+}
 
-    struct local_write {
-        const struct wc_local *changes;
-        size_t count;
-    };
+/* ---- for the index ---- */
 
-    static int local_apply(struct wc_txn * t, const struct wc_local *c)
-    {
-        struct local_key k;
-        struct wc_slice v;
-        int rc = local_key(c->key, &k);
-        if (rc != 0)
-            return rc;
-        struct wc_slice key = wc_slice(k.bytes, k.len);
-        if (c->drop) {
-            rc = wc_txn_del(t, T_META, key);
-            return rc == -WC_ENOTFOUND ? 0 : rc;
-        }
-        rc = c->claim ? wc_txn_get(t, T_META, key, &v) : -WC_ENOTFOUND;
-        if (rc == 0)
-            return wc_slice_eq(v, c->value) ? 0 : -WC_EEXISTS;
-        return rc == -WC_ENOTFOUND ? wc_txn_put(t, T_META, key, c->value) : rc;
-    }
-
-    static int local_write_fn(struct wc_txn * t, void *ctx)
-    {
-        const struct local_write *w = ctx;
-        int rc = 0;
-        for (size_t i = 0; rc == 0 && i < w->count; i++)
-            rc = local_apply(t, &w->changes[i]);
+static int state_fn(struct wc_txn *t, void *ctx)
+{
+    struct wc_records_state *s = ctx;
+    struct wc_slice v;
+    int rc = wc_txn_get(t, T_META, text("instance"), &v);
+    if (rc == 0 && v.len != WC_INSTANCE_BYTES)
+        rc = -WC_ECORRUPT;
+    if (rc != 0)
         return rc;
-    }
+    memcpy(s->instance, v.data, WC_INSTANCE_BYTES);
+    return meta_u64(t, "sequence", &s->sequence);
+}
 
-    int wc_records_local_write(struct wc_records * r, const struct wc_local *changes,
-                               size_t count)
-    {
-        struct local_write w = {.changes = changes, .count = count};
-        return wc_store_write(r->store, local_write_fn, &w);
-    }
+int wc_records_state(struct wc_records *r, struct wc_records_state *out)
+{
+    return wc_store_read(r->store, state_fn, out);
+}
 
-    /* ---- the whole ---- */
+struct log {
+    uint64_t after;
+    struct wc_log_entry *out;
+    int limit, count;
+};
 
-    static int clear_fn(struct wc_txn * t, void *ctx)
-    {
-        (void)ctx;
-        static const enum table all[] = {T_RECORD, T_SLOT, T_PERSON, T_COUNT, T_LOG};
-        int rc = 0;
-        for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++)
-            rc = wc_txn_clear(t, all[i]);
-        /* The sequence goes on: an index that missed this must not think itself current. */
-        return rc != 0 ? rc : draw_instance(t);
-    }
+static int log_entry(const struct wc_cursor *c, struct wc_log_entry *out)
+{
+    if (c->key.len != 8 || c->value.len < 1)
+        return -WC_ECORRUPT;
+    out->sequence = wc_get_u64(c->key.data);
+    out->kind = c->value.data[0];
+    return person_ref(wc_slice(c->value.data + 1, c->value.len - 1), &out->who);
+}
 
-    int wc_records_clear(struct wc_records * r)
-    {
-        return wc_store_write(r->store, clear_fn, NULL);
-    }
-
-    static int records_count_fn(struct wc_txn * t, void *ctx)
-    {
-        return wc_txn_count(t, T_SLOT, ctx);
-    }
-
-    void wc_records_usage(struct wc_records * r, struct wc_records_usage * out)
-    {
-        struct wc_store_usage u;
-        wc_store_usage(r->store, &u);
-        *out = (struct wc_records_usage){.used_bytes = u.used_bytes,
-                                         .map_bytes = u.map_bytes};
-        (void)wc_store_read(r->store, records_count_fn, &out->records_count);
-    }
-
-    void wc_records_tidy(struct wc_records * r)
-    {
-        (void)wc_store_tidy(r->store);
-    }
-
-    /* ---- for the index ---- */
-
-    static int state_fn(struct wc_txn * t, void *ctx)
-    {
-        struct wc_records_state *s = ctx;
-        struct wc_slice v;
-        int rc = wc_txn_get(t, T_META, text("instance"), &v);
-        if (rc == 0 && v.len != WC_INSTANCE_BYTES)
-            rc = -WC_ECORRUPT;
-        if (rc != 0)
-            return rc;
-        memcpy(s->instance, v.data, WC_INSTANCE_BYTES);
-        return meta_u64(t, "sequence", &s->sequence);
-    }
-
-    int wc_records_state(struct wc_records * r, struct wc_records_state * out)
-    {
-        return wc_store_read(r->store, state_fn, out);
-    }
-
-    struct log {
-        uint64_t after;
-        struct wc_log_entry *out;
-        int limit, count;
-    };
-
-    static int log_entry(const struct wc_cursor *c, struct wc_log_entry *out)
-    {
-        if (c->key.len != 8 || c->value.len < 1)
-            return -WC_ECORRUPT;
-        out->sequence = wc_get_u64(c->key.data);
-        out->kind = c->value.data[0];
-        return person_ref(wc_slice(c->value.data + 1, c->value.len - 1), &out->who);
-    }
-
-    static int log_fn(struct wc_txn * t, void *ctx)
-    {
-        struct log *l = ctx;
-        struct wc_cursor c;
-        uint64_t trimmed;
-        uint8_t key[8];
-        int rc = meta_u64(t, "trimmed", &trimmed);
-        if (rc == 0 && trimmed > l->after)
-            return -WC_ESTALE;
-        wc_put_u64(key, l->after + 1);
-        if (rc == 0)
-            rc = wc_cursor_open(&c, t, T_LOG);
-        if (rc != 0)
-            return rc;
-        rc = wc_cursor_seek(&c, wc_slice(key, sizeof(key)));
-        while (rc == 0 && l->count < l->limit) {
-            rc = log_entry(&c, &l->out[l->count]);
-            if (rc == 0) {
-                l->count++;
-                rc = wc_cursor_next(&c);
-            }
+static int log_fn(struct wc_txn *t, void *ctx)
+{
+    struct log *l = ctx;
+    struct wc_cursor c;
+    uint64_t trimmed;
+    uint8_t key[8];
+    int rc = meta_u64(t, "trimmed", &trimmed);
+    if (rc == 0 && trimmed > l->after)
+        return -WC_ESTALE;
+    wc_put_u64(key, l->after + 1);
+    if (rc == 0)
+        rc = wc_cursor_open(&c, t, T_LOG);
+    if (rc != 0)
+        return rc;
+    rc = wc_cursor_seek(&c, wc_slice(key, sizeof(key)));
+    while (rc == 0 && l->count < l->limit) {
+        rc = log_entry(&c, &l->out[l->count]);
+        if (rc == 0) {
+            l->count++;
+            rc = wc_cursor_next(&c);
         }
-        wc_cursor_close(&c);
-        return rc == -WC_ENOTFOUND ? 0 : rc;
     }
+    wc_cursor_close(&c);
+    return rc == -WC_ENOTFOUND ? 0 : rc;
+}
 
-    int wc_records_log(struct wc_records * r, uint64_t after, struct wc_log_entry * out,
-                       int limit)
-    {
-        struct log l = {.after = after, .out = out, .limit = limit};
-        int rc = wc_store_read(r->store, log_fn, &l);
-        return rc != 0 ? rc : l.count;
-    }
+int wc_records_log(struct wc_records *r, uint64_t after, struct wc_log_entry *out,
+                   int limit)
+{
+    struct log l = {.after = after, .out = out, .limit = limit};
+    int rc = wc_store_read(r->store, log_fn, &l);
+    return rc != 0 ? rc : l.count;
+}
 
-    void wc_records_indexed(struct wc_records * r, uint64_t sequence)
-    {
-        atomic_store(&r->indexed, sequence);
-    }
+void wc_records_indexed(struct wc_records *r, uint64_t sequence)
+{
+    atomic_store(&r->indexed, sequence);
+}

@@ -77,11 +77,13 @@ uint64_t wc_records_people_count(struct wc_records *r, const uint8_t *office_key
 int wc_records_meta_get(struct wc_records *r, const char *key, struct wc_buf *out);
 int wc_records_meta_put(struct wc_records *r, const char *key, struct wc_slice value);
 
-/* All of them in one durable transaction, or none. */
+/* All of them in one durable transaction, or none. -WC_EEXISTS: what another one has is
+ * claimed. */
 struct wc_meta_edit {
     const char *key;
     struct wc_slice value;
-    bool drop; /* delete it, if it is there */
+    bool drop;  /* delete it, if it is there */
+    bool claim; /* another value there is an error */
 };
 int wc_records_meta_edit(struct wc_records *r, const struct wc_meta_edit *edits,
                          size_t count);
@@ -112,24 +114,6 @@ int wc_records_erased(struct wc_records *r, uint64_t now_ms);
  * negative error. */
 int wc_records_erased_marks(struct wc_records *r,
                             uint8_t out[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES]);
-
-/*
- * Values that belong to this machine and are never offered to another: who may sign as
- * whom (enrol.h), changes that wait for somebody. Keys are 1..WC_LOCAL_KEY_MAX_BYTES.
- * -WC_ENOTFOUND, -WC_ETOOBIG.
- */
-#define WC_LOCAL_KEY_MAX_BYTES 256
-int wc_records_local_get(struct wc_records *r, struct wc_slice key, struct wc_buf *out);
-
-struct wc_local {
-    struct wc_slice key, value;
-    bool drop;  /* away with it; fine when it is not there */
-    bool claim; /* -WC_EEXISTS when another value is there */
-};
-/* All of them in one durable transaction, or none. Waits for the disk: never on the loop
- * thread. As wc_records_commit(), and -WC_EEXISTS, -WC_ETOOBIG. */
-int wc_records_local_write(struct wc_records *r, const struct wc_local *changes,
-                           size_t count);
 
 /* When this office saw the profile of a slot come by another person key than before
  * (author_notes.h); 0: never. Any thread. Errors of the store. */
