@@ -104,15 +104,16 @@ static void pack_enrolment(struct wc_buf *b, const struct wc_enrolment *e)
 
 int wc_enrol_put(struct wc_records *r, const char *login,
                  const struct wc_enrolment *old, const struct wc_enrolment *now,
-                 bool drop_pending)
+                 bool another)
 {
     struct wc_buf value = {0};
-    value_name enrolled, pending, was, is;
+    value_name enrolled, pending, account, was, is;
     uint8_t login_hash[WC_DIGEST_BYTES];
-    struct wc_meta_edit edits[4];
+    struct wc_meta_edit edits[5];
     size_t count = 0;
     enrolled_name(login, enrolled);
     pending_name(login, pending);
+    fact_name(login, "account", account);
     owner_name(old->key, was);
     owner_name(now->key, is);
     hash_of("whocan login", wc_slice_text(login), login_hash);
@@ -124,8 +125,10 @@ int wc_enrol_put(struct wc_records *r, const char *login,
             (struct wc_meta_edit){.key = is,
                                   .value = wc_slice(login_hash, sizeof(login_hash)),
                                   .claim = true};
-    if (drop_pending)
+    if (another) {
         edits[count++] = (struct wc_meta_edit){.key = pending, .drop = true};
+        edits[count++] = (struct wc_meta_edit){.key = account, .drop = true};
+    }
     edits[count++] =
         (struct wc_meta_edit){.key = enrolled, .value = wc_buf_slice(&value)};
     int rc = value.failed ? -WC_ENOMEM : wc_records_meta_edit(r, edits, count);

@@ -32,13 +32,14 @@ struct wc_enrolment {
 int wc_enrol_get(struct wc_records *r, const char *login, struct wc_enrolment *out);
 
 /*
- * Replace `old` (as wc_enrol_get() gave it) by `now`; with drop_pending what waits for
- * the person goes too. Durable; waits for the disk: never on the loop thread. -WC_EEXISTS:
+ * Replace `old` (as wc_enrol_get() gave it) by `now`. With `another` it is another person
+ * from now on: what waits for the former goes too, and what leavers.h knows of their
+ * account. Durable; waits for the disk: never on the loop thread. -WC_EEXISTS:
  * the key is enrolled for another login.
  */
 int wc_enrol_put(struct wc_records *r, const char *login,
                  const struct wc_enrolment *old, const struct wc_enrolment *now,
-                 bool drop_pending);
+                 bool another);
 
 /* ---- what waits ---- */
 

@@ -134,7 +134,12 @@ static void another_person_inherits_nothing(void **state)
     struct wc_pending_edit p;
     assert_int_equal(put("alice", &former), 0);
     wait_for("alice", "One");
+    static const char account[] = "person/alice/account"; /* as the leavers keep it */
+    struct wc_buf kept = {0};
+    assert_int_equal(wc_records_meta_put(records, account, wc_slice_text("x")), 0);
     assert_int_equal(wc_enrol_put(records, "alice", &former, &now, true), 0);
+    assert_int_equal(wc_records_meta_get(records, account, &kept), -WC_ENOTFOUND);
+    wc_buf_fini(&kept);
     assert_int_equal(wc_pending_get(records, "alice", &p), -WC_ENOTFOUND);
     struct wc_enrolment bob = with_key(50002, 1);
     assert_int_equal(put("bob", &bob), 0);
