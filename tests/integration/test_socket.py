@@ -165,6 +165,7 @@ class Describe(OneDaemon):
         examples = {
             "api.describe": {}, "people.find": {"query": "blogging"}, "people.show": {"handle": "alice"},
             "people.import": {"rows": [], "dry_run": True}, "people.export": {}, "me.show": {},
+            "people.rows": {}, "people.retire": {"handles": []},
             "me.reject": {}, "me.set": {"name": "Root"}, "me.add": {"skills": ["x"]}, "me.drop": {"skills": ["x"]},
             "me.export": {}, "me.erase": {}, "me.erasure": {}, "people.about": {"handle": "alice"},
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
