@@ -36,6 +36,7 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_DAYS] = {"days", 0, "N",
                      "its certificate is valid this long (default 730)"},
     [WC_OPT_FILE] = {"file", 0, "FILE", "read the line from FILE"},
+    [WC_OPT_NAME] = {"name", 0, "OFFICE", "what the office is to be called"},
     [WC_OPT_PRINT] = {"print", 0, NULL, "print the line, hand it to no daemon"},
     [WC_OPT_YES] = {"yes", 'y', NULL, "do not ask whether this is meant"},
     [WC_OPT_STATUS] = {"status", 0, NULL, "change nothing, tell how far it is"},

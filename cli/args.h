@@ -38,6 +38,7 @@ enum wc_opt {
     WC_OPT_DAYS,
     WC_OPT_FILE,
     WC_OPT_PRINT,
+    WC_OPT_NAME,
     WC_OPT_YES,
     WC_OPT_STATUS,
     WC_OPT_VERIFY,

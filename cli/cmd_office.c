@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* office join: hands an invitation to the daemon. */
+/* office join, office request: how this office becomes one of an organisation. */
 #include <whocan/crypto.h>
 
 #include "cli/commands.h"
@@ -8,11 +8,12 @@
 
 /* ---- join ---- */
 
-static const char *const invite_starts[] = {"whocan-invite-", NULL};
+static const char *const invite_starts[] = {"whocan-invite-", "whocan-admission-",
+                                            NULL};
 static const struct wc_pasted_rule invite_rule = {
     "invitation",
     "an",
-    "office join INVITATION|-",
+    "office join LINE|-",
     invite_starts,
     "An invitation is one line that starts with whocan-invite-1. Whoever keeps the "
     "organisation's key makes it: whocan org invite OFFICE --key FILE",
@@ -55,6 +56,37 @@ int wc_cmd_office_join(struct wc_run *run)
     if (text.data != NULL)
         wc_wipe(text.data, text.len);
     wc_buf_fini(&text);
+    json_decref(result);
+    return code;
+}
+
+/* ---- request ---- */
+
+int wc_cmd_office_request(struct wc_run *run)
+{
+    const char *name = wc_run_option(run, WC_OPT_NAME);
+    const char *title = wc_run_option(run, WC_OPT_TITLE);
+    json_t *params = json_object();
+    json_t *result = NULL;
+    struct wc_buf out = {0};
+    if (name != NULL)
+        json_object_set_new(params, "name", wc_json_new_str(wc_slice_text(name)));
+    if (title != NULL)
+        json_object_set_new(params, "title", wc_json_new_str(wc_slice_text(title)));
+    int code = wc_run_call(run, "office.request", params, &result);
+    if (code == 0 && wc_run_wants_json(run)) {
+        code = wc_run_json(run, result);
+    } else if (code == 0) {
+        struct wc_slice key = wc_json_str(result, "key");
+        wc_term_safe(&out, wc_json_str(result, "request"));
+        wc_buf_byte(&out, '\n');
+        code = wc_run_write(run, &out);
+        wc_run_hint(run, "This office's key: %.*s", (int)key.len,
+                    (const char *)key.data);
+        wc_run_hint(run, "Whoever keeps the organisation's key compares it: whocan org "
+                         "admit LINE --key FILE");
+    }
+    wc_buf_fini(&out);
     json_decref(result);
     return code;
 }

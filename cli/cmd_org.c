@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * org create, org invite, org show: the organisation's key file, which stays offline. org
+ * org create, org invite, org admit, org show: the organisation's key file, which stays offline. org
  * publish hands what it signed to a daemon.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <whocan/admit.h>
 #include <whocan/cert.h>
 
 #include "cli/commands.h"
@@ -126,6 +128,26 @@ struct invite {
     uint64_t days;
 };
 
+static int bad_office_name(struct wc_run *run)
+{
+    return wc_run_fail(run, WC_EXIT_USAGE,
+                       "an office's name has 1 to %d of a-z, 0-9 and hyphens, and "
+                       "starts and ends with a letter or digit",
+                       WC_OFFICE_NAME_MAX_BYTES);
+}
+
+/* --quota and --days. */
+static int read_terms(const struct wc_run *run, struct invite *in, char *why,
+                      size_t why_cap)
+{
+    int rc =
+        wc_args_number(run->args, WC_OPT_QUOTA, 1, QUOTA_MAX, &in->quota, why, why_cap);
+    if (rc == 0)
+        rc = wc_args_number(run->args, WC_OPT_DAYS, 1, DAYS_MAX, &in->days, why,
+                            why_cap);
+    return rc;
+}
+
 static int read_invite(struct wc_run *run, struct invite *in)
 {
     char why[160];
@@ -136,14 +158,8 @@ static int read_invite(struct wc_run *run, struct invite *in)
     if (in->title == NULL)
         in->title = in->office;
     if (!wc_office_name_valid(wc_slice_text(in->office)))
-        return wc_run_fail(run, WC_EXIT_USAGE,
-                           "an office's name has 1 to %d of a-z, 0-9 and hyphens, and "
-                           "starts and ends with a letter or digit",
-                           WC_OFFICE_NAME_MAX_BYTES);
-    if (wc_args_number(run->args, WC_OPT_QUOTA, 1, QUOTA_MAX, &in->quota, why,
-                       sizeof(why)) != 0 ||
-        wc_args_number(run->args, WC_OPT_DAYS, 1, DAYS_MAX, &in->days, why,
-                       sizeof(why)) != 0)
+        return bad_office_name(run);
+    if (read_terms(run, in, why, sizeof(why)) != 0)
         return wc_run_fail(run, WC_EXIT_USAGE, "%s", why);
     return 0;
 }
@@ -219,6 +235,145 @@ int wc_cmd_org_invite(struct wc_run *run)
         code = wc_orgfile_unlock(run, path, &key, &signer);
     if (code == 0)
         code = issue(run, path, &in, &key, &signer);
+    if (lock >= 0)
+        close(lock);
+    wc_signer_fini(&signer);
+    wc_orgkey_fini(&key);
+    return code;
+}
+
+/* ---- admit ---- */
+
+static const char *const request_starts[] = {"whocan-request-", NULL};
+static const struct wc_pasted_rule request_rule = {
+    "request",
+    "a",
+    "org admit REQUEST|-",
+    request_starts,
+    "A request is one line that starts with whocan-request-1. The office makes it: "
+    "whocan "
+    "office request",
+    65536,
+};
+
+/* The request, with the name and title that --name and --title give it. */
+static int read_request(struct wc_run *run, struct wc_office_request *request,
+                        struct invite *in)
+{
+    struct wc_buf text = {0};
+    struct wc_slice line = {0};
+    struct wc_err err = {0};
+    char why[160];
+    const char *name = wc_run_option(run, WC_OPT_NAME);
+    in->quota = QUOTA_DEFAULT;
+    in->days = DAYS_DEFAULT;
+    int code = wc_pasted_read(run, &request_rule, &text, &line);
+    if (code == 0 && wc_request_parse(line, request, &err) != 0)
+        code = wc_run_fail(run, WC_EXIT_USAGE, "this request %s",
+                           err.why != NULL ? err.why : wc_strerror(err.rc));
+    wc_buf_fini(&text);
+    if (code != 0)
+        return code;
+    in->office = name != NULL ? name : request->name;
+    in->title = wc_run_option(run, WC_OPT_TITLE);
+    if (in->title == NULL)
+        in->title = name != NULL && strcmp(request->title, request->name) == 0
+                        ? name
+                        : request->title;
+    if (!wc_office_name_valid(wc_slice_text(in->office)))
+        return bad_office_name(run);
+    if (strlen(in->title) > WC_TITLE_MAX_BYTES)
+        return wc_run_fail(run, WC_EXIT_USAGE, "a title has at most %d bytes",
+                           WC_TITLE_MAX_BYTES);
+    if (read_terms(run, in, why, sizeof(why)) != 0)
+        return wc_run_fail(run, WC_EXIT_USAGE, "%s", why);
+    /* they may point into the request */
+    struct wc_office_request changed = *request;
+    wc_slice_copy(wc_slice_text(in->office), changed.name, sizeof(changed.name));
+    wc_slice_copy(wc_slice_text(in->title), changed.title, sizeof(changed.title));
+    *request = changed;
+    return 0;
+}
+
+/* What is about to be signed, before the passphrase is asked for. */
+static void show_request(struct wc_run *run, const struct wc_office_request *request,
+                         const struct invite *in)
+{
+    char key[2 * WC_KEY_BYTES + 1];
+    wc_hex(key, request->sign_key, WC_KEY_BYTES);
+    wc_run_hint(run,
+                "Admits \"%s\" (%s) for %" PRIu64 " days, up to %" PRIu64 " people.",
+                request->name, request->title, in->days, in->quota);
+    wc_run_hint(run, "Its key: %s", key);
+    wc_run_hint(run, "Compare it with what `whocan office request` or `whocan office "
+                     "show` says there.");
+}
+
+static int print_admission(struct wc_run *run, const struct wc_cert *cert,
+                           struct wc_buf *line)
+{
+    char key[2 * WC_KEY_BYTES + 1];
+    if (!wc_run_wants_json(run)) {
+        wc_buf_byte(line, '\n');
+        return wc_run_write(run, line);
+    }
+    wc_hex(key, cert->sign_key, WC_KEY_BYTES);
+    json_t *value = json_pack("{s:s, s:s, s:I, s:o}", "office", cert->name, "key", key,
+                              "serial", (json_int_t)cert->serial, "admission",
+                              wc_json_new_str(wc_buf_slice(line)));
+    int code = wc_run_json(run, value);
+    json_decref(value);
+    return code;
+}
+
+static int admit(struct wc_run *run, const char *path,
+                 const struct wc_office_request *request, const struct invite *in,
+                 struct wc_orgkey *key, const struct wc_signer *signer)
+{
+    uint8_t seed[WC_KEY_BYTES];
+    struct wc_cert cert;
+    struct wc_buf line = {0};
+    int code = wc_orgfile_random(run, seed, sizeof(seed));
+    int rc = code != 0 ? 0
+                       : wc_orgkey_admit(key, signer, request, (uint32_t)in->quota,
+                                         wc_orgfile_now_ms(), (uint32_t)in->days, seed,
+                                         &cert, &line);
+    wc_wipe(seed, sizeof(seed));
+    if (rc == -WC_EREVOKED)
+        code = wc_run_fail(run, WC_EXIT_USAGE,
+                           "the key of this office was revoked, and that is for ever: "
+                           "it starts with an empty state directory and asks again");
+    else if (rc != 0)
+        code = wc_run_fail(run, WC_EXIT_USAGE, "the certificate %s", wc_strerror(rc));
+    if (code == 0)
+        code = wc_orgfile_write(run, path, key, true);
+    if (code == 0)
+        code = print_admission(run, &cert, &line);
+    wc_buf_fini(&line);
+    return code;
+}
+
+int wc_cmd_org_admit(struct wc_run *run)
+{
+    const char *path = NULL;
+    struct invite in;
+    struct wc_office_request request;
+    struct wc_orgkey key = {.next_serial = 0};
+    struct wc_signer signer = {{0}, {0}};
+    int lock = -1;
+    int code = wc_orgfile_begin(run, &path);
+    if (code == 0)
+        code = read_request(run, &request, &in);
+    if (code == 0)
+        code = wc_orgfile_lock(run, path, &lock);
+    if (code == 0)
+        code = wc_orgfile_read(run, path, &key);
+    if (code == 0) {
+        show_request(run, &request, &in);
+        code = wc_orgfile_unlock(run, path, &key, &signer);
+    }
+    if (code == 0)
+        code = admit(run, path, &request, &in, &key, &signer);
     if (lock >= 0)
         close(lock);
     wc_signer_fini(&signer);

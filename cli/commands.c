@@ -110,12 +110,19 @@ const struct wc_command wc_commands[] = {
      -1, wc_cmd_audit},
     {"office show", "", "Show this office's certificate", "", 0, 0, 0,
      wc_cmd_office_show},
-    {"office join", "INVITATION|-", "Join an organisation with an invitation",
-     "The invitation is the line that `whocan org invite` printed. It is a secret:\n"
+    {"office join", "LINE|-", "Join an organisation",
+     "The line is an invitation (`whocan org invite`), or the admission that answers\n"
+     "this office's own request (`whocan org admit`). An invitation is a secret:\n"
      "better from a file or - (standard input) than in the command itself, where\n"
-     "others on the machine can see it.\n\n"
+     "others on the machine can see it. Everybody who is here comes along.\n\n"
      "  whocan office join --file leeds.invite\n",
      WC_OPT_BIT(WC_OPT_FILE), 0, 1, wc_cmd_office_join},
+    {"office request", "", "Ask to be admitted to an organisation",
+     "Prints one line for whoever keeps the organisation's key; it is no secret, and\n"
+     "no secret key leaves this machine. What comes back is for `office join`. The\n"
+     "office keeps its keys and its people.\n\n"
+     "  whocan office request --name leeds --title \"Leeds Civic Hall\"\n",
+     WC_OPT_BIT(WC_OPT_NAME) | WC_OPT_BIT(WC_OPT_TITLE), 0, 0, wc_cmd_office_request},
     {"org show", "", "Show the organisation",
      "With --key, what the organisation's key file says; else what this office\n"
      "knows.\n",
@@ -133,6 +140,15 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
          WC_OPT_BIT(WC_OPT_TITLE) | WC_OPT_BIT(WC_OPT_QUOTA) | WC_OPT_BIT(WC_OPT_DAYS),
      1, 1, wc_cmd_org_invite},
+    {"org admit", "REQUEST|-", "Admit an office that asked for it",
+     "REQUEST is the line that `whocan office request` printed there. Compare the key\n"
+     "that is shown with the one that was shown there: whoever sent another line\n"
+     "would be admitted in its place. Prints one line that only that office can use;\n"
+     "there: whocan office join LINE\n",
+     WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
+         WC_OPT_BIT(WC_OPT_FILE) | WC_OPT_BIT(WC_OPT_NAME) | WC_OPT_BIT(WC_OPT_TITLE) |
+         WC_OPT_BIT(WC_OPT_QUOTA) | WC_OPT_BIT(WC_OPT_DAYS),
+     0, 1, wc_cmd_org_admit},
     {"org list", "", "List the offices that the key file knows",
      "No passphrase is needed. States: current; replaced by a newer certificate;\n"
      "revoked; expired.\n\n"

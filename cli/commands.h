@@ -32,6 +32,7 @@ int wc_cmd_metrics(struct wc_run *run);
 int wc_cmd_org_show(struct wc_run *run);
 int wc_cmd_org_create(struct wc_run *run);
 int wc_cmd_org_invite(struct wc_run *run);
+int wc_cmd_org_admit(struct wc_run *run);
 int wc_cmd_org_list(struct wc_run *run);
 int wc_cmd_org_revoke(struct wc_run *run);
 int wc_cmd_org_publish(struct wc_run *run);
@@ -39,6 +40,7 @@ int wc_cmd_office_show(struct wc_run *run);
 int wc_cmd_office_join(struct wc_run *run);
 int wc_cmd_relay(struct wc_run *run); /* host.c */
 int wc_cmd_audit(struct wc_run *run);
+int wc_cmd_office_request(struct wc_run *run);
 
 /* export --about: cmd_about.c has it, and does not write rows. */
 int wc_cmd_export_about(struct wc_run *run, const char *handle);

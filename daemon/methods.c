@@ -105,7 +105,12 @@ static const struct wc_param cancel_params[] = {{"ask", WC_PARAM_STR, true, 1,
                                                 END};
 static const struct wc_param join_params[] = {
     {"invite", WC_PARAM_STR, true, 1, WC_INVITE_MAX_BYTES,
-     "the line that the organisation's keeper printed"},
+     "the invitation or admission that the organisation's keeper printed"},
+    END};
+static const struct wc_param request_params[] = {
+    {"name", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
+     "what the office would be called; default: as now"},
+    {"title", WC_PARAM_STR, false, 0, WC_TITLE_MAX_BYTES, "in words"},
     END};
 
 static const struct wc_param submit_params[] = {
@@ -229,10 +234,15 @@ static const struct wc_result office_results[] = {
     {"not_after", "str", "nil for an office that stands alone"},
     {"mode", "str", "standalone or member"},
     END};
+static const struct wc_result request_results[] = {
+    {"name", "str", "what the office would be called"},
+    {"key", "str", "the office's key in hexadecimal, to compare"},
+    {"request", "str", "a line for the organisation's keeper; no secret"},
+    END};
 static const struct wc_result join_results[] = {
     {"name", "str", "of this office from now on"},
     {"organisation", "str", "its name"},
-    {"people_moved", "int", "people whose records were signed anew"},
+    {"people_moved", "int", "people who came along"},
     END};
 
 static const struct wc_result submit_results[] = {
@@ -337,6 +347,9 @@ const struct wc_method wc_methods[] = {
      no_params, metrics_results, NULL, wc_node_metrics, WC_COST_READ},
     {"office.show", WC_METHOD_READ, false, "This office and its certificate", no_params,
      office_results, NULL, wc_office_show, WC_COST_READ},
+    {"office.request", WC_METHOD_ADMIN, false,
+     "Ask to be admitted to an organisation with the keys that the office has",
+     request_params, request_results, NULL, wc_office_ask_admission, WC_COST_ADMIN},
     {"office.join", WC_METHOD_ADMIN, false, "Become an office of an organisation",
      join_params, join_results, NULL, wc_office_join, WC_COST_ADMIN},
     {"org.submit", WC_METHOD_ADMIN, false,

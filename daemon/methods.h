@@ -106,6 +106,7 @@ void wc_ask_cancel(struct wc_request *r);
 void wc_offices_list(struct wc_request *r); /* methods_office.c */
 void wc_node_status(struct wc_request *r);
 void wc_office_show(struct wc_request *r);
+void wc_office_ask_admission(struct wc_request *r);
 void wc_office_join(struct wc_request *r);
 void wc_org_submit(struct wc_request *r); /* methods_org.c */
 void wc_audit_read(struct wc_request *r); /* methods_audit.c */

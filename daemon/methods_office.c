@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <whocan/admit.h>
+
 #include "daemon/address.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
@@ -463,6 +465,63 @@ void wc_office_show(struct wc_request *r)
     wc_request_reply(r, &out);
 }
 
+/* ---------------------------------------------------------------- office.request */
+
+/* Whether this office could join; ends the request when not. */
+static bool may_join(struct wc_request *r)
+{
+    const struct wc_daemon *d = wc_request_daemon(r);
+    if (wc_office_is_standalone(d->identity))
+        return true;
+    wc_request_fail(r, -WC_EEXISTS, NULL,
+                    "this office is %s of %s already: a machine that should become "
+                    "another office starts with an empty state directory",
+                    d->identity->cert.name, d->identity->org.name);
+    return false;
+}
+
+static void param_text(const struct wc_request *r, const char *name, char *out,
+                       size_t cap)
+{
+    struct wc_slice text;
+    if (wc_obj_str(wc_obj_get(wc_request_params(r, NULL), name), &text) == 0)
+        wc_slice_copy(text, out, cap);
+}
+
+void wc_office_ask_admission(struct wc_request *r)
+{
+    const struct wc_daemon *d = wc_request_daemon(r);
+    char name[WC_OFFICE_NAME_MAX_BYTES + 1], title[WC_TITLE_MAX_BYTES + 1];
+    char hex[2 * WC_KEY_BYTES + 1];
+    struct wc_buf line = {0}, out = {0};
+    if (!may_join(r))
+        return;
+    memcpy(name, d->identity->cert.name, sizeof(name));
+    param_text(r, "name", name, sizeof(name));
+    memcpy(title, d->identity->cert.title, sizeof(title));
+    if (wc_obj_get(wc_request_params(r, NULL), "name") != NULL)
+        snprintf(title, sizeof(title), "%s", name);
+    param_text(r, "title", title, sizeof(title));
+    int rc = wc_request_line(d->identity, name, title, wc_wall_ms(), &line);
+    if (rc != 0) {
+        wc_buf_fini(&line);
+        wc_request_fail(r, rc, "name",
+                        "the name of an office has 1 to 32 characters of a-z, 0-9 and "
+                        "'-', its title at most 200 bytes on one line");
+        return;
+    }
+    wc_pack_map(&out, 3);
+    wc_pack_text(&out, "name");
+    wc_pack_text(&out, name);
+    wc_pack_text(&out, "key");
+    wc_hex(hex, d->identity->cert.sign_key, WC_KEY_BYTES);
+    wc_pack_text(&out, hex);
+    wc_pack_text(&out, "request");
+    wc_pack_str(&out, wc_buf_slice(&line));
+    wc_buf_fini(&line);
+    wc_request_reply(r, &out);
+}
+
 /* ---------------------------------------------------------------- office.join */
 
 struct join {
@@ -551,12 +610,30 @@ static void join_stopped(void *ctx)
     join_end(j);
 }
 
-/* Refuse with the reason, or give the identity of the invitation. */
-static struct wc_identity *read_invitation(struct wc_request *r)
+static bool is_admission(struct wc_slice line)
 {
-    struct wc_slice line = {0};
+    static const char start[] = "whocan-admission-";
+    size_t len = sizeof(start) - 1;
+    return line.len > len && memcmp(line.data, start, len) == 0;
+}
+
+static struct wc_identity *read_admission(struct wc_request *r, struct wc_slice line)
+{
+    const struct wc_daemon *d = wc_request_daemon(r);
     struct wc_err err = {0};
-    wc_obj_str(wc_obj_get(wc_request_params(r, NULL), "invite"), &line);
+    struct wc_identity *to = calloc(1, sizeof(*to));
+    int rc = to == NULL ? -WC_ENOMEM : wc_admission_open(line, d->identity, to, &err);
+    if (rc == 0)
+        return to;
+    free(to);
+    wc_request_fail(r, rc, "invite", "this admission %s",
+                    err.why != NULL ? err.why : wc_strerror(rc));
+    return NULL;
+}
+
+static struct wc_identity *read_invitation(struct wc_request *r, struct wc_slice line)
+{
+    struct wc_err err = {0};
     struct wc_identity *to = calloc(1, sizeof(*to));
     int rc = to == NULL ? -WC_ENOMEM : wc_invite_parse(line, to, &err);
     if (rc != 0) {
@@ -567,11 +644,24 @@ static struct wc_identity *read_invitation(struct wc_request *r)
             "whocan-invite-1, and nothing else");
         return NULL;
     }
-    rc = wc_cert_dates(&to->cert, wc_wall_ms());
+    return to;
+}
+
+/* Refuse with the reason, or give the identity that the line makes of this office. */
+static struct wc_identity *read_line(struct wc_request *r)
+{
+    struct wc_slice line = {0};
+    wc_obj_str(wc_obj_get(wc_request_params(r, NULL), "invite"), &line);
+    bool admission = is_admission(line);
+    struct wc_identity *to =
+        admission ? read_admission(r, line) : read_invitation(r, line);
+    if (to == NULL)
+        return NULL;
+    int rc = wc_cert_dates(&to->cert, wc_wall_ms());
     if (rc != 0) {
         wc_office_free(to);
-        wc_request_fail(r, rc, "invite", "this invitation %s: ask for a new one%s",
-                        wc_strerror(rc),
+        wc_request_fail(r, rc, "invite", "this %s %s: ask for a new one%s",
+                        admission ? "admission" : "invitation", wc_strerror(rc),
                         rc == -WC_EFUTURE ? ", or set this machine's clock" : "");
         return NULL;
     }
@@ -581,27 +671,22 @@ static struct wc_identity *read_invitation(struct wc_request *r)
 void wc_office_join(struct wc_request *r)
 {
     struct wc_daemon *d = wc_request_daemon(r);
-    if (!wc_office_is_standalone(d->identity)) {
-        wc_request_fail(r, -WC_EEXISTS, NULL,
-                        "this office is %s of %s already: a machine that should become "
-                        "another office starts with an empty state directory",
-                        d->identity->cert.name, d->identity->org.name);
+    if (!may_join(r))
         return;
-    }
     if (d->writers_count > 0 || d->stopping) {
         wc_request_fail(r, -WC_EBUSY, NULL,
                         "people are being changed at this moment: try again");
         return;
     }
-    struct wc_identity *to = read_invitation(r);
+    struct wc_identity *to = read_line(r);
     if (to == NULL)
         return;
     uint64_t people = wc_records_people_count(d->records, d->identity->signer.key);
     if (people > to->cert.quota) {
         wc_request_fail(r, -WC_ELIMIT, "invite",
-                        "this office has %" PRIu64 " people, and the certificate of "
-                        "this invitation allows %" PRIu32 ": ask for one with a larger "
-                        "quota; nothing was changed",
+                        "this office has %" PRIu64 " people, and the certificate "
+                        "allows %" PRIu32 ": ask for one with a larger quota; nothing "
+                        "was changed",
                         people, to->cert.quota);
         wc_office_free(to);
         return;

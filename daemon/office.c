@@ -307,6 +307,11 @@ int wc_office_adopt(struct wc_records *records, struct wc_index *index,
                      .now_ms = now_ms,
                      .seq = now_ms};
     *moved = 0;
+    if (memcmp(from->signer.key, to->signer.key, WC_KEY_BYTES) == 0) {
+        /* the same keys: every record stays as it is, under another name */
+        *moved = wc_records_people_count(records, to->signer.key);
+        return store_identity(records, to);
+    }
     int rc = move_people(&m, moved);
     forget_changes(&m);
     if (rc == 0)

@@ -36,7 +36,8 @@ void wc_office_slug(const char *host, char out[WC_OFFICE_NAME_MAX_BYTES + 1]);
  * the identity, and delete what belonged to `from`, each durably and in this order, so
  * that a crash loses nobody: the next start clears what is left of the other one.
  * Takes long with many people: on the pool, with the engine stopped. *moved: how many
- * people. On failure `from` is still the identity.
+ * people. On failure `from` is still the identity. When both have the same keys (an
+ * admission) every record stays as it is, and its handle changes with the office's name.
  */
 int wc_office_adopt(struct wc_records *records, struct wc_index *index,
                     const struct wc_identity *from, const struct wc_identity *to,

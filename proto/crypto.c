@@ -231,6 +231,34 @@ int wc_box_open(uint8_t *plain, const uint8_t key[WC_SECRET_BYTES],
     return rc == 0 ? 0 : -WC_EBADSIG;
 }
 
+/* As libsodium's crypto_box_seal() does it, which draws its own randomness: an ephemeral
+ * key, the nonce BLAKE2b-192 of it and the receiver's, and a box between the two. */
+int wc_seal(uint8_t *sealed, const uint8_t to[WC_KEY_BYTES],
+            const uint8_t seed[WC_KEY_BYTES], struct wc_slice plain)
+{
+    static_assert(crypto_box_SEALBYTES == WC_SEAL_EXTRA_BYTES, "as the header says");
+    uint8_t secret[crypto_box_SECRETKEYBYTES], nonce[crypto_box_NONCEBYTES];
+    crypto_generichash_state state;
+    int rc = crypto_box_seed_keypair(sealed, secret, seed);
+    assert(rc == 0);
+    crypto_generichash_init(&state, NULL, 0, sizeof(nonce));
+    crypto_generichash_update(&state, sealed, crypto_box_PUBLICKEYBYTES);
+    crypto_generichash_update(&state, to, crypto_box_PUBLICKEYBYTES);
+    crypto_generichash_final(&state, nonce, sizeof(nonce));
+    rc = crypto_box_easy(sealed + crypto_box_PUBLICKEYBYTES, plain.data, plain.len,
+                         nonce, to, secret);
+    sodium_memzero(secret, sizeof(secret));
+    sodium_memzero(&state, sizeof(state));
+    return rc == 0 ? 0 : -WC_ECRYPTO;
+}
+
+int wc_seal_open(uint8_t *plain, const uint8_t pub[WC_KEY_BYTES],
+                 const uint8_t secret[WC_KEY_BYTES], struct wc_slice sealed)
+{
+    int rc = crypto_box_seal_open(plain, sealed.data, sealed.len, pub, secret);
+    return rc == 0 ? 0 : -WC_EBADSIG;
+}
+
 uint64_t wc_siphash(const uint8_t key[16], struct wc_slice in)
 {
     uint8_t out[crypto_shorthash_BYTES];

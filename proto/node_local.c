@@ -513,6 +513,8 @@ uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_record *r)
         return r->expires_at_ms;
     if (r->stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS)
         return node->now_ms; /* stamped by a wrong clock: nobody believes it */
+    if (r->expires_at_ms > node->identity->cert.not_after_ms)
+        return node->now_ms; /* nor beyond the certificate: it was another one then */
     /* at half the lease, and up to a tenth later, so that what was imported in one go
      * is not stamped in one go */
     uint64_t lease = r->expires_at_ms - r->stamped_at_ms;
@@ -524,15 +526,15 @@ int wc_node_restamp(struct wc_node *node, uint32_t id)
     const struct wc_held *h = &node->held[id];
     struct wc_buf bytes = {0};
     struct wc_record r;
-    bool wrong_clock = h->stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS;
+    bool wrong = h->stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS ||
+                 h->expires_at_ms > node->identity->cert.not_after_ms;
     int rc = wc_node_may_stamp(node);
     if (rc == 0 && node->may_restamp != NULL &&
         !node->may_restamp(node->may_restamp_ctx, h->kind, h->subject))
         rc = -WC_EDENIED;
     if (rc != 0)
         return rc;
-    if (!wrong_clock &&
-        lease_end(node, h->kind) < h->expires_at_ms + WC_RESTAMP_GAIN_MS)
+    if (!wrong && lease_end(node, h->kind) < h->expires_at_ms + WC_RESTAMP_GAIN_MS)
         return -WC_ELEASE;
     if (h->version.seq >= seq_after(node))
         return -WC_ELEASE; /* no number is greater: it ends with its lease, or an edit */

@@ -94,6 +94,17 @@ int wc_box_open(uint8_t *plain, const uint8_t key[WC_SECRET_BYTES],
                 const uint8_t nonce[WC_BOX_NONCE_BYTES],
                 struct wc_slice box); /* -WC_EBADSIG */
 
+/* A sealed box (crypto_box_seal of libsodium): for whoever has the secret of an X25519
+ * key, from nobody in particular. sealed holds plain.len + WC_SEAL_EXTRA_BYTES. seed: 32
+ * random bytes, never used twice. -WC_ECRYPTO for a key that is none. */
+#define WC_SEAL_EXTRA_BYTES 48
+int wc_seal(uint8_t *sealed, const uint8_t to[WC_KEY_BYTES],
+            const uint8_t seed[WC_KEY_BYTES], struct wc_slice plain);
+
+/* plain holds sealed.len - WC_SEAL_EXTRA_BYTES. -WC_EBADSIG. */
+int wc_seal_open(uint8_t *plain, const uint8_t pub[WC_KEY_BYTES],
+                 const uint8_t secret[WC_KEY_BYTES], struct wc_slice sealed);
+
 /* SipHash-2-4 of a slice under a 16-byte key: for hash tables that strangers can fill.
  */
 uint64_t wc_siphash(const uint8_t key[16], struct wc_slice in);

@@ -172,6 +172,7 @@ class Describe(OneDaemon):
             "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
             "office.show": {},
             "audit.read": {"verify": True},
+            "office.request": {"name": "leeds"},
         }
         for method in self.client.call("api.describe")["methods"]:
             for param in method["params"]:

@@ -12,6 +12,7 @@
 #include "daemon/engine.h"
 #include "daemon/office.h"
 #include "daemon/people.h"
+#include "tests/unit/offices.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
@@ -295,6 +296,48 @@ static void nobody_is_lost_when_an_office_becomes_another(void **state)
     wc_office_free(stored);
 }
 
+/* The bytes of all rows, one after the other. */
+static void read_rows(struct wc_buf *out)
+{
+    for (int i = 0; i < MANY; i++) {
+        char login[16];
+        uint8_t slot[WC_DIGEST_BYTES];
+        snprintf(login, sizeof(login), "p%d", i);
+        wc_slot(slot, WC_KIND_ROW, identity->signer.key, login);
+        assert_int_equal(wc_records_get(records, slot, out), 0);
+    }
+}
+
+static void an_admitted_office_keeps_every_byte(void **state)
+{
+    (void)state;
+    struct offices_org council = offices_org('c');
+    struct wc_identity *to = calloc(1, sizeof(*to)), *stored;
+    struct wc_config config = {.state = NULL};
+    char problem[WC_PROBLEM_BYTES];
+    struct wc_buf before = {0}, after = {0};
+    start(put_many);
+    wc_loop_run(loop);
+    read_rows(&before);
+    *to = *identity; /* the same keys, another organisation and name */
+    to->org = council.org;
+    memcpy(to->cert.org_id, council.org.id, WC_ORG_ID_BYTES);
+    snprintf(to->cert.name, sizeof(to->cert.name), "leeds");
+    to->cert.serial = 7;
+    to->cert.not_after_ms = OFFICES_UNTIL_MS;
+    offices_certify(to, &council);
+    become(to);
+    read_rows(&after);
+    assert_true(wc_slice_eq(wc_buf_slice(&before), wc_buf_slice(&after)));
+    assert_int_equal(wc_records_people_count(records, identity->signer.key), MANY);
+    assert_int_equal(wc_office_load(&stored, records, &config, problem), 0);
+    assert_string_equal(stored->cert.name, "leeds");
+    assert_false(wc_office_is_standalone(stored));
+    wc_office_free(stored);
+    wc_buf_fini(&before);
+    wc_buf_fini(&after);
+}
+
 static void an_office_makes_its_name_of_the_host(void **state)
 {
     (void)state;
@@ -330,6 +373,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_lost_when_an_office_becomes_another,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_admitted_office_keeps_every_byte, set_up,
+                                        tear_down),
         cmocka_unit_test(an_office_makes_its_name_of_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
