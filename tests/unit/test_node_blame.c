@@ -88,8 +88,10 @@ static void a_signed_lie_is_the_signers_and_not_the_messengers(void **state)
     future.stamped_at_ms = net.now_ms + WC_FUTURE_SLACK_MS + 60000;
     say(link, &lease);
     say(link, &card);
-    for (int i = 0; i < 20; i++) /* nobody multiplies another's fault */
+    for (int i = 0; i < 20; i++) { /* nobody multiplies another's fault */
         say(link, &future);
+        puppet_records(link, WC_REASON_WANTED, &record);
+    }
     assert_int_equal(blamed(&hull, WC_BLAME_FUTURE), 1);
     assert_int_equal(blamed(&hull, WC_BLAME_LEASE), 1);
     assert_int_equal(blamed(&hull, WC_BLAME_CONTENT), 1);
