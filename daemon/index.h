@@ -37,6 +37,7 @@ struct wc_index_query {
     struct wc_slice text;
     uint32_t limit;
     const uint8_t *office_key; /* only this office, or NULL */
+    bool near_too; /* when nobody answers: those whose concepts lie near those meant */
 };
 
 #define WC_WHY_MAX 4

@@ -133,7 +133,8 @@ struct wc_searcher {
     const struct wc_index_query *query;
     uint32_t office; /* its number when the query names one */
     struct wc_hit *hits;
-    uint64_t total;
+    uint64_t total; /* people who answer to some word */
+    uint64_t near;  /* people who are only near */
     int hit_count;
     struct office offices[OFFICES_MAX]; /* of the hits: there are many hits and few */
     uint32_t office_count;              /* offices */
@@ -695,19 +696,22 @@ static void offer(struct wc_searcher *s, struct wc_txn *t, const struct candidat
 /* ---- ranks ---- */
 
 /* 2 and more: matches every group; less: what is missing counts by its rarity. 1 (or
- * 2 + 1) is what an expert in every word has. */
+ * 2 + 1) is what an expert in every word has. Below 0: is only near. */
 static double rank_of(const struct wc_searcher *s, uint16_t low)
 {
     double x = s->block.score[low] * s->q.unit;
     if (s->block.matched[low] == s->q.group_count)
         return 2.0 + x;
-    return x * s->block.found[low] / s->q.rarity;
+    x *= s->block.found[low] / s->q.rarity;
+    return s->block.matched[low] > 0 ? x : -1.0 / (1.0 + x);
 }
 
 /* For people: up to 1, from 0.95 an expert in every word; below a half some word was not
  * found. Always larger for the larger rank: other offices' people are sorted in by it. */
 static double score_of(double rank)
 {
+    if (rank < 0)
+        return 0.001 * (1.0 + rank);
     double x = rank >= 2.0 ? rank - 2.0 : rank;
     return (rank >= 2.0 ? 0.5 : 0.0) + 0.5 * (x < 1.0 ? 0.9 * x : 1.0 - 0.1 / x);
 }
@@ -719,6 +723,8 @@ static int rank_block(struct wc_searcher *s, struct wc_txn *t, uint32_t block)
         uint16_t low = b->touched[i];
         struct candidate c = {.rank = rank_of(s, low),
                               .doc = (block << WC_POSTINGS_SHIFT) + low};
+        if (c.rank < 0 && !s->query->near_too)
+            continue;
         bool contends = s->heap_count < s->query->limit || s->heap_count == 0 ||
                         c.rank >= s->heap[0].rank;
         if (contends || s->query->office_key != NULL) {
@@ -730,7 +736,7 @@ static int rank_block(struct wc_searcher *s, struct wc_txn *t, uint32_t block)
                 continue;
             memcpy(c.prefix, attr_of(s, c.doc) + 4, WC_ATTR_PREFIX_BYTES);
         }
-        s->total++;
+        *(c.rank < 0 ? &s->near : &s->total) += 1;
         if (contends)
             offer(s, t, &c);
     }
@@ -778,6 +784,13 @@ static int visit(struct wc_searcher *s, struct wc_txn *t)
 /* The heap, best first, as hits without reasons. */
 static int drain(struct wc_searcher *s, struct wc_txn *t)
 {
+    /* whoever is only near is the worst of the heap, and not wanted beside the others */
+    while (s->total > 0 && s->heap_count > 0 && s->heap[0].rank < 0) {
+        s->heap[0] = s->heap[--s->heap_count];
+        sift_down(s, t);
+    }
+    if (s->total == 0)
+        s->total = s->near;
     s->hit_count = (int)s->heap_count;
     while (s->heap_count > 0) {
         struct wc_hit *hit = &s->hits[s->heap_count - 1];
@@ -1068,7 +1081,7 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
         return -WC_ENOMEM;
     s->query = query;
     s->hits = hits;
-    s->total = 0;
+    s->total = s->near = 0;
     s->hit_count = 0;
     int rc = read_question(s, query->text);
     if (rc == 0)

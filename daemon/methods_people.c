@@ -178,6 +178,7 @@ void wc_people_find(struct wc_request *r)
     f->d = d;
     f->query.text = param_str(r, "query");
     f->query.limit = (uint32_t)limit;
+    f->query.near_too = true;
     if (one_office) {
         memcpy(f->office_key, office.cert.sign_key, WC_KEY_BYTES);
         f->query.office_key = f->office_key;
