@@ -13,6 +13,7 @@
 #include <whocan/cert.h>
 
 #include "cli/commands.h"
+#include "cli/file.h"
 #include "cli/json.h"
 #include "cli/orgfile.h"
 #include "cli/passphrase.h"
@@ -28,13 +29,14 @@
 /* ---- create ---- */
 
 static int create_key(struct wc_run *run, const char *name,
-                      const struct wc_passphrase *passphrase, struct wc_orgkey *key)
+                      const struct wc_passphrase *passphrase, struct wc_orgkey *key,
+                      struct wc_recovery *recovery)
 {
     uint8_t random[WC_ORGKEY_RANDOM_BYTES];
     int code = wc_orgfile_random(run, random, sizeof(random));
     if (code == 0) {
-        int rc = wc_orgkey_create(key, name,
-                                  wc_slice(passphrase->text, passphrase->len), random);
+        int rc = wc_orgkey_create(
+            key, name, wc_slice(passphrase->text, passphrase->len), random, recovery);
         if (rc == -WC_EINVALID)
             code = wc_run_fail(run, WC_EXIT_USAGE,
                                "the name must be text of 1 to %d bytes on one line",
@@ -44,6 +46,34 @@ static int create_key(struct wc_run *run, const char *name,
     }
     wc_wipe(random, sizeof(random));
     return code;
+}
+
+/* Beside the key file: council.key has council.recovery. */
+static int recovery_path(struct wc_run *run, const char *key_path, char *out,
+                         size_t room)
+{
+    size_t len = strlen(key_path);
+    if (len > 4 && strcmp(key_path + len - 4, ".key") == 0)
+        len -= 4;
+    int n = snprintf(out, room, "%.*s.recovery", (int)len, key_path);
+    if (n < 0 || (size_t)n >= room)
+        return wc_run_fail(run, WC_EXIT_USAGE, "%s is too long a name", key_path);
+    return 0;
+}
+
+static int write_recovery(struct wc_run *run, const char *path,
+                          const struct wc_recovery *recovery)
+{
+    struct wc_buf line = {0};
+    char why[4400] = "out of memory";
+    int rc = wc_recovery_line(recovery, &line);
+    wc_buf_byte(&line, '\n');
+    if (rc == 0)
+        rc = wc_file_put(path, wc_buf_slice(&line), 0600, false, why, sizeof(why));
+    if (line.data != NULL)
+        wc_wipe(line.data, line.len);
+    wc_buf_fini(&line);
+    return rc == 0 ? 0 : wc_run_fail(run, WC_EXIT_FILE, "%s", why);
 }
 
 static json_t *org_json(const struct wc_orgkey *key)
@@ -57,11 +87,14 @@ static json_t *org_json(const struct wc_orgkey *key)
                      (json_int_t)key->next_serial);
 }
 
-static int created(struct wc_run *run, const char *path, const struct wc_orgkey *key)
+static int created(struct wc_run *run, const char *path, const char *recovery,
+                   const struct wc_orgkey *key)
 {
     struct wc_buf out = {0};
     if (wc_run_wants_json(run)) {
         json_t *value = org_json(key);
+        json_object_set_new(value, "recovery_file",
+                            wc_json_new_str(wc_slice_text(recovery)));
         int code = wc_run_json(run, value);
         json_decref(value);
         return code;
@@ -71,7 +104,11 @@ static int created(struct wc_run *run, const char *path, const struct wc_orgkey 
     wc_buf_text(&out, "\" has its key in ");
     wc_term_safe(&out, wc_slice_text(path));
     wc_buf_text(&out, ".\nKeep the file offline, and its passphrase somewhere else: "
-                      "without both no office\ncan be admitted.\n"
+                      "without both no office\ncan be admitted.\n\nPrint ");
+    wc_term_safe(&out, wc_slice_text(recovery));
+    wc_buf_text(&out, ", put the paper in a safe, and delete the file: its one line\n"
+                      "is what a lost or stolen key is answered with (whocan org "
+                      "rotate).\n\n"
                       "Next: whocan org invite OFFICE --key ");
     wc_term_safe(&out, wc_slice_text(path));
     wc_buf_byte(&out, '\n');
@@ -98,6 +135,8 @@ int wc_cmd_org_create(struct wc_run *run)
     struct wc_buf name = {0};
     struct wc_passphrase passphrase = {.len = 0};
     struct wc_orgkey key = {.next_serial = 0};
+    struct wc_recovery recovery = {.org_name = ""};
+    char recovery_file[4200];
     wc_run_join(run, &name);
     wc_buf_byte(&name, '\0');
     int code = wc_orgfile_begin(run, &path);
@@ -106,13 +145,20 @@ int wc_cmd_org_create(struct wc_run *run)
     if (code == 0)
         code = refuse_existing(run, path);
     if (code == 0)
+        code = recovery_path(run, path, recovery_file, sizeof(recovery_file));
+    if (code == 0)
+        code = refuse_existing(run, recovery_file);
+    if (code == 0)
         code = wc_passphrase_get(run, true, &passphrase);
     if (code == 0)
-        code = create_key(run, (const char *)name.data, &passphrase, &key);
+        code = create_key(run, (const char *)name.data, &passphrase, &key, &recovery);
     if (code == 0)
-        code = wc_orgfile_write(run, path, &key, false);
+        code = write_recovery(run, recovery_file, &recovery);
+    if (code == 0 && (code = wc_orgfile_write(run, path, &key, false)) != 0)
+        unlink(recovery_file); /* of a key that there is not */
     if (code == 0)
-        code = created(run, path, &key);
+        code = created(run, path, recovery_file, &key);
+    wc_wipe(&recovery, sizeof(recovery));
     wc_passphrase_fini(&passphrase);
     wc_orgkey_fini(&key);
     wc_buf_fini(&name);

@@ -12,6 +12,7 @@
 
 #include "daemon/leavers.h"
 #include "daemon/log.h"
+#include "daemon/office.h"
 #include "daemon/random.h"
 
 #define COMMIT_MAX_COUNT 4096 /* changes in one commit: some 10 ms of writing */
@@ -48,7 +49,6 @@ struct asking {
 
 struct open_link {
     uint32_t link;
-    char office[WC_OFFICE_NAME_MAX_BYTES + 1];
     uint8_t key[WC_KEY_BYTES];
 };
 
@@ -56,7 +56,9 @@ struct wc_engine {
     struct wc_engine_config config;
     struct wc_transport *transport;
     struct wc_node *node;
-    const struct wc_identity *identity;
+    struct wc_identity *identity;                 /* the caller's */
+    struct wc_buf identity_due, identity_storing; /* to be written to disk; secret */
+    int identity_rc;
     uint64_t starts; /* how often it was started: a match of an earlier life is void */
     struct wc_effects effects;
     bool carrying_out; /* effects are being carried out further up the stack */
@@ -115,6 +117,13 @@ static void step(struct wc_engine *e, struct wc_event *event)
         die("out of memory");
     if (!e->carrying_out)
         carry_out(e);
+}
+
+static void secret_fini(struct wc_buf *b)
+{
+    if (b->data != NULL)
+        wc_wipe(b->data, b->cap);
+    wc_buf_fini(b);
 }
 
 /* ---------------------------------------------------------------- batches */
@@ -202,7 +211,11 @@ static void gather(struct wc_engine *e, const struct wc_change *change)
 static void commit_work(void *ctx)
 {
     struct wc_engine *e = ctx;
-    e->index_rc = e->commit_rc = 0;
+    e->index_rc = e->commit_rc = e->identity_rc = 0;
+    /* a crash before this is no loss: the grant is among the records */
+    if (e->identity_storing.len > 0)
+        e->identity_rc = wc_records_meta_put(e->config.records, WC_OFFICE_META_KEY,
+                                             wc_buf_slice(&e->identity_storing));
     if (e->evidence_packed.len > 0)
         e->commit_rc = wc_records_meta_put(e->config.records, EVIDENCE_KEY,
                                            wc_buf_slice(&e->evidence_packed));
@@ -241,6 +254,20 @@ static void keep_owed(struct wc_engine *e)
     wc_timer_set(e->owed_timer, OWED_RETRY_MS, 0);
 }
 
+/* The identity is on disk, or waits for space. */
+static void judge_identity(struct wc_engine *e)
+{
+    if (e->identity_rc == -WC_EFULL && e->identity_due.len == 0) {
+        e->identity_due = e->identity_storing;
+        e->identity_storing = (struct wc_buf){0};
+        e->owed_retry_mono_ms = wc_mono_ms() + OWED_RETRY_MS;
+        wc_timer_set(e->owed_timer, OWED_RETRY_MS, 0);
+    } else if (e->identity_rc != 0 && e->identity_rc != -WC_EFULL) {
+        die("the identity could not be written");
+    }
+    secret_fini(&e->identity_storing);
+}
+
 /* Say a change of health once, not with each commit. */
 static void judge_commit(struct wc_engine *e)
 {
@@ -270,6 +297,7 @@ static void commit_done(void *ctx)
 {
     struct wc_engine *e = ctx;
     judge_commit(e);
+    judge_identity(e);
     if (e->commit_rc == -WC_EFULL)
         keep_owed(e);
     if (e->commit_rc != 0 && e->evidence_packed.len > 0)
@@ -317,6 +345,8 @@ static void start_commit(struct wc_engine *e)
     }
     e->committing_owed = e->gathering.count == 0;
     batch_take(&e->committing, e->committing_owed ? &e->owed : &e->gathering);
+    e->identity_storing = e->identity_due;
+    e->identity_due = (struct wc_buf){0};
     e->commit_runs = true;
     if (wc_loop_work(e->config.loop, commit_work, commit_done, e) != 0)
         die("out of memory");
@@ -440,11 +470,11 @@ static void before_wait(void *ctx)
     struct wc_engine *e = ctx;
     if (e->commit_runs)
         return;
+    bool waiting = e->owed.count > 0 || e->identity_due.len > 0;
     if (erasure_is_due(e))
         start_erasure(e);
     else if (e->gathering.count > 0 || e->evidence_new ||
-             (e->owed.count > 0 && e->stopped == NULL &&
-              wc_mono_ms() >= e->owed_retry_mono_ms))
+             (waiting && e->stopped == NULL && wc_mono_ms() >= e->owed_retry_mono_ms))
         start_commit(e);
     else if (e->stopped != NULL)
         check_stopped(e);
@@ -718,6 +748,21 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
                "this machine's clock is more than 10 minutes from most other offices: "
                "nothing is signed until it is set right");
         break;
+    case WC_NOTE_RENEWED:
+        wc_log(WC_LOG_NOTICE, "this office has a new certificate, number %" PRIu64,
+               effect->u.note.count);
+        break;
+    case WC_NOTE_ROTATED:
+        wc_log(WC_LOG_NOTICE, "the organisation has a new key; what the former one "
+                              "signed is not believed any more");
+        changed(e);
+        break;
+    case WC_NOTE_FORMER_REFUSED:
+        if (wc_log_allow(&e->refused_valve, mono_ms))
+            wc_log(WC_LOG_WARNING,
+                   "turned away an office with a certificate by a former key of the "
+                   "organisation: no grant names it");
+        break;
     case WC_NOTE_TWO_CONTENTS:
         if (effect->u.note.count > 0)
             e->evidence_new = true;
@@ -765,6 +810,20 @@ static void answer(struct wc_engine *e, const struct wc_effect *effect)
                     effect->u.ask_answer.heard_count);
 }
 
+/* The node learned of its own certificate, or of another organisation key: new
+ * handshakes use it at once. */
+static void learn_identity(struct wc_engine *e, bool lasting)
+{
+    *e->identity = *wc_node_identity(e->node);
+    if (lasting) {
+        secret_fini(&e->identity_due);
+        wc_buf_reserve(&e->identity_due, (size_t)2 * WC_CERT_MAX_BYTES);
+        if (wc_identity_encode(e->identity, &e->identity_due) != 0)
+            die("out of memory");
+    }
+    changed(e);
+}
+
 static void carry_out_one(struct wc_engine *e, struct wc_effect *effect)
 {
     switch (effect->type) {
@@ -799,6 +858,9 @@ static void carry_out_one(struct wc_engine *e, struct wc_effect *effect)
         break;
     case WC_EFFECT_NOTE:
         note(e, effect);
+        break;
+    case WC_EFFECT_IDENTITY:
+        learn_identity(e, effect->u.identity.lasting);
         break;
     }
 }
@@ -890,8 +952,8 @@ bool wc_engine_twin_at(const struct wc_engine *e, uint32_t i, struct wc_twin *ou
 }
 
 static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
-                  struct wc_slice peer_cert, bool initiator, uint32_t dial,
-                  const char *remote_address)
+                  struct wc_slice peer_cert, struct wc_slice peer_rotation,
+                  bool initiator, uint32_t dial, const char *remote_address)
 {
     struct wc_engine *e = ctx;
     if (e->node == NULL || e->stopped != NULL) {
@@ -910,12 +972,12 @@ static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
     struct open_link *l = &e->links[e->links_count++];
     l->link = link;
     memcpy(l->key, peer->sign_key, sizeof(l->key));
-    memcpy(l->office, peer->name, sizeof(l->office));
     wc_log(WC_LOG_DEBUG, "handshake with %s at %s is done", peer->name, remote_address);
     struct wc_event event = {.type = WC_EVENT_LINK_UP};
     event.u.link_up.link = link;
     event.u.link_up.peer = peer;
     event.u.link_up.peer_cert = peer_cert;
+    event.u.link_up.peer_rotation = peer_rotation;
     event.u.link_up.initiator = initiator;
     event.u.link_up.dial = dial;
     step(e, &event);
@@ -988,8 +1050,11 @@ bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
 {
     if (i >= e->links_count)
         return false;
+    struct wc_node_office office;
     memset(out, 0, sizeof(*out));
-    memcpy(out->office, e->links[i].office, sizeof(out->office));
+    /* as the node knows it: what the other end showed may be a former certificate */
+    if (e->node != NULL && wc_node_office_by_key(e->node, e->links[i].key, &office))
+        memcpy(out->office, office.cert.name, sizeof(out->office));
     wc_transport_link(e->transport, e->links[i].link, &out->traffic);
     return true;
 }
@@ -1206,6 +1271,7 @@ void wc_engine_free(struct wc_engine *e)
     wc_effects_fini(&e->effects);
     batch_fini(&e->gathering);
     wc_buf_fini(&e->evidence_packed);
+    secret_fini(&e->identity_due);
     free(e->pending);
     free(e->links);
     wc_twins_free(e->twins);

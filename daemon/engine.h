@@ -54,8 +54,9 @@ void wc_engine_free(struct wc_engine *e);
 
 /* What an office is started as. */
 struct wc_engine_office {
-    const struct wc_identity *identity; /* outlives the engine or its next stop */
-    const struct wc_strings *join;      /* configured peers; copied */
+    struct wc_identity *identity;  /* outlives the engine or its next stop, and is kept
+                                     up to date: organisation key, certificate */
+    const struct wc_strings *join; /* configured peers; copied */
     const struct wc_strings *addresses; /* of the own card; copied */
     /* Called once when it has settled: the own card is written. Never before
      * wc_engine_start() returns, nor after wc_engine_stop(). */

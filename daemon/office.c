@@ -18,7 +18,6 @@
 #include "daemon/people.h"
 #include "daemon/random.h"
 
-#define IDENTITY_KEY      "identity"
 #define MOVE_PAGE_COUNT   500 /* people signed anew in one commit */
 #define COMMIT_PAGE_COUNT 2000
 
@@ -76,7 +75,7 @@ static int store_identity(struct wc_records *records,
     struct wc_buf bytes = {0};
     int rc = wc_identity_encode(identity, &bytes);
     if (rc == 0)
-        rc = wc_records_meta_put(records, IDENTITY_KEY, wc_buf_slice(&bytes));
+        rc = wc_records_meta_put(records, WC_OFFICE_META_KEY, wc_buf_slice(&bytes));
     if (bytes.data != NULL)
         wc_wipe(bytes.data, bytes.len);
     wc_buf_fini(&bytes);
@@ -107,7 +106,7 @@ int wc_office_load(struct wc_identity **out, struct wc_records *records,
     struct wc_buf bytes = {0};
     struct wc_err err = {0};
     *out = NULL;
-    int rc = wc_records_meta_get(records, IDENTITY_KEY, &bytes);
+    int rc = wc_records_meta_get(records, WC_OFFICE_META_KEY, &bytes);
     if (rc == -WC_ENOTFOUND) {
         wc_buf_fini(&bytes);
         rc = make_first(out, records, config, problem);

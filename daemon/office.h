@@ -13,6 +13,8 @@
 #include "daemon/index.h"
 #include "daemon/records.h"
 
+#define WC_OFFICE_META_KEY "identity"
+
 /* Read the identity, or make and store a standalone one named config->office or after
  * the host. -WC_ECORRUPT, -WC_EVERSION, -WC_ENOMEM or what the store said; *problem gets
  * one line. Free with wc_office_free(). */

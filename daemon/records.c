@@ -12,8 +12,8 @@
  *            "@" ‖ slot              ->  a note of author_notes.h
  *
  * Records are appended under a sequence of their own, which costs half of what random
- * keys cost. Cards and revocations are group 0 and come first, everything else is group
- * 1. The checksum, half of BLAKE2b-256 over slot and record, is checked at every read.
+ * keys cost. Rotations are group 0, grants and revocations 1, cards 2, everything else is
+ * 3. The checksum, half of BLAKE2b-256 over slot and record, is checked at every read.
  */
 #include "daemon/records.h"
 
@@ -347,11 +347,17 @@ void wc_records_close(struct wc_records *r)
 
 /* ---- keys ---- */
 
-/* Cards and what the organisation says come first in a walk, so that what they vouch for
- * is known. */
+#define GROUP_LAST 3
+
+/* Who vouches comes before what is vouched for in a walk: the rotation, which says by
+ * which key; grants and revocations; cards; everything else. */
 static uint8_t group_of(uint8_t kind)
 {
-    return kind == WC_KIND_CARD || wc_kind_by_organisation(kind) ? 0 : 1;
+    if (kind == WC_KIND_ROTATE)
+        return 0;
+    if (wc_kind_by_organisation(kind))
+        return 1;
+    return kind == WC_KIND_CARD ? 2 : GROUP_LAST;
 }
 
 static void place_put(uint8_t out[PLACE_BYTES], uint8_t group, uint64_t sequence)
@@ -485,9 +491,9 @@ static int put_record(struct wc_txn *t, const struct wc_change *c, uint64_t sequ
     if (scratch->failed)
         return -WC_ENOMEM;
     struct wc_slice key = wc_slice(place, sizeof(place)), value = wc_buf_slice(scratch);
-    /* Group 1 sorts last, and the sequence only rises: an append keeps pages full. */
-    int rc = group == 1 ? wc_txn_append(t, T_RECORD, key, value)
-                        : wc_txn_put(t, T_RECORD, key, value);
+    /* The last group, and the sequence only rises: an append keeps pages full. */
+    int rc = group == GROUP_LAST ? wc_txn_append(t, T_RECORD, key, value)
+                                 : wc_txn_put(t, T_RECORD, key, value);
     return rc != 0 ? rc
                    : wc_txn_put(t, T_SLOT, wc_slice(c->slot, WC_DIGEST_BYTES), key);
 }

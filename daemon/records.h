@@ -49,7 +49,7 @@ int wc_records_commit(struct wc_records *r, const struct wc_change *changes,
 int wc_records_get(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
                    struct wc_buf *out);
 
-/* Every record in turn, cards first. fn returning non-zero stops with that value.
+/* Every record in turn: the rotation, grants and revocations, cards, and the others. fn returning non-zero stops with that value.
  * Damaged records are counted in *damaged (may be NULL) and left out. */
 typedef int (*wc_records_fn)(void *ctx, struct wc_slice record);
 int wc_records_each(struct wc_records *r, wc_records_fn fn, void *ctx,

@@ -23,11 +23,12 @@ struct wc_transport;
  * Borrowed arguments are good for the call. */
 struct wc_transport_events {
     void *ctx;
-    /* An authenticated link. dial: the number given to wc_transport_dial, 0 when they
+    /* An authenticated link, with what wc_link_peer(), wc_link_peer_cert() and
+     * wc_link_peer_rotation() say. dial: the number given to wc_transport_dial, 0 when they
      * dialled. link is never 0 and not used again before its `down`. */
     void (*up)(void *ctx, uint32_t link, const struct wc_cert *peer,
-               struct wc_slice peer_cert, bool initiator, uint32_t dial,
-               const char *remote_address);
+               struct wc_slice peer_cert, struct wc_slice peer_rotation, bool initiator,
+               uint32_t dial, const char *remote_address);
     void (*frame)(void *ctx, uint32_t link, struct wc_slice frame);
     /* After up, once, and nothing of that link follows. rc: 0 after our own close or a
      * new identity, -WC_ECLOSED when the peer closed, -WC_ELIMIT when it left too much

@@ -289,7 +289,8 @@ static void conn_up(struct wc_conn *c)
     LIST_INSERT_HEAD(&t->numbers[c->number % WC_LINK_BUCKETS_COUNT], c, number_entry);
     t->stats.links_count++;
     t->events.up(t->events.ctx, c->number, wc_link_peer(c->link),
-                 wc_link_peer_cert(c->link), !c->accepted, dial, c->remote);
+                 wc_link_peer_cert(c->link), wc_link_peer_rotation(c->link),
+                 !c->accepted, dial, c->remote);
 }
 
 /* The first frame can come in one read with the end of the handshake: `up` goes first.

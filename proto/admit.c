@@ -7,6 +7,7 @@
 
 #include "proto/field.h"
 #include "proto/line.h"
+#include "proto/recovery.h"
 
 #define REQUEST_VERSION   1
 #define ADMISSION_VERSION 1
@@ -174,10 +175,14 @@ static void admission_digest(uint8_t out[WC_DIGEST_BYTES], const struct wc_org *
 {
     uint8_t len[4];
     wc_put_u32(len, (uint32_t)strlen(org->name));
-    struct wc_slice parts[] = {
-        wc_slice_text(ADMISSION_DOMAIN),  wc_slice(org->id, WC_ORG_ID_BYTES),
-        wc_slice(org->key, WC_KEY_BYTES), wc_slice(len, sizeof(len)),
-        wc_slice_text(org->name),         cert};
+    struct wc_slice parts[] = {wc_slice_text(ADMISSION_DOMAIN),
+                               wc_slice(org->id, WC_ORG_ID_BYTES),
+                               wc_slice(org->key, WC_KEY_BYTES),
+                               wc_slice(len, sizeof(len)),
+                               wc_slice_text(org->name),
+                               wc_slice(org->recovery_key, WC_KEY_BYTES),
+                               wc_slice(org->rotation, org->rotation_len),
+                               cert};
     wc_hash(out, parts, sizeof(parts) / sizeof(parts[0]));
 }
 
@@ -196,13 +201,14 @@ static int pack_admission(const struct wc_org *org, struct wc_slice cert,
     wc_wipe(plain, sizeof(plain));
     if (rc != 0)
         return rc;
-    wc_pack_array(&raw, 6);
+    wc_pack_array(&raw, 8);
     wc_pack_u64(&raw, ADMISSION_VERSION);
     wc_pack_bin(&raw, wc_slice(org->id, WC_ORG_ID_BYTES));
     wc_pack_text(&raw, org->name);
     wc_pack_bin(&raw, wc_slice(org->key, WC_KEY_BYTES));
     wc_pack_bin(&raw, cert);
     wc_pack_bin(&raw, wc_slice(sealed, sizeof(sealed)));
+    wc_recovery_pack(&raw, org);
     rc = raw.failed ? -WC_ENOMEM
                     : wc_line_encode(&admission_line, wc_buf_slice(&raw), out);
     wc_buf_fini(&raw);
@@ -285,7 +291,7 @@ static int unseal(const struct wc_obj *o, const struct wc_identity *mine,
 static int decode_admission(const struct wc_obj *root, const struct wc_identity *mine,
                             struct wc_identity *id, struct wc_err *err)
 {
-    int rc = read_version(root, 6, ADMISSION_VERSION, "admission", err);
+    int rc = read_version(root, 8, ADMISSION_VERSION, "admission", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", id->org.id,
                           WC_ORG_ID_BYTES, err);
@@ -294,6 +300,8 @@ static int decode_admission(const struct wc_obj *root, const struct wc_identity 
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 3), "organisation key", id->org.key,
                           WC_KEY_BYTES, err);
+    if (rc == 0)
+        rc = wc_recovery_read(wc_obj_at(root, 6), wc_obj_at(root, 7), &id->org, err);
     if (rc == 0)
         rc = take_cert(wc_obj_at(root, 4), mine, id, err);
     return rc == 0 ? unseal(wc_obj_at(root, 5), mine, id, err) : rc;

@@ -9,13 +9,16 @@
 
 #include "proto/field.h"
 #include "proto/line.h"
+#include "proto/recovery.h"
 
 #define CERT_VERSION     1
 #define IDENTITY_VERSION 1
 #define ORGKEY_VERSION   1
+#define RECOVERY_VERSION 1
 
 #define CERT_DOMAIN   "whocan certificate"
 #define CERT_KIND     0
+#define CHECK_BYTES   8 /* against typing errors; who could forge it has all */
 #define ORGKEY_HEADER "whocan organisation key 1\n"
 #define ORGKEY_COLUMN 64
 
@@ -291,9 +294,64 @@ int wc_identity_standalone(struct wc_identity *out, const char *office_name,
     return rc;
 }
 
+bool wc_org_has_recovery(const struct wc_org *org)
+{
+    static const uint8_t none[WC_KEY_BYTES];
+    return memcmp(org->recovery_key, none, WC_KEY_BYTES) != 0;
+}
+
+/* The two last elements of identities and key files. */
+void wc_recovery_pack(struct wc_buf *out, const struct wc_org *org)
+{
+    wc_pack_bin(out, wc_slice(org->recovery_key, WC_KEY_BYTES));
+    wc_pack_bin(out, wc_slice(org->rotation, org->rotation_len));
+}
+
+/* The recovery key, and that the rotation (if any) is by it and led to the key. */
+int wc_recovery_read(const struct wc_obj *key, const struct wc_obj *rotation,
+                     struct wc_org *org, struct wc_err *err)
+{
+    struct wc_slice bytes = {0};
+    struct wc_org before;
+    int rc = wc_field_bin(key, "recovery key", org->recovery_key, WC_KEY_BYTES, err);
+    if (rc == 0 && wc_obj_bin(rotation, &bytes) != 0)
+        rc = wc_fail(err, WC_ETYPE, "rotation", "must be bytes");
+    if (rc != 0 || bytes.len == 0)
+        return rc;
+    before = *org;
+    rc = wc_org_rotate(&before, bytes);
+    if (rc == 0 && memcmp(before.key, org->key, WC_KEY_BYTES) != 0)
+        rc = -WC_EBADSIG;
+    if (rc == 0)
+        *org = before;
+    wc_wipe(&before, sizeof(before));
+    return rc == 0 ? 0 : wc_fail(err, (enum wc_error)(-rc), "rotation", NULL);
+}
+
+static void identity_digest(uint8_t out[WC_DIGEST_BYTES], const struct wc_identity *id)
+{
+    uint8_t lengths[4];
+    wc_put_u32(lengths, (uint32_t)strlen(id->org.name));
+    struct wc_slice parts[] = {
+        wc_slice_text("whocan identity"),
+        wc_slice(id->org.id, WC_ORG_ID_BYTES),
+        wc_slice(lengths, sizeof(lengths)),
+        wc_slice_text(id->org.name),
+        wc_slice(id->org.key, WC_KEY_BYTES),
+        wc_slice(id->org.secret, WC_SECRET_BYTES),
+        wc_slice(id->sign_seed, WC_KEY_BYTES),
+        wc_slice(id->link_secret, WC_KEY_BYTES),
+        wc_slice(id->org.recovery_key, WC_KEY_BYTES),
+        wc_slice(id->org.rotation, id->org.rotation_len),
+    };
+    wc_hash(out, parts, sizeof(parts) / sizeof(parts[0]));
+}
+
 int wc_identity_encode(const struct wc_identity *identity, struct wc_buf *out)
 {
-    wc_pack_array(out, 8);
+    uint8_t check[WC_DIGEST_BYTES];
+    identity_digest(check, identity);
+    wc_pack_array(out, 11);
     wc_pack_u64(out, IDENTITY_VERSION);
     wc_pack_bin(out, wc_slice(identity->org.id, WC_ORG_ID_BYTES));
     wc_pack_text(out, identity->org.name);
@@ -302,19 +360,26 @@ int wc_identity_encode(const struct wc_identity *identity, struct wc_buf *out)
     wc_pack_bin(out, wc_slice(identity->cert_bytes, identity->cert_len));
     wc_pack_bin(out, wc_slice(identity->sign_seed, WC_KEY_BYTES));
     wc_pack_bin(out, wc_slice(identity->link_secret, WC_KEY_BYTES));
+    wc_recovery_pack(out, &identity->org);
+    wc_pack_bin(out, wc_slice(check, CHECK_BYTES));
     return out->failed ? -WC_ENOMEM : 0;
 }
 
-/* Whether the secrets are those of the certificate. */
-static int identity_check(struct wc_identity *identity, struct wc_err *err)
+/* Whether the secrets are those of the certificate, and nothing was changed on the way:
+ * an office with another recovery key than all others would be lost at a rotation. */
+static int identity_check(struct wc_identity *identity,
+                          const uint8_t check[CHECK_BYTES], struct wc_err *err)
 {
-    uint8_t link_key[WC_KEY_BYTES];
+    uint8_t link_key[WC_KEY_BYTES], digest[WC_DIGEST_BYTES];
     wc_signer_init(&identity->signer, identity->sign_seed);
     wc_dh_public(link_key, identity->link_secret);
     if (memcmp(identity->signer.key, identity->cert.sign_key, WC_KEY_BYTES) != 0 ||
         memcmp(link_key, identity->cert.link_key, WC_KEY_BYTES) != 0)
         return wc_fail(err, WC_EINVALID, "identity",
                        "has keys that are not those of its certificate");
+    identity_digest(digest, identity);
+    if (!wc_equal(digest, check, CHECK_BYTES))
+        return wc_fail(err, WC_EINVALID, "identity", "has a typing error in it");
     return 0;
 }
 
@@ -322,7 +387,8 @@ static int decode_identity(const struct wc_obj *root, struct wc_identity *id,
                            struct wc_err *err)
 {
     struct wc_slice cert = {0};
-    int rc = read_version(root, 8, IDENTITY_VERSION, "identity", err);
+    uint8_t check[CHECK_BYTES];
+    int rc = read_version(root, 11, IDENTITY_VERSION, "identity", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", id->org.id,
                           WC_ORG_ID_BYTES, err);
@@ -343,12 +409,15 @@ static int decode_identity(const struct wc_obj *root, struct wc_identity *id,
         rc = wc_field_bin(wc_obj_at(root, 7), "link secret", id->link_secret,
                           WC_KEY_BYTES, err);
     if (rc == 0)
+        rc = wc_recovery_read(wc_obj_at(root, 8), wc_obj_at(root, 9), &id->org, err);
+    if (rc == 0)
         rc = wc_cert_open(cert, &id->org, &id->cert, err);
     if (rc != 0)
         return rc;
     memcpy(id->cert_bytes, cert.data, cert.len);
     id->cert_len = cert.len;
-    return identity_check(id, err);
+    rc = wc_field_bin(wc_obj_at(root, 10), "check", check, sizeof(check), err);
+    return rc == 0 ? identity_check(id, check, err) : rc;
 }
 
 int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
@@ -394,42 +463,112 @@ int wc_invite_parse(struct wc_slice line, struct wc_identity *out, struct wc_err
     return rc;
 }
 
+/* ---- the recovery line ---- */
+
+static const struct wc_line_rule recovery_line = {
+    "recovery line",
+    "whocan-recovery-1:", "must start with whocan-recovery-1:", TEXT_FILE_MAX_BYTES};
+
+static void recovery_check(uint8_t check[WC_DIGEST_BYTES], const struct wc_recovery *r)
+{
+    struct wc_slice parts[] = {
+        wc_slice_text("whocan recovery"), wc_slice(r->seed, WC_KEY_BYTES),
+        wc_slice(r->org_secret, WC_SECRET_BYTES), wc_slice(r->org_id, WC_ORG_ID_BYTES),
+        wc_slice_text(r->org_name)};
+    wc_hash(check, parts, 5);
+}
+
+int wc_recovery_line(const struct wc_recovery *r, struct wc_buf *out)
+{
+    struct wc_buf raw = {0};
+    uint8_t check[WC_DIGEST_BYTES];
+    recovery_check(check, r);
+    wc_buf_reserve(&raw, WC_CERT_MAX_BYTES); /* growth leaves no copies */
+    wc_pack_array(&raw, 6);
+    wc_pack_u64(&raw, RECOVERY_VERSION);
+    wc_pack_bin(&raw, wc_slice(r->org_id, WC_ORG_ID_BYTES));
+    wc_pack_text(&raw, r->org_name);
+    wc_pack_bin(&raw, wc_slice(r->seed, WC_KEY_BYTES));
+    wc_pack_bin(&raw, wc_slice(r->org_secret, WC_SECRET_BYTES));
+    wc_pack_bin(&raw, wc_slice(check, CHECK_BYTES));
+    int rc = raw.failed ? -WC_ENOMEM
+                        : wc_line_encode(&recovery_line, wc_buf_slice(&raw), out);
+    wc_line_wipe(&raw);
+    return rc;
+}
+
+static int decode_recovery(const struct wc_obj *root, struct wc_recovery *r,
+                           struct wc_err *err)
+{
+    uint8_t check[WC_DIGEST_BYTES], written[CHECK_BYTES];
+    int rc = read_version(root, 6, RECOVERY_VERSION, "recovery line", err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", r->org_id,
+                          WC_ORG_ID_BYTES, err);
+    if (rc == 0)
+        rc = read_text(wc_obj_at(root, 2), &org_name_rule, r->org_name, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 3), "recovery seed", r->seed, WC_KEY_BYTES,
+                          err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 4), "organisation secret", r->org_secret,
+                          WC_SECRET_BYTES, err);
+    if (rc == 0)
+        rc = wc_field_bin(wc_obj_at(root, 5), "check", written, sizeof(written), err);
+    if (rc != 0)
+        return rc;
+    recovery_check(check, r);
+    if (!wc_equal(check, written, sizeof(written)))
+        return wc_fail(err, WC_EINVALID, "recovery line", "has a typing error in it");
+    return 0;
+}
+
+int wc_recovery_parse(struct wc_slice line, struct wc_recovery *out, struct wc_err *err)
+{
+    struct wc_buf raw = {0};
+    struct wc_doc *doc = NULL;
+    *out = (struct wc_recovery){0};
+    int rc = wc_line_decode(&recovery_line, line, &raw, err);
+    if (rc != 0)
+        goto out;
+    rc = wc_doc_new(wc_buf_slice(&raw), &wc_scan_default, &doc);
+    if (rc == -WC_ENOMEM)
+        wc_fail(err, WC_ENOMEM, "recovery line", NULL);
+    else if (rc != 0)
+        rc = wc_fail(err, WC_EINVALID, "recovery line", "has a typing error in it");
+    else
+        rc = decode_recovery(wc_doc_root(doc), out, err);
+out:
+    wc_doc_free(doc);
+    wc_line_wipe(&raw);
+    if (rc != 0)
+        wc_wipe(out, sizeof(*out));
+    return rc;
+}
+
 /* ---- the organisation's key file ---- */
 
-int wc_orgkey_create(struct wc_orgkey *out, const char *name,
-                     struct wc_slice passphrase,
-                     const uint8_t random[WC_ORGKEY_RANDOM_BYTES])
+/* Seal seed and secret under the passphrase; random: salt and nonce. */
+static int orgkey_seal(struct wc_orgkey *k, const uint8_t seed[WC_KEY_BYTES],
+                       struct wc_slice passphrase, const uint8_t *random)
 {
-    const uint8_t *seed = random, *secret = seed + WC_KEY_BYTES,
-                  *id = secret + WC_SECRET_BYTES, *salt = id + WC_ORG_ID_BYTES,
-                  *nonce = salt + WC_SALT_BYTES;
     struct wc_buf plain = {0};
-    struct wc_signer signer;
     uint8_t key[WC_SECRET_BYTES];
-
-    *out = (struct wc_orgkey){
-        .next_serial = 1, .ops = ORGKEY_OPS, .mem_bytes = ORGKEY_MEM_BYTES};
-    if (wc_text_check(wc_slice_text(name), &org_name_rule, NULL) != 0)
-        return -WC_EINVALID;
-    wc_slice_copy(wc_slice_text(name), out->org.name, sizeof(out->org.name));
-    memcpy(out->org.id, id, WC_ORG_ID_BYTES);
-    memcpy(out->salt, salt, WC_SALT_BYTES);
-    memcpy(out->nonce, nonce, WC_BOX_NONCE_BYTES);
-    wc_signer_init(&signer, seed);
-    memcpy(out->org.key, signer.key, WC_KEY_BYTES);
-    wc_signer_fini(&signer);
-
-    wc_buf_reserve(&plain, sizeof(out->box)); /* growth leaves no copies */
-    wc_pack_array(&plain, 2);
+    k->ops = ORGKEY_OPS;
+    k->mem_bytes = ORGKEY_MEM_BYTES;
+    memcpy(k->salt, random, WC_SALT_BYTES);
+    memcpy(k->nonce, random + WC_SALT_BYTES, WC_BOX_NONCE_BYTES);
+    wc_buf_reserve(&plain, sizeof(k->box)); /* growth leaves no copies */
+    wc_pack_array(&plain, 3);
     wc_pack_bin(&plain, wc_slice(seed, WC_KEY_BYTES));
-    wc_pack_bin(&plain, wc_slice(secret, WC_SECRET_BYTES));
-    int rc = plain.failed
-                 ? -WC_ENOMEM
-                 : wc_pwhash(key, passphrase, out->salt, out->ops, out->mem_bytes);
+    wc_pack_bin(&plain, wc_slice(k->org.secret, WC_SECRET_BYTES));
+    wc_pack_bin(&plain, wc_slice(k->org.recovery_key, WC_KEY_BYTES));
+    int rc = plain.failed ? -WC_ENOMEM
+                          : wc_pwhash(key, passphrase, k->salt, k->ops, k->mem_bytes);
     if (rc == 0) {
-        out->box_len = plain.len + WC_AEAD_TAG_BYTES;
-        assert(out->box_len <= sizeof(out->box));
-        wc_box_seal(out->box, key, out->nonce, wc_buf_slice(&plain));
+        k->box_len = plain.len + WC_AEAD_TAG_BYTES;
+        assert(k->box_len <= sizeof(k->box));
+        wc_box_seal(k->box, key, k->nonce, wc_buf_slice(&plain));
     }
     wc_wipe(key, sizeof(key));
     wc_line_wipe(&plain);
@@ -442,11 +581,85 @@ void wc_orgkey_fini(struct wc_orgkey *k)
     wc_wipe(k, sizeof(*k));
 }
 
+int wc_orgkey_create(struct wc_orgkey *out, const char *name,
+                     struct wc_slice passphrase,
+                     const uint8_t random[WC_ORGKEY_RANDOM_BYTES],
+                     struct wc_recovery *recovery)
+{
+    const uint8_t *seed = random, *sealing = seed + WC_KEY_BYTES,
+                  *secret = random + WC_ORGKEY_ROTATE_RANDOM_BYTES,
+                  *id = secret + WC_SECRET_BYTES, *recovery_seed = id + WC_ORG_ID_BYTES;
+    struct wc_signer signer;
+
+    *out = (struct wc_orgkey){.next_serial = 1};
+    *recovery = (struct wc_recovery){0};
+    if (wc_text_check(wc_slice_text(name), &org_name_rule, NULL) != 0)
+        return -WC_EINVALID;
+    wc_slice_copy(wc_slice_text(name), out->org.name, sizeof(out->org.name));
+    memcpy(out->org.id, id, WC_ORG_ID_BYTES);
+    memcpy(out->org.secret, secret, WC_SECRET_BYTES);
+    wc_signer_init(&signer, seed);
+    memcpy(out->org.key, signer.key, WC_KEY_BYTES);
+    wc_signer_init(&signer, recovery_seed);
+    memcpy(out->org.recovery_key, signer.key, WC_KEY_BYTES);
+    wc_signer_fini(&signer);
+    int rc = orgkey_seal(out, seed, passphrase, sealing);
+    wc_wipe(out->org.secret, WC_SECRET_BYTES); /* until it is unlocked */
+    if (rc != 0)
+        return rc;
+    memcpy(recovery->org_id, id, WC_ORG_ID_BYTES);
+    memcpy(recovery->org_name, out->org.name, sizeof(recovery->org_name));
+    memcpy(recovery->seed, recovery_seed, WC_KEY_BYTES);
+    memcpy(recovery->org_secret, secret, WC_SECRET_BYTES);
+    return 0;
+}
+
+/* Sign for the new key in out->org. */
+static int sign_rotation(struct wc_orgkey *out, const struct wc_recovery *recovery,
+                         const uint8_t new_key[WC_KEY_BYTES], uint64_t now_ms)
+{
+    struct wc_buf rotation = {0};
+    struct wc_signer by;
+    wc_signer_init(&by, recovery->seed);
+    int rc = -WC_EORGANISATION;
+    if (memcmp(by.key, out->org.recovery_key, WC_KEY_BYTES) == 0)
+        rc = wc_rotate_build(new_key, wc_org_rotations(&out->org) + 1, &by, now_ms,
+                             &rotation);
+    if (rc == 0)
+        rc = wc_org_rotate(&out->org, wc_buf_slice(&rotation));
+    wc_signer_fini(&by);
+    wc_buf_fini(&rotation);
+    return rc;
+}
+
+int wc_orgkey_rotate(struct wc_orgkey *out, const struct wc_org *org,
+                     const struct wc_recovery *recovery, uint64_t next_serial,
+                     struct wc_slice passphrase, uint64_t now_ms,
+                     const uint8_t random[WC_ORGKEY_ROTATE_RANDOM_BYTES],
+                     struct wc_signer *signer)
+{
+    *out = (struct wc_orgkey){.org = *org, .next_serial = next_serial};
+    memcpy(out->org.name, recovery->org_name, sizeof(out->org.name));
+    memcpy(out->org.secret, recovery->org_secret, WC_SECRET_BYTES);
+    wc_signer_init(signer, random);
+    int rc =
+        memcmp(org->id, recovery->org_id, WC_ORG_ID_BYTES) == 0 ? 0 : -WC_EORGANISATION;
+    if (rc == 0)
+        rc = sign_rotation(out, recovery, signer->key, now_ms);
+    if (rc == 0)
+        rc = orgkey_seal(out, random, passphrase, random + WC_KEY_BYTES);
+    if (rc != 0) {
+        wc_signer_fini(signer);
+        wc_wipe(out, sizeof(*out));
+    }
+    return rc;
+}
+
 int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out)
 {
     struct wc_buf raw = {0}, text = {0}, reg = {0};
     wc_register_encode(&k->reg, &reg);
-    wc_pack_array(&raw, 11);
+    wc_pack_array(&raw, 13);
     wc_pack_u64(&raw, ORGKEY_VERSION);
     wc_pack_bin(&raw, wc_slice(k->org.id, WC_ORG_ID_BYTES));
     wc_pack_text(&raw, k->org.name);
@@ -458,6 +671,7 @@ int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out)
     wc_pack_bin(&raw, wc_slice(k->nonce, WC_BOX_NONCE_BYTES));
     wc_pack_bin(&raw, wc_slice(k->box, k->box_len));
     wc_pack_bin(&raw, wc_buf_slice(&reg));
+    wc_recovery_pack(&raw, &k->org);
     wc_buf_base64url(&text, wc_buf_slice(&raw));
     wc_buf_text(out, ORGKEY_HEADER);
     for (size_t i = 0; i < text.len; i += ORGKEY_COLUMN) {
@@ -499,7 +713,7 @@ static int decode_orgkey(const struct wc_obj *root, struct wc_orgkey *k,
                          struct wc_err *err)
 {
     uint64_t ops = 0;
-    int rc = read_version(root, 11, ORGKEY_VERSION, "organisation key file", err);
+    int rc = read_version(root, 13, ORGKEY_VERSION, "organisation key file", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", k->org.id,
                           WC_ORG_ID_BYTES, err);
@@ -523,6 +737,8 @@ static int decode_orgkey(const struct wc_obj *root, struct wc_orgkey *k,
     k->ops = (uint32_t)ops;
     if (rc == 0)
         rc = decode_box(wc_obj_at(root, 9), k, err);
+    if (rc == 0)
+        rc = wc_recovery_read(wc_obj_at(root, 11), wc_obj_at(root, 12), &k->org, err);
     return rc == 0 ? decode_register(wc_obj_at(root, 10), k, err) : rc;
 }
 
@@ -563,18 +779,20 @@ static int open_secrets(struct wc_slice plain, struct wc_orgkey *k,
                         struct wc_signer *signer)
 {
     struct wc_doc *doc;
-    uint8_t seed[WC_KEY_BYTES], secret[WC_SECRET_BYTES];
+    uint8_t seed[WC_KEY_BYTES], secret[WC_SECRET_BYTES], recovery[WC_KEY_BYTES];
     int rc = wc_doc_new(plain, &wc_scan_default, &doc);
     if (rc != 0)
         return rc == -WC_ENOMEM ? rc : -WC_EBADSIG;
     const struct wc_obj *root = wc_doc_root(doc);
-    bool ok = wc_obj_count(root) == 2 &&
+    bool ok = wc_obj_count(root) == 3 &&
               wc_obj_bin_exact(wc_obj_at(root, 0), seed, sizeof(seed)) == 0 &&
-              wc_obj_bin_exact(wc_obj_at(root, 1), secret, sizeof(secret)) == 0;
+              wc_obj_bin_exact(wc_obj_at(root, 1), secret, sizeof(secret)) == 0 &&
+              wc_obj_bin_exact(wc_obj_at(root, 2), recovery, sizeof(recovery)) == 0;
     wc_doc_free(doc);
     if (ok) {
         wc_signer_init(signer, seed);
-        ok = memcmp(signer->key, k->org.key, WC_KEY_BYTES) == 0;
+        ok = memcmp(signer->key, k->org.key, WC_KEY_BYTES) == 0 &&
+             memcmp(recovery, k->org.recovery_key, WC_KEY_BYTES) == 0;
     }
     if (ok)
         memcpy(k->org.secret, secret, sizeof(secret));
@@ -647,4 +865,31 @@ int wc_orgkey_revoke(struct wc_orgkey *k, const struct wc_signer *org,
     if (rc == 0)
         rc = wc_register_revoke(&k->reg, key, now_ms);
     return rc == -WC_EEXISTS ? 0 : rc;
+}
+
+int wc_orgkey_reissue(struct wc_orgkey *k, const struct wc_signer *org,
+                      struct wc_cert *cert, uint64_t now_ms, struct wc_buf *bytes,
+                      struct wc_buf *grant)
+{
+    struct wc_cert issued = *cert;
+    struct wc_buf fresh = {0};
+    if (k->next_serial >= WC_REV_MAX || memcmp(org->key, k->org.key, WC_KEY_BYTES) != 0)
+        return -WC_EINVALID;
+    memcpy(issued.org_id, k->org.id, WC_ORG_ID_BYTES);
+    issued.serial = k->next_serial;
+    int rc = wc_cert_issue(&issued, org, &fresh);
+    if (rc == 0)
+        rc = wc_grant_build(wc_buf_slice(&fresh), org, now_ms, grant);
+    if (rc == 0) {
+        wc_buf_append(bytes, fresh.data, fresh.len);
+        rc = bytes->failed ? -WC_ENOMEM : 0;
+    }
+    if (rc == 0)
+        rc = wc_register_add(&k->reg, &k->org, wc_buf_slice(&fresh), NULL);
+    if (rc == 0) {
+        *cert = issued;
+        k->next_serial++;
+    }
+    wc_buf_fini(&fresh);
+    return rc;
 }

@@ -17,6 +17,7 @@
 #include <whocan/link.h>
 #include <whocan/noise.h>
 #include <whocan/pack.h>
+#include <whocan/record.h>
 #include <whocan/wire.h>
 
 #include "proto/link_internal.h"
@@ -83,6 +84,9 @@ struct wc_link {
     struct wc_cert peer;
     uint8_t peer_cert[WC_CERT_MAX_BYTES];
     size_t peer_cert_len;
+    bool peer_former;
+    uint8_t peer_rotation[WC_ROTATION_MAX_BYTES];
+    size_t peer_rotation_len;
 };
 
 /* ---- life ---- */
@@ -172,6 +176,16 @@ struct wc_slice wc_link_peer_cert(const struct wc_link *link)
     return wc_slice(link->peer_cert, link->opened ? link->peer_cert_len : 0);
 }
 
+bool wc_link_peer_former(const struct wc_link *link)
+{
+    return link->opened && link->peer_former;
+}
+
+struct wc_slice wc_link_peer_rotation(const struct wc_link *link)
+{
+    return wc_slice(link->peer_rotation, link->opened ? link->peer_rotation_len : 0);
+}
+
 /* ---- writing the handshake ---- */
 
 static void hello_mac(uint8_t mac[MAC_BYTES], const struct wc_identity *identity,
@@ -216,11 +230,13 @@ static int write_message(struct wc_link *link, struct wc_slice payload,
 static int write_introduction(struct wc_link *link, struct wc_buf *out)
 {
     struct wc_buf payload = {0};
-    wc_pack_array(&payload, 3);
+    const struct wc_org *org = &link->identity->org;
+    wc_pack_array(&payload, 4);
     wc_pack_u64(&payload, link->tuning.version_min);
     wc_pack_u64(&payload, link->tuning.version_max);
     wc_pack_bin(&payload,
                 wc_slice(link->identity->cert_bytes, link->identity->cert_len));
+    wc_pack_bin(&payload, wc_slice(org->rotation, org->rotation_len));
     int rc =
         payload.failed ? -WC_ENOMEM : write_message(link, wc_buf_slice(&payload), out);
     wc_buf_fini(&payload);
@@ -260,14 +276,48 @@ static int choose_version(struct wc_link *link, const struct wc_obj *introductio
     return 0;
 }
 
+/* Whoever shows a rotation that our recovery key did not sign is of another
+ * organisation, whatever its id. */
+static int judge_rotation(struct wc_org *org, struct wc_slice rotation, bool *newer)
+{
+    int rc = wc_org_rotate(org, rotation);
+    *newer = rc == 0;
+    if (rc == -WC_EDENIED || rc == -WC_EBADSIG)
+        return -WC_EORGANISATION;
+    return rc == -WC_ESTALE ? 0 : rc;
+}
+
+int wc_link_judge(const struct wc_org *org, struct wc_slice cert,
+                  struct wc_slice rotation, struct wc_cert *out, bool *newer,
+                  bool *former)
+{
+    struct wc_org present = *org;
+    int rc = 0;
+    *newer = *former = false;
+    if (rotation.len > 0)
+        rc = judge_rotation(&present, rotation, newer);
+    if (rc == 0)
+        rc = wc_cert_open(cert, &present, out, NULL);
+    /* before a rotation there is no former key to make allowance for */
+    if (rc == -WC_EBADSIG && present.rotation_len > 0) {
+        *former = true;
+        rc = wc_cert_read(cert, out, NULL);
+    }
+    wc_wipe(&present, sizeof(present));
+    return rc;
+}
+
 /* A certificate of our organisation, not our own, for the key that spoke to us, valid
  * now. */
 static int check_certificate(struct wc_link *link, struct wc_slice bytes,
-                             uint64_t now_ms)
+                             struct wc_slice rotation, uint64_t now_ms)
 {
-    if (bytes.len > sizeof(link->peer_cert))
+    bool newer;
+    if (bytes.len > sizeof(link->peer_cert) ||
+        rotation.len > sizeof(link->peer_rotation))
         return -WC_ETOOBIG;
-    int rc = wc_cert_open(bytes, &link->identity->org, &link->peer, NULL);
+    int rc = wc_link_judge(&link->identity->org, bytes, rotation, &link->peer, &newer,
+                           &link->peer_former);
     if (rc != 0)
         return rc;
     if (!wc_equal(link->peer.link_key, link->noise.rs, WC_KEY_BYTES))
@@ -279,14 +329,18 @@ static int check_certificate(struct wc_link *link, struct wc_slice bytes,
         return rc;
     memcpy(link->peer_cert, bytes.data, bytes.len);
     link->peer_cert_len = bytes.len;
+    if (newer) {
+        memcpy(link->peer_rotation, rotation.data, rotation.len);
+        link->peer_rotation_len = rotation.len;
+    }
     return 0;
 }
 
-/* Elements after the third are left to later versions. */
+/* Elements after the fourth are left to later versions. */
 static int read_introduction(struct wc_link *link, uint64_t now_ms)
 {
     struct wc_doc *doc = NULL;
-    struct wc_slice cert;
+    struct wc_slice cert, rotation;
     int rc = wc_doc_new(wc_buf_slice(&link->plain), &wc_scan_default, &doc);
     if (rc != 0)
         return rc;
@@ -300,7 +354,10 @@ static int read_introduction(struct wc_link *link, uint64_t now_ms)
     rc = wc_obj_bin(wc_obj_at(root, 2), &cert);
     if (rc != 0)
         goto out;
-    rc = check_certificate(link, cert, now_ms);
+    rc = wc_obj_bin(wc_obj_at(root, 3), &rotation);
+    if (rc != 0)
+        goto out;
+    rc = check_certificate(link, cert, rotation, now_ms);
 out:
     wc_doc_free(doc);
     return rc;

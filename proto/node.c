@@ -22,11 +22,10 @@
 
 /* ---- birth and death ---- */
 
-static int verify_record(void *ctx, const struct wc_record *r,
-                         const uint8_t org_key[WC_KEY_BYTES])
+static int verify_record(void *ctx, const struct wc_record *r, const struct wc_org *org)
 {
     (void)ctx;
-    return wc_record_verify(r, org_key);
+    return wc_record_verify(r, org);
 }
 
 int wc_node_new(struct wc_node **out, const struct wc_node_config *config)
@@ -34,7 +33,8 @@ int wc_node_new(struct wc_node **out, const struct wc_node_config *config)
     struct wc_node *node = calloc(1, sizeof(*node));
     if (node == NULL)
         return -WC_ENOMEM;
-    node->identity = config->identity;
+    node->own = *config->identity;
+    node->identity = &node->own;
     node->store = config->store;
     node->verify = config->verify != NULL ? config->verify : verify_record;
     node->verify_ctx = config->verify_ctx;
@@ -77,6 +77,7 @@ void wc_node_free(struct wc_node *node)
     wc_node_blame_fini(node);
     free(node->orphans);
     free(node->joins);
+    wc_identity_fini(&node->own);
     free(node);
 }
 
@@ -235,6 +236,7 @@ static void start(struct wc_node *node)
     node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +
                        wc_rng_below(&node->rng, WC_DIAL_EXPLORE_MS);
     drop_orphans(node);
+    wc_node_trust_start(node);
     wc_node_due(node, WC_DUE_CARD, node->mono_ms);
     wc_node_due(node, WC_DUE_SYNC, node->sync_round_ms);
     wc_node_due(node, WC_DUE_DIAL, node->mono_ms);
@@ -293,6 +295,9 @@ static void run(struct wc_node *node, enum wc_due what)
         break;
     case WC_DUE_PURGE:
         wc_node_run_purge(node);
+        break;
+    case WC_DUE_FORMER:
+        wc_node_run_former(node);
         break;
     case WC_DUE_LINKS:
         wc_node_run_links(node);
@@ -397,6 +402,7 @@ void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out)
         .syncs_done = node->syncs_done,
         .clock_off = node->clock_off,
         .revoked = node->own_revoked,
+        .former = node->offices[node->self]->former,
     };
     for (int i = 0; i < WC_SETS_COUNT; i++) {
         wc_itemset_range(&node->sets[i], everything, 0, &sums[i]);

@@ -434,7 +434,7 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
         return 0;
     if (!look_at_ask(node, office))
         return 0;
-    rc = node->verify(node->verify_ctx, &r, node->identity->org.key);
+    rc = node->verify(node->verify_ctx, &r, &node->identity->org);
     if (rc == 0)
         rc = wc_doc_new(r.body, &wc_scan_default, &doc);
     if (rc != 0)

@@ -20,6 +20,7 @@ static void effect_fini(struct wc_effect *e)
     case WC_EFFECT_ASK_MATCH:
     case WC_EFFECT_ASK_ANSWER:
     case WC_EFFECT_NOTE:
+    case WC_EFFECT_IDENTITY:
         break;
     }
 }

@@ -180,11 +180,12 @@ void wc_node_hold(struct wc_node *node, const struct wc_record *r,
     h->version = r->version;
     h->stamped_at_ms = r->stamped_at_ms;
     h->expires_at_ms = r->expires_at_ms;
+    h->ended = false;
     h->since_s = (uint32_t)(node->mono_ms / 1000);
     if (node->now_ms < r->expires_at_ms) {
         show(node, id);
         bool own = office == node->self && !wc_kind_by_organisation(r->kind);
-        set_date(node, id, own ? wc_node_restamp_due(node, r) : r->expires_at_ms);
+        set_date(node, id, own ? wc_node_restamp_due(node, h) : r->expires_at_ms);
     } else { /* only when records are loaded */
         hide(node, id);
         set_date(node, id, node->now_ms + WC_EXPIRED_AT_START_MS);
@@ -208,6 +209,15 @@ void wc_node_unhold(struct wc_node *node, uint32_t id, bool drop)
     node->offices[h->office]->held_count--;
     free(h->subject);
     give_place(node, id);
+}
+
+void wc_node_drop_statements(struct wc_node *node)
+{
+    for (uint32_t id = 0; id < node->held_count; id++) {
+        uint8_t kind = node->held[id].kind;
+        if (node->held[id].used && (kind == WC_KIND_REVOKE || kind == WC_KIND_GRANT))
+            wc_node_unhold(node, id, true);
+    }
 }
 
 void wc_node_unhide(struct wc_node *node, uint32_t id)
@@ -234,12 +244,38 @@ void wc_node_expiry_soon(struct wc_node *node)
     wc_node_due(node, WC_DUE_EXPIRY, node->mono_ms + wait);
 }
 
+static bool restampable(const struct wc_node *node, const struct wc_held *h)
+{
+    return h->office == node->self &&
+           (h->kind == WC_KIND_CARD || h->kind == WC_KIND_ROW ||
+            h->kind == WC_KIND_PROFILE);
+}
+
 /* Whether the date of this record is that of stamping it again. */
 static bool restamps(const struct wc_node *node, const struct wc_held *h)
 {
-    return h->office == node->self && node->now_ms < h->expires_at_ms &&
-           (h->kind == WC_KIND_CARD || h->kind == WC_KIND_ROW ||
-            h->kind == WC_KIND_PROFILE);
+    return restampable(node, h) && node->now_ms < h->expires_at_ms;
+}
+
+/* It ended because the own certificate did. Nobody meant to lose it: it stays, unseen,
+ * until the certificate is renewed. */
+static bool ended_with_us(const struct wc_node *node, const struct wc_held *h)
+{
+    return restampable(node, h) && wc_node_may_stamp(node) == -WC_EEXPIRED &&
+           h->expires_at_ms >= node->identity->cert.not_after_ms;
+}
+
+void wc_node_lengthen(struct wc_node *node, uint64_t former_end_ms)
+{
+    for (uint32_t id = 0; id < node->held_count; id++) {
+        struct wc_held *h = &node->held[id];
+        bool cut = h->expires_at_ms >= former_end_ms ||
+                   h->expires_at_ms > node->identity->cert.not_after_ms;
+        if (!h->used || !restampable(node, h) || !cut)
+            continue;
+        h->ended = h->hidden;
+        set_date(node, id, h->hidden ? node->now_ms : wc_node_restamp_due(node, h));
+    }
 }
 
 static void expire(struct wc_node *node, uint32_t id)
@@ -264,11 +300,13 @@ static void expire(struct wc_node *node, uint32_t id)
 static void delete_expired(struct wc_node *node, uint32_t id)
 {
     uint32_t office = node->held[id].office;
-    bool card = node->held[id].kind == WC_KIND_CARD;
+    uint8_t kind = node->held[id].kind;
     wc_node_unhold(node, id, true);
-    /* without its card an office is unknown to whoever comes new: its records go with
-     * it, so that all hold the same */
-    if (card && office != node->self && node->offices[office]->link == 0)
+    /* without its card or a grant an office is unknown to whoever comes new: its records
+     * go with it, so that all hold the same */
+    if ((kind == WC_KIND_CARD || kind == WC_KIND_GRANT) && office != node->self &&
+        node->offices[office]->link == 0 && !node->offices[office]->has_card &&
+        !wc_node_has_grant(node, office))
         wc_node_office_purge(node, office);
     wc_node_office_release(node, office);
 }
@@ -293,6 +331,19 @@ static void due_restamp(struct wc_node *node, uint32_t id, uint32_t *left)
     set_date(node, id, next < expires_at_ms ? next : expires_at_ms);
 }
 
+/* A new stamp brings it back when it is stored. */
+static void revive(struct wc_node *node, uint32_t id, uint32_t *left)
+{
+    uint64_t next = node->now_ms + WC_RESTAMP_RETRY_MS;
+    if (*left == 0) {
+        next = node->now_ms + 1;
+    } else {
+        (*left)--;
+        wc_node_restamp(node, id);
+    }
+    set_date(node, id, next);
+}
+
 void wc_node_run_expiry(struct wc_node *node)
 {
     struct wc_timeline_entry first;
@@ -305,7 +356,11 @@ void wc_node_run_expiry(struct wc_node *node)
         if (!wc_timeline_first(&node->dates, &first) || first.due_ms > node->now_ms)
             break;
         const struct wc_held *h = &node->held[first.id];
-        if (h->hidden)
+        if (h->hidden && h->ended)
+            revive(node, first.id, &restamps_left);
+        else if (h->hidden && ended_with_us(node, h))
+            set_date(node, first.id, node->now_ms + WC_EXPIRED_KEEP_MS);
+        else if (h->hidden)
             delete_expired(node, first.id);
         else if (restamps(node, h))
             due_restamp(node, first.id, &restamps_left);

@@ -5,9 +5,10 @@
  *   node.c            the step: dispatch, what is due, looking
  *   node_effects.c    the list of effects
  *   node_offices.c    who is known: certificates, cards, revocations, quotas
+ *   node_trust.c      renewal and rotation: grants, another organisation key
  *   node_held.c       the records that are held, their dates
  *   node_records.c    records that come from others
- *   node_statement.c  what the organisation says: revocations
+ *   node_statement.c  what the organisation says: revocations, grants, rotations
  *   node_blame.c      who is to blame, and what one office may cost the others
  *   node_local.c      records that originate here, the own card, stamping again
  *   node_broadcast.c  passing records and answers on
@@ -170,6 +171,8 @@ struct wc_office {
     uint8_t revoked_slot[WC_DIGEST_BYTES]; /* of the revocation */
     bool superseded; /* another office of this name has a higher serial */
     bool purge;      /* its records go */
+    bool trim;       /* its quota became smaller: who is over it goes */
+    bool former;     /* its certificate is by a former organisation key */
     struct wc_cert cert;
     uint32_t address_count;
     char *addresses; /* one after the other, each with its terminator */
@@ -201,11 +204,13 @@ struct wc_held {
     uint64_t stamped_at_ms;
     uint64_t expires_at_ms;
     char *subject;
-    uint32_t office;  /* index; of a revocation the own office's */
+    uint32_t office;  /* index; of a revocation or rotation the own office's, of a
+                         grant that of the certified one */
     uint32_t since_s; /* monotonic seconds */
     uint8_t kind;
     uint8_t slot_kind;
     bool hidden; /* expired: no longer in its set */
+    bool ended;  /* with the certificate that was renewed since: to be stamped again */
     bool used;   /* false: on the list of free ones, next in `office` */
 };
 
@@ -363,6 +368,7 @@ enum wc_due {
     WC_DUE_CARD,
     WC_DUE_EXPIRY,
     WC_DUE_PURGE,
+    WC_DUE_FORMER,
     WC_DUE_LINKS,
     WC_DUE_ASKS,
     WC_DUE_SYNC,
@@ -373,7 +379,8 @@ enum wc_due {
 };
 
 struct wc_node {
-    const struct wc_identity *identity;
+    struct wc_identity own; /* the copy: organisation and certificate may change */
+    const struct wc_identity *identity; /* that copy */
     struct wc_store_port store;
     wc_verify_fn verify;
     void *verify_ctx;
@@ -386,7 +393,8 @@ struct wc_node {
     uint64_t due_ms[WC_DUE_COUNT];
     uint64_t last_seq;
     uint64_t next_own_token;
-    uint64_t wall_ms; /* the wall clock at the last step */
+    uint64_t wall_ms;         /* the wall clock at the last step */
+    uint64_t former_until_ms; /* monotonic: former certificates are believed */
 
     struct wc_office **offices; /* by index; NULL where one went away */
     struct wc_map offices_by_key;
@@ -462,6 +470,7 @@ struct wc_node {
     bool card_dirty;   /* it may differ from what it should say */
     bool card_pending; /* its commit is awaited */
     bool peers_closing;
+    bool identity_changed; /* while records were loaded: to be said at START */
 };
 
 /* Something becomes due at a monotonic time, if not sooner. */
@@ -491,13 +500,16 @@ uint32_t wc_node_office_find(const struct wc_node *node,
                              const uint8_t key[WC_KEY_BYTES]);
 /* Find or add; WC_NONE when memory is out. */
 uint32_t wc_node_office_add(struct wc_node *node, const uint8_t key[WC_KEY_BYTES]);
-/* The certificate with the highest serial counts. */
+/* The certificate with the highest serial counts; one by the present organisation key
+ * more than any by a former one. */
 void wc_node_office_certify(struct wc_node *node, uint32_t office,
                             const struct wc_cert *cert);
 /* Its card came (true) or expired (false). */
 void wc_node_office_card(struct wc_node *node, uint32_t office,
                          const struct wc_card *card);
 void wc_node_office_uncard(struct wc_node *node, uint32_t office);
+/* Its certificate counts no more. */
+void wc_node_office_uncertify(struct wc_node *node, uint32_t office);
 /* slot: of the revocation. */
 void wc_node_office_revoke(struct wc_node *node, const uint8_t key[WC_KEY_BYTES],
                            const uint8_t slot[WC_DIGEST_BYTES]);
@@ -506,12 +518,33 @@ void wc_node_office_release(struct wc_node *node, uint32_t office);
 /* Its records go, some in each step. */
 void wc_node_office_purge(struct wc_node *node, uint32_t office);
 void wc_node_run_purge(struct wc_node *node);
-/* The key that a revocation names. */
+/* The key that a revocation or grant names. */
 bool wc_node_revoked_key(const struct wc_record *r, uint8_t key[WC_KEY_BYTES]);
-/* Read the card and the certificate inside it, checked against the organisation. */
+/* Read the card and the certificate that counts for it: the one inside when the
+ * present organisation key signed it, else the granted one. -WC_EBADSIG: neither. */
 int wc_node_card_open(const struct wc_node *node, const struct wc_record *r,
                       struct wc_card *card, struct wc_cert *cert);
 uint32_t wc_node_offices_count(const struct wc_node *node);
+
+/* ---- node_trust.c ---- */
+
+/* What becomes of a statement once it is held: a grant's certificate counts, a rotation
+ * makes all present certificates former ones. */
+void wc_node_granted(struct wc_node *node, uint32_t office, const struct wc_record *r);
+void wc_node_rotated(struct wc_node *node, const struct wc_record *r);
+/* At START: the rotation of the identity is among the records, and what was learned
+ * from the store is said. */
+void wc_node_trust_start(struct wc_node *node);
+/* The certificate that counts for the other end of a link. 0, -WC_EUNKNOWN_OFFICE (by a
+ * former key, and no office of these keys is believed), or what wc_cert_open() gives.
+ * *stale: what it showed is older than what it should have. */
+int wc_node_link_cert(struct wc_node *node, const struct wc_event *event,
+                      struct wc_cert *cert, bool *stale);
+/* Whether the office has a live grant. */
+bool wc_node_has_grant(const struct wc_node *node, uint32_t office);
+/* Append the records that a neighbour with a stale certificate needs first: how many. */
+uint32_t wc_node_pack_trust(struct wc_node *node, uint32_t office, struct wc_buf *out);
+void wc_node_run_former(struct wc_node *node);
 
 /* ---- node_held.c ---- */
 
@@ -527,6 +560,10 @@ void wc_node_unhold(struct wc_node *node, uint32_t id, bool drop);
 /* Bring back a record that was hidden and whose date has not come after all. */
 void wc_node_unhide(struct wc_node *node, uint32_t id);
 uint8_t wc_node_set_of(uint8_t slot_kind);
+/* Forget all revocations and grants: the key that signed them counts no more. */
+void wc_node_drop_statements(struct wc_node *node);
+/* Own leases that were cut at former_end_ms may be longer now. */
+void wc_node_lengthen(struct wc_node *node, uint64_t former_end_ms);
 /* Against which quota a record counts (enum wc_quota_set), -1: none. */
 int wc_node_quota_set(uint8_t kind);
 void wc_node_run_expiry(struct wc_node *node);
@@ -540,6 +577,8 @@ void wc_node_clock_set_back(struct wc_node *node);
 /* The frame handlers return 0, or why the neighbour is to blame. */
 int wc_node_on_records(struct wc_node *node, struct wc_peer *peer,
                        struct wc_slice frame);
+/* A rotation that a neighbour showed in the handshake. */
+void wc_node_learn_rotation(struct wc_node *node, struct wc_slice bytes);
 /* Whether an office's records are believed now: 0, -WC_EUNKNOWN_OFFICE, -WC_EREVOKED,
  * -WC_EEXPIRED, -WC_EFUTURE. */
 int wc_node_office_believed(const struct wc_node *node, uint32_t office);
@@ -559,6 +598,8 @@ bool wc_node_statement_load(struct wc_node *node, const struct wc_record *r,
 int wc_node_statement_check(const struct wc_node *node, struct wc_slice record,
                             struct wc_record *out, uint8_t slot[WC_DIGEST_BYTES],
                             struct wc_err *err);
+/* Why a verified grant serves nothing now: -WC_EREVOKED, or the certificate's dates. */
+int wc_node_statement_useless(const struct wc_node *node, const struct wc_record *r);
 /* Send a revoked office, on a link that is about to be refused, its revocation. */
 void wc_node_tell_revoked(struct wc_node *node, uint32_t link, uint32_t office);
 
@@ -617,7 +658,7 @@ void wc_node_seq_seen(struct wc_node *node, uint64_t seq);
 uint64_t wc_node_next_seq(struct wc_node *node);
 /* Stamp an own record again: 0, or why not. */
 int wc_node_restamp(struct wc_node *node, uint32_t id);
-uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_record *r);
+uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_held *h);
 /* The latest local edit of a slot that waits for its commit, or NULL. */
 const struct wc_pending *wc_node_pending_of(const struct wc_node *node,
                                             const uint8_t slot[WC_DIGEST_BYTES]);

@@ -193,34 +193,55 @@ static struct wc_peer *add_peer(struct wc_node *node, uint32_t link, uint32_t of
     return peer;
 }
 
-/* First words: our clock, and the own card, so that others can be told of us before any
+/* First words: our clock; what a neighbour whose certificate is stale must know before
+ * anything else; and the own card, so that others can be told of us before any
  * reconciliation. */
-static void greet(struct wc_node *node, struct wc_peer *peer)
+static void greet(struct wc_node *node, struct wc_peer *peer, bool stale)
 {
     struct wc_buf frame = {0}, packed = {0};
+    uint32_t count = 0;
     wc_wire_hello(&frame, node->now_ms);
     wc_node_send(node, peer, &frame);
+    if (stale)
+        count = wc_node_pack_trust(node, peer->office, &packed);
     if (node->card.len > 0) {
         wc_pack_bin(&packed, wc_buf_slice(&node->card));
-        wc_wire_records(&frame, WC_REASON_BROADCAST, 1, wc_buf_slice(&packed));
-        wc_buf_fini(&packed);
+        count++;
+    }
+    if (count > 0) {
+        wc_wire_records(&frame, WC_REASON_BROADCAST, count, wc_buf_slice(&packed));
         wc_node_send(node, peer, &frame);
     }
+    wc_buf_fini(&packed);
+}
+
+/* The certificate that counts for the other end, and why it may not link, or 0. */
+static int judge_link(struct wc_node *node, const struct wc_event *event,
+                      struct wc_cert *cert, bool *stale)
+{
+    if (event->u.link_up.peer_rotation.len > 0)
+        wc_node_learn_rotation(node, event->u.link_up.peer_rotation);
+    int rc = wc_node_link_cert(node, event, cert, stale);
+    if (rc == -WC_EUNKNOWN_OFFICE)
+        wc_node_note(node, WC_NOTE_FORMER_REFUSED, rc, event->u.link_up.link, 0,
+                     WC_NONE);
+    return rc != 0 ? rc : link_allowed(node, cert);
 }
 
 void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
 {
-    const struct wc_cert *cert = event->u.link_up.peer;
+    struct wc_cert cert = *event->u.link_up.peer;
     uint32_t link = event->u.link_up.link;
     bool initiator = event->u.link_up.initiator, join = false, explore = false;
-    int rc = link_allowed(node, cert);
-    uint32_t office = rc == 0 ? wc_node_office_add(node, cert->sign_key) : WC_NONE;
-    if (office != WC_NONE)
-        wc_node_office_certify(node, office, cert);
+    bool stale;
+    int rc = judge_link(node, event, &cert, &stale);
+    uint32_t office = rc == 0 ? wc_node_office_add(node, cert.sign_key) : WC_NONE;
+    if (office != WC_NONE && !stale)
+        wc_node_office_certify(node, office, &cert);
     wc_node_dial_up(node, event->u.link_up.dial,
                     rc == -WC_EEXISTS ? node->self : office, &join, &explore);
     if (office == WC_NONE) {
-        uint32_t known = wc_node_office_find(node, cert->sign_key);
+        uint32_t known = wc_node_office_find(node, cert.sign_key);
         if (rc == -WC_EREVOKED && known != WC_NONE && node->offices[known]->revoked)
             wc_node_tell_revoked(node, link, known); /* it may not know yet */
         refuse_link(node, link, rc == -WC_EEXISTS ? 0 : rc);
@@ -248,7 +269,7 @@ void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
         wc_node_links_count(node) > WC_NODE_LINKS_MAX_COUNT - WC_NODE_VISITORS_COUNT;
     node->offices[office]->link = link;
     wc_node_note(node, WC_NOTE_LINK_UP, 0, link, 0, office);
-    greet(node, peer);
+    greet(node, peer, stale);
     wc_node_sync_want(node, peer,
                       node->mono_ms + (initiator ? 0 : WC_SYNC_ANSWERER_MS));
     wc_node_due(node, WC_DUE_LINKS, node->mono_ms + WC_PING_AFTER_MS);

@@ -176,7 +176,7 @@ static int stamp_and_put(struct wc_node *node, uint64_t token, uint8_t kind,
         rc = wc_record_decode(wc_buf_slice(&bytes), &r, NULL);
     /* nobody would believe us any more if we passed on what its author did not sign */
     if (rc == 0 && memcmp(author_key, node->identity->signer.key, WC_KEY_BYTES) != 0)
-        rc = node->verify(node->verify_ctx, &r, node->identity->org.key);
+        rc = node->verify(node->verify_ctx, &r, &node->identity->org);
     if (rc != 0)
         goto out;
     wc_record_slot(&r, slot);
@@ -352,6 +352,9 @@ static int publish(struct wc_node *node, const struct wc_pending *p)
     if (id != WC_NONE && wc_version_cmp(&node->held[id].version, &r.version) >= 0)
         return wc_kind_by_organisation(r.kind) ? 0 : -WC_ESTALE;
     if (wc_kind_by_organisation(r.kind)) {
+        /* the organisation's key may have changed meanwhile */
+        if (node->verify(node->verify_ctx, &r, &node->identity->org) != 0)
+            return -WC_EDENIED;
         wc_node_statement_take(node, &r, p->slot, 0);
         return 0;
     }
@@ -507,18 +510,18 @@ void wc_node_run_card(struct wc_node *node)
 
 /* ---- stamping again ---- */
 
-uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_record *r)
+uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_held *h)
 {
-    if (r->kind != WC_KIND_CARD && r->kind != WC_KIND_ROW && r->kind != WC_KIND_PROFILE)
-        return r->expires_at_ms;
-    if (r->stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS)
+    if (h->kind != WC_KIND_CARD && h->kind != WC_KIND_ROW && h->kind != WC_KIND_PROFILE)
+        return h->expires_at_ms;
+    if (h->stamped_at_ms > node->now_ms + WC_FUTURE_SLACK_MS)
         return node->now_ms; /* stamped by a wrong clock: nobody believes it */
-    if (r->expires_at_ms > node->identity->cert.not_after_ms)
+    if (h->expires_at_ms > node->identity->cert.not_after_ms)
         return node->now_ms; /* nor beyond the certificate: it was another one then */
     /* at half the lease, and up to a tenth later, so that what was imported in one go
      * is not stamped in one go */
-    uint64_t lease = r->expires_at_ms - r->stamped_at_ms;
-    return r->stamped_at_ms + lease / 2 + wc_rng_below(&node->rng, lease / 10 + 1);
+    uint64_t lease = h->expires_at_ms - h->stamped_at_ms;
+    return h->stamped_at_ms + lease / 2 + wc_rng_below(&node->rng, lease / 10 + 1);
 }
 
 int wc_node_restamp(struct wc_node *node, uint32_t id)

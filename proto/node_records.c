@@ -75,7 +75,7 @@ struct incoming {
     uint8_t slot[WC_DIGEST_BYTES];
     uint32_t office; /* WC_NONE: unknown yet */
     struct wc_card card;
-    struct wc_cert cert; /* of a card */
+    struct wc_cert cert; /* that counts for a card */
 };
 
 enum verdict {
@@ -115,6 +115,36 @@ static bool keeps(const struct wc_node *node, const struct wc_record *r)
            memcmp(r->office_key, node->offices[node->self]->key, WC_KEY_BYTES) == 0;
 }
 
+/*
+ * Something by an organisation key that is not ours. Around a rotation honest neighbours
+ * hold such things for a moment, on either side of it: if its author signed it, it is
+ * nobody's fault, and the next reconciliation brings it again if it is worth anything.
+ */
+static enum verdict judge_foreign(struct wc_node *node, const struct wc_record *r,
+                                  int *rc)
+{
+    struct wc_org by = {0};
+    memcpy(by.id, node->identity->org.id, WC_ORG_ID_BYTES);
+    memcpy(by.key, r->author_key, WC_KEY_BYTES);
+    if (!wc_org_has_recovery(&node->identity->org) ||
+        node->verify(node->verify_ctx, r, &by) != 0)
+        return BLAME;
+    *rc = -WC_EUNKNOWN_OFFICE;
+    return LEAVE;
+}
+
+static enum verdict judge_statement(struct wc_node *node, struct incoming *in, int *rc)
+{
+    const struct wc_record *r = &in->r;
+    *rc = -WC_EDENIED;
+    if (r->kind == WC_KIND_ROTATE)
+        return TAKE; /* its signature says it all */
+    if (memcmp(r->author_key, node->identity->org.key, WC_KEY_BYTES) != 0)
+        return judge_foreign(node, r, rc);
+    *rc = wc_node_statement_useless(node, r);
+    return *rc == 0 ? TAKE : LEAVE;
+}
+
 /* The office and its certificate, which for a card come from the card itself. */
 static enum verdict judge_office(struct wc_node *node, struct incoming *in, int *rc)
 {
@@ -128,6 +158,8 @@ static enum verdict judge_office(struct wc_node *node, struct incoming *in, int 
         return LEAVE;
     }
     *rc = wc_node_card_open(node, &in->r, &in->card, &in->cert);
+    if (*rc == -WC_EBADSIG)
+        return judge_foreign(node, &in->r, rc);
     if (*rc != 0)
         return BLAME;
     *rc = wc_cert_dates(&in->cert, node->now_ms);
@@ -153,11 +185,11 @@ static enum verdict judge_dates(struct wc_node *node, const struct incoming *in,
     return TAKE;
 }
 
-/* Everything about a stamped record but its signatures. */
+/* Everything about a record but its signatures. */
 static enum verdict judge(struct wc_node *node, struct incoming *in, int *rc)
 {
     if (wc_kind_by_organisation(in->r.kind))
-        return TAKE;
+        return judge_statement(node, in, rc);
     enum verdict v = judge_office(node, in, rc);
     if (v == TAKE)
         v = judge_dates(node, in, rc);
@@ -245,7 +277,7 @@ static bool too_often(struct wc_node *node, const struct incoming *in, bool *loo
  * blame as well as the neighbour. */
 static int verify(struct wc_node *node, const struct incoming *in)
 {
-    int rc = node->verify(node->verify_ctx, &in->r, node->identity->org.key);
+    int rc = node->verify(node->verify_ctx, &in->r, &node->identity->org);
     if (rc != 0 && !wc_kind_by_organisation(in->r.kind) && in->office != WC_NONE &&
         wc_stamp_verify(in->r.stamp_sig, in->r.office_key, in->r.kind, in->r.stamp) ==
             0)
@@ -313,6 +345,16 @@ static enum verdict receive(struct wc_node *node, struct incoming *in, uint32_t 
         return LEAVE;
     take(node, in);
     return TAKE;
+}
+
+void wc_node_learn_rotation(struct wc_node *node, struct wc_slice bytes)
+{
+    struct incoming in;
+    int rc = wc_record_decode(bytes, &in.r, NULL);
+    if (rc == -WC_ENOMEM)
+        wc_node_fail(node);
+    if (rc == 0 && in.r.kind == WC_KIND_ROTATE)
+        receive(node, &in, 0, &rc);
 }
 
 /* Whether the neighbour may go on although it sent what is of no use here. */

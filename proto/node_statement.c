@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the organisation says. A statement (a revocation) is signed by the organisation,
- * belongs to no office, never ends, and goes before everything else: it leaves at once
+ * What the organisation says. A statement (a revocation, a grant, a rotation) is signed
+ * by the organisation, belongs to no office, and goes before everything else: it leaves at once
  * in a frame of its own, ahead of what is being gathered for a neighbour, and
  * reconciliation brings it with the cards, before any other record. It is passed on
  * before it is acted on, so that an office that loses its links by it learns why.
@@ -34,14 +34,57 @@ static void act(struct wc_node *node, const struct wc_record *r,
                 const uint8_t slot[WC_DIGEST_BYTES])
 {
     uint8_t key[WC_KEY_BYTES];
-    if (r->kind == WC_KIND_REVOKE && wc_node_revoked_key(r, key))
+    if (r->kind == WC_KIND_ROTATE)
+        wc_node_rotated(node, r);
+    else if (!wc_node_revoked_key(r, key))
+        return;
+    else if (r->kind == WC_KIND_REVOKE)
         wc_node_office_revoke(node, key, slot);
+    else if (r->kind == WC_KIND_GRANT)
+        wc_node_granted(node, wc_node_office_find(node, key), r);
+}
+
+/* Whose place it takes among the records that are held: a grant goes with its office.
+ * WC_NONE when memory is out. */
+static uint32_t holder(struct wc_node *node, const struct wc_record *r)
+{
+    uint8_t key[WC_KEY_BYTES];
+    if (r->kind != WC_KIND_GRANT || !wc_node_revoked_key(r, key))
+        return node->self;
+    return wc_node_office_add(node, key);
+}
+
+/* Whether the key that signs such statements is its author, as things are now. */
+static bool by_present_key(const struct wc_node *node, const struct wc_record *r)
+{
+    const struct wc_org *org = &node->identity->org;
+    if (r->kind == WC_KIND_ROTATE)
+        return wc_org_has_recovery(org) &&
+               memcmp(r->office_key, org->recovery_key, WC_KEY_BYTES) == 0;
+    return memcmp(r->office_key, org->key, WC_KEY_BYTES) == 0;
+}
+
+int wc_node_statement_useless(const struct wc_node *node, const struct wc_record *r)
+{
+    uint8_t key[WC_KEY_BYTES];
+    struct wc_cert cert;
+    if (r->kind != WC_KIND_GRANT)
+        return 0;
+    uint32_t office =
+        wc_node_revoked_key(r, key) ? wc_node_office_find(node, key) : WC_NONE;
+    if (office != WC_NONE && node->offices[office]->revoked)
+        return -WC_EREVOKED;
+    int rc = wc_cert_read(r->granted, &cert, NULL);
+    return rc == 0 ? wc_cert_dates(&cert, node->now_ms) : rc;
 }
 
 void wc_node_statement_take(struct wc_node *node, const struct wc_record *r,
                             const uint8_t slot[WC_DIGEST_BYTES], uint32_t except)
 {
-    wc_node_hold(node, r, slot, node->self);
+    uint32_t office = holder(node, r);
+    if (office == WC_NONE)
+        return;
+    wc_node_hold(node, r, slot, office);
     tell_all(node, r->bytes, except);
     act(node, r, slot);
 }
@@ -49,10 +92,13 @@ void wc_node_statement_take(struct wc_node *node, const struct wc_record *r,
 bool wc_node_statement_load(struct wc_node *node, const struct wc_record *r,
                             const uint8_t slot[WC_DIGEST_BYTES])
 {
-    if (memcmp(r->office_key, node->identity->org.key, WC_KEY_BYTES) != 0)
-        return false; /* of an organisation that this office has left */
-    wc_node_hold(node, r, slot, node->self);
+    if (!by_present_key(node, r) || wc_node_statement_useless(node, r) == -WC_EREVOKED)
+        return false; /* of an organisation that this office has left, or a former key */
+    uint32_t office = holder(node, r);
+    if (office == WC_NONE)
+        return true; /* memory is out */
     act(node, r, slot);
+    wc_node_hold(node, r, slot, office);
     return true;
 }
 
@@ -66,12 +112,14 @@ int wc_node_statement_check(const struct wc_node *node, struct wc_slice record,
     if (!wc_kind_by_organisation(out->kind))
         return wc_fail(err, WC_EDENIED, "statement",
                        "is not of a kind that the organisation signs");
-    rc = node->verify(node->verify_ctx, out, node->identity->org.key);
+    rc = node->verify(node->verify_ctx, out, &node->identity->org);
     if (rc == -WC_EDENIED)
         return wc_fail(err, WC_EDENIED, "statement",
                        "was not signed by the organisation of this office");
     if (rc != 0)
         return wc_fail(err, (enum wc_error)(-rc), "statement", NULL);
+    if ((rc = wc_node_statement_useless(node, out)) != 0)
+        return wc_fail(err, (enum wc_error)(-rc), "certificate", NULL);
     wc_record_slot(out, slot);
     uint32_t id = wc_node_held_find(node, slot);
     if (id != WC_NONE && wc_version_cmp(&node->held[id].version, &out->version) >= 0)

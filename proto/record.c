@@ -13,6 +13,8 @@
 #define STAMP_DOMAIN "whocan stamp"
 #define SLOT_DOMAIN  "whocan slot"
 
+#define ROTATE_SUBJECT "organisation"
+
 /* ---- order, leases, slots ---- */
 
 int wc_version_cmp(const struct wc_version *a, const struct wc_version *b)
@@ -26,7 +28,7 @@ int wc_version_cmp(const struct wc_version *a, const struct wc_version *b)
 
 bool wc_kind_by_organisation(uint8_t kind)
 {
-    return kind == WC_KIND_REVOKE;
+    return kind == WC_KIND_REVOKE || kind == WC_KIND_GRANT || kind == WC_KIND_ROTATE;
 }
 
 uint64_t wc_kind_lease_max_ms(uint8_t kind)
@@ -44,7 +46,8 @@ uint64_t wc_kind_lease_max_ms(uint8_t kind)
 int wc_record_dates(const struct wc_record *r, uint64_t now_ms)
 {
     if (wc_kind_by_organisation(r->kind))
-        return 0;
+        return r->kind == WC_KIND_GRANT && now_ms >= r->expires_at_ms ? -WC_EEXPIRED
+                                                                      : 0;
     if (r->stamped_at_ms > now_ms && r->stamped_at_ms - now_ms > WC_FUTURE_SLACK_MS)
         return -WC_EFUTURE;
     if (r->expires_at_ms <= r->stamped_at_ms ||
@@ -133,7 +136,10 @@ static bool subject_fits(uint8_t kind, struct wc_slice s)
     case WC_KIND_CARD:
         return wc_slice_is(s, "card");
     case WC_KIND_REVOKE:
+    case WC_KIND_GRANT:
         return is_lower_hex(s, (size_t)2 * WC_KEY_BYTES);
+    case WC_KIND_ROTATE:
+        return wc_slice_is(s, ROTATE_SUBJECT);
     case WC_KIND_ROW:
     case WC_KIND_PROFILE:
         return wc_login_valid(s);
@@ -260,9 +266,31 @@ static int decode_envelope(const struct wc_obj *root, struct wc_record *r,
     return rc;
 }
 
-/* A statement of the organisation: everything comes from the body, and nothing from a
- * stamp. */
-static int decode_unstamped(const struct wc_obj *body, struct wc_record *r,
+/* A granted certificate names the key and the number that the record is filed under. */
+static int decode_grant(const struct wc_obj *body, struct wc_record *r,
+                        struct wc_err *err)
+{
+    struct wc_cert cert;
+    char hex[2 * WC_KEY_BYTES + 1];
+    const struct wc_obj *bytes = wc_obj_get(body, "cert");
+    if (bytes == NULL)
+        return wc_fail(err, WC_EMISSING, "cert", "is missing");
+    int rc = read_bin(bytes, "cert", &r->granted, err);
+    if (rc == 0)
+        rc = wc_cert_read(r->granted, &cert, err);
+    if (rc != 0)
+        return rc;
+    wc_hex(hex, cert.sign_key, WC_KEY_BYTES);
+    if (strcmp(hex, r->subject) != 0)
+        return wc_fail(err, WC_EINVALID, "cert", "is for another key than the subject");
+    if (cert.serial != r->version.rev)
+        return wc_fail(err, WC_EINVALID, "rev", "must be the certificate's serial");
+    r->expires_at_ms = cert.not_after_ms;
+    return 0;
+}
+
+/* A statement: everything comes from the body, and nothing from a stamp. */
+static int decode_statement(const struct wc_obj *body, struct wc_record *r,
                             struct wc_slice stamp_sig, struct wc_err *err)
 {
     if (r->stamp.len != 0 || stamp_sig.len != 0)
@@ -270,10 +298,18 @@ static int decode_unstamped(const struct wc_obj *body, struct wc_record *r,
                        "must be empty in what the organisation signs");
     if (r->kind == WC_KIND_REVOKE && r->version.rev != 1)
         return wc_fail(err, WC_EINVALID, "rev", "must be 1 in a revocation");
+    if (r->kind == WC_KIND_ROTATE && r->bytes.len > WC_ROTATION_MAX_BYTES)
+        return wc_fail(err, WC_ETOOBIG, "record", "is too long to be a rotation");
     r->version.seq = 0;
     r->expires_at_ms = UINT64_MAX;
-    return wc_field_u64(wc_obj_get(body, "at"), "at", WC_REV_MAX, &r->stamped_at_ms,
-                        err);
+    int rc =
+        wc_field_u64(wc_obj_get(body, "at"), "at", WC_REV_MAX, &r->stamped_at_ms, err);
+    if (rc == 0 && r->kind == WC_KIND_GRANT)
+        rc = decode_grant(body, r, err);
+    if (rc == 0 && r->kind == WC_KIND_ROTATE)
+        rc =
+            wc_field_bin(wc_obj_get(body, "key"), "key", r->new_key, WC_KEY_BYTES, err);
+    return rc;
 }
 
 /* Header, subject and what the kind itself needs in order to be placed. */
@@ -291,7 +327,7 @@ static int decode_body(struct wc_record *r, struct wc_slice stamp_sig,
     if (rc == 0 && !subject_fits(r->slot_kind, wc_slice_text(r->subject)))
         rc = wc_fail(err, WC_EINVALID, "subject", "is not a subject of its kind");
     if (rc == 0 && wc_kind_by_organisation(r->kind))
-        rc = decode_unstamped(body, r, stamp_sig, err);
+        rc = decode_statement(body, r, stamp_sig, err);
     wc_doc_free(doc);
     return rc;
 }
@@ -371,18 +407,30 @@ int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err
     return rc;
 }
 
-int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYTES])
+/* Whether the organisation's key for such statements is the author. */
+static int verify_author(const struct wc_record *r, const struct wc_org *org)
 {
-    bool by_org = wc_kind_by_organisation(r->kind);
-    bool by_office = by_org || r->kind == WC_KIND_CARD || r->kind == WC_KIND_ROW ||
+    const uint8_t *key = r->kind == WC_KIND_ROTATE ? org->recovery_key : org->key;
+    if (r->kind == WC_KIND_ROTATE && !wc_org_has_recovery(org))
+        return -WC_EDENIED;
+    return memcmp(r->author_key, key, WC_KEY_BYTES) == 0 ? 0 : -WC_EDENIED;
+}
+
+int wc_record_verify(const struct wc_record *r, const struct wc_org *org)
+{
+    bool statement = wc_kind_by_organisation(r->kind);
+    bool by_office = statement || r->kind == WC_KIND_CARD || r->kind == WC_KIND_ROW ||
                      r->kind == WC_KIND_RETIRE;
+    struct wc_cert cert;
     if (by_office && memcmp(r->author_key, r->office_key, WC_KEY_BYTES) != 0)
         return -WC_EDENIED;
-    if (by_org && memcmp(r->author_key, org_key, WC_KEY_BYTES) != 0)
-        return -WC_EDENIED;
-    int rc = wc_body_verify(r->author_sig, r->kind, r->body, r->author_key);
-    if (rc == 0 && !by_org)
+    int rc = statement ? verify_author(r, org) : 0;
+    if (rc == 0)
+        rc = wc_body_verify(r->author_sig, r->kind, r->body, r->author_key);
+    if (rc == 0 && !statement)
         rc = wc_verify(r->stamp_sig, r->office_key, STAMP_DOMAIN, r->kind, r->stamp);
+    if (rc == 0 && r->kind == WC_KIND_GRANT)
+        rc = wc_cert_open(r->granted, org, &cert, NULL);
     return rc;
 }
 
@@ -490,6 +538,16 @@ int wc_record_statement(uint8_t kind, struct wc_slice body, const struct wc_sign
     return rc == 0 ? build_record(&r, false, out) : rc;
 }
 
+/* Sign a body, which is emptied. */
+static int build_statement(uint8_t kind, struct wc_buf *body,
+                           const struct wc_signer *signer, struct wc_buf *out)
+{
+    int rc = body->failed ? -WC_ENOMEM
+                          : wc_record_statement(kind, wc_buf_slice(body), signer, out);
+    wc_buf_fini(body);
+    return rc;
+}
+
 int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org,
                     uint64_t now_ms, struct wc_buf *out)
 {
@@ -499,11 +557,72 @@ int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org
     wc_body_begin(&body, org->key, subject, 1, 1);
     wc_pack_text(&body, "at");
     wc_pack_u64(&body, now_ms);
-    int rc = body.failed
-                 ? -WC_ENOMEM
-                 : wc_record_statement(WC_KIND_REVOKE, wc_buf_slice(&body), org, out);
-    wc_buf_fini(&body);
-    return rc;
+    return build_statement(WC_KIND_REVOKE, &body, org, out);
+}
+
+int wc_grant_build(struct wc_slice cert, const struct wc_signer *org, uint64_t now_ms,
+                   struct wc_buf *out)
+{
+    struct wc_buf body = {0};
+    struct wc_cert granted;
+    char subject[2 * WC_KEY_BYTES + 1];
+    int rc = wc_cert_read(cert, &granted, NULL);
+    if (rc != 0)
+        return rc;
+    wc_hex(subject, granted.sign_key, WC_KEY_BYTES);
+    wc_body_begin(&body, org->key, subject, granted.serial, 2);
+    wc_pack_text(&body, "at");
+    wc_pack_u64(&body, now_ms);
+    wc_pack_text(&body, "cert");
+    wc_pack_bin(&body, cert);
+    return build_statement(WC_KIND_GRANT, &body, org, out);
+}
+
+int wc_rotate_build(const uint8_t new_key[WC_KEY_BYTES], uint64_t rev,
+                    const struct wc_signer *recovery, uint64_t now_ms,
+                    struct wc_buf *out)
+{
+    struct wc_buf body = {0};
+    if (rev == 0 || rev > WC_REV_MAX)
+        return -WC_EINVALID;
+    wc_body_begin(&body, recovery->key, ROTATE_SUBJECT, rev, 2);
+    wc_pack_text(&body, "at");
+    wc_pack_u64(&body, now_ms);
+    wc_pack_text(&body, "key");
+    wc_pack_bin(&body, wc_slice(new_key, WC_KEY_BYTES));
+    return build_statement(WC_KIND_ROTATE, &body, recovery, out);
+}
+
+int wc_org_rotate(struct wc_org *org, struct wc_slice rotation)
+{
+    struct wc_record r, last;
+    int rc = wc_record_decode(rotation, &r, NULL);
+    if (rc != 0)
+        return rc;
+    if (r.kind != WC_KIND_ROTATE)
+        return -WC_EDENIED;
+    if ((rc = wc_record_verify(&r, org)) != 0)
+        return rc;
+    if (org->rotation_len > 0) {
+        rc = wc_record_decode(wc_slice(org->rotation, org->rotation_len), &last, NULL);
+        if (rc != 0)
+            return rc;
+        if (wc_version_cmp(&r.version, &last.version) <= 0)
+            return -WC_ESTALE;
+    }
+    memcpy(org->key, r.new_key, WC_KEY_BYTES);
+    memcpy(org->rotation, rotation.data, rotation.len);
+    org->rotation_len = rotation.len;
+    return 0;
+}
+
+uint64_t wc_org_rotations(const struct wc_org *org)
+{
+    struct wc_record r;
+    if (org->rotation_len == 0 ||
+        wc_record_decode(wc_slice(org->rotation, org->rotation_len), &r, NULL) != 0)
+        return 0;
+    return r.version.rev;
 }
 
 /* ---- office cards ---- */
@@ -654,12 +773,11 @@ int wc_ask_decode(const struct wc_obj *body, struct wc_ask *out, struct wc_err *
 
 /* ---- retirements ---- */
 
-/* Whether a retirement may end a record of that kind: what the organisation said never
- * ends. */
+/* Whether a retirement may end a record of that kind: statements are not an office's. */
 static bool kind_ends(uint64_t kind)
 {
-    return kind >= 1 && kind <= WC_KIND_MAX && kind != WC_KIND_RETIRE &&
-           !wc_kind_by_organisation((uint8_t)kind);
+    return kind >= 1 && kind <= WC_KIND_MAX &&
+           !wc_kind_by_organisation((uint8_t)kind) && kind != WC_KIND_RETIRE;
 }
 
 int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,

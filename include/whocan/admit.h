@@ -7,10 +7,11 @@
  *               bytes with the domain "whocan request"; body = [ version = 1, office
  *               name (str), title (str), sign key (bin 32), link key (bin 32), at_ms ]
  *   admission = [ version = 1, org id (bin 16), org name (str), org key (bin 32),
- *               certificate (bin), sealed (bin) ], sealed = a sealed box for the link key
+ *               certificate (bin), sealed (bin), recovery key (bin 32), rotation (bin,
+ *               may be empty) ], sealed = a sealed box for the link key
  *               over org secret (32 bytes) ‖ digest (32 bytes), digest = BLAKE2b-256(
  *               "whocan admission" ‖ org id ‖ org key ‖ length of name (u32) ‖ name ‖
- *               certificate )
+ *               recovery key ‖ rotation ‖ certificate )
  *
  * As text each is one line: "whocan-request-1:" or "whocan-admission-1:" and base64url;
  * white space in it is skipped. Neither holds anything that a stranger could use.

@@ -16,10 +16,17 @@
 struct wc_org {
     uint8_t id[WC_ORG_ID_BYTES]; /* drawn at creation; stays when the key changes */
     char name[WC_TITLE_MAX_BYTES + 1];
-    uint8_t key[WC_KEY_BYTES]; /* Ed25519: signs certificates and revocations, nothing
-                                  else */
+    uint8_t key[WC_KEY_BYTES]; /* Ed25519: signs certificates, grants and revocations,
+                                  nothing else */
     uint8_t secret[WC_SECRET_BYTES];
+    uint8_t recovery_key[WC_KEY_BYTES]; /* Ed25519: signs rotations, nothing else; all
+                                           zero: there is none, and the key stays */
+    uint8_t rotation[WC_ROTATION_MAX_BYTES]; /* the record that made `key` the key */
+    size_t rotation_len;                     /* 0: it is the first one */
 };
+
+/* Whether its key can ever change. */
+bool wc_org_has_recovery(const struct wc_org *org);
 
 /*
  * certificate = [ body (bin), sig (bin 64) ], sig by the organisation key over the
@@ -90,11 +97,12 @@ int wc_identity_standalone(struct wc_identity *out, const char *office_name,
 /*
  * identity file and invitation: the same MessagePack array
  * [ version = 1, org id, org name, org key, org secret, certificate (bin), sign seed,
- * link secret ]. As an invitation it is one line: "whocan-invite-1:" + base64url; white
+ * link secret, recovery key, rotation (bin, may be empty), check (bin 8) ]. check: the
+ * first bytes of BLAKE2b-256 over all but the certificate, against typing errors. As an invitation it is one line: "whocan-invite-1:" + base64url; white
  * space that mail put into it is skipped. It holds secrets: whoever reads it is that
  * office; wipe what it is encoded into. Decoding also checks that the certificate is by
- * that organisation and for those secrets: -WC_EINVALID, -WC_EBADSIG,
- * -WC_EORGANISATION, -WC_EVERSION and what wc_doc_new() gives; on failure *out is wiped.
+ * that organisation and for those secrets, and that the rotation led to its key:
+ * -WC_EINVALID, -WC_EBADSIG, -WC_EDENIED, -WC_EORGANISATION, -WC_EVERSION and what wc_doc_new() gives; on failure *out is wiped.
  */
 int wc_identity_encode(const struct wc_identity *identity, struct wc_buf *out);
 int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
@@ -121,11 +129,31 @@ struct wc_register {
 };
 
 /*
+ * The recovery line, which answers a lost or stolen organisation key: printed and put in
+ * a safe. "whocan-recovery-1:" + base64url of [ version = 1, org id, org name, recovery
+ * seed (bin 32), org secret (bin 32), check (bin 8) ], check = the first bytes of
+ * BLAKE2b-256("whocan recovery" ‖ seed ‖ secret ‖ org id ‖ org name): a typing error is
+ * noticed. Whoever has it rules the organisation.
+ */
+struct wc_recovery {
+    uint8_t org_id[WC_ORG_ID_BYTES];
+    char org_name[WC_TITLE_MAX_BYTES + 1];
+    uint8_t seed[WC_KEY_BYTES]; /* secret: of the recovery key */
+    uint8_t org_secret[WC_SECRET_BYTES];
+};
+int wc_recovery_line(const struct wc_recovery *r, struct wc_buf *out); /* no newline */
+/* White space inside is skipped. -WC_EINVALID, -WC_ETOOBIG, -WC_EVERSION; on failure
+ * *out is wiped. */
+int wc_recovery_parse(struct wc_slice line, struct wc_recovery *out,
+                      struct wc_err *err);
+
+/*
  * The organisation's key file, kept offline: text "whocan organisation key 1\n" +
  * base64url lines of [ version = 1, org id, org name, org key, next serial, salt (bin
- * 16), ops, mem_bytes, nonce (bin 24), box (bin), register (bin) ], box = secretbox([
- * org seed (bin 32), org secret (bin 32) ]) under Argon2id of the passphrase. Whatever
- * issues a certificate enters it in the register.
+ * 16), ops, mem_bytes, nonce (bin 24), box (bin), register (bin), recovery key,
+ * rotation (bin, may be empty) ], box = secretbox([ org seed (bin 32), org secret (bin
+ * 32), recovery key ]) under Argon2id of the passphrase. Whatever issues a certificate
+ * enters it in the register.
  */
 struct wc_orgkey {
     struct wc_org org; /* org.secret is filled only after unlock */
@@ -142,13 +170,43 @@ struct wc_orgkey {
 /* Wipe it and release its register. */
 void wc_orgkey_fini(struct wc_orgkey *k);
 
-/* A new organisation. random: 32 seed, 32 secret, 16 id, 16 salt, 24 nonce, in this
- * order. Takes the memory and time of one wc_pwhash(). -WC_EINVALID for the name,
- * -WC_ENOMEM. */
-#define WC_ORGKEY_RANDOM_BYTES (32 + 32 + 16 + WC_SALT_BYTES + WC_BOX_NONCE_BYTES)
+/* A new organisation, and what recovers it. random: 32 seed, 16 salt, 24 nonce, 32
+ * secret, 16 id, 32 recovery seed, in this order. Takes the memory and time of one
+ * wc_pwhash(). -WC_EINVALID for the name, -WC_ENOMEM; on failure *recovery is wiped. */
+#define WC_ORGKEY_ROTATE_RANDOM_BYTES                                                  \
+    (WC_KEY_BYTES + WC_SALT_BYTES + WC_BOX_NONCE_BYTES)
+#define WC_ORGKEY_RANDOM_BYTES                                                         \
+    (WC_ORGKEY_ROTATE_RANDOM_BYTES + WC_SECRET_BYTES + WC_ORG_ID_BYTES + WC_KEY_BYTES)
 int wc_orgkey_create(struct wc_orgkey *out, const char *name,
                      struct wc_slice passphrase,
-                     const uint8_t random[WC_ORGKEY_RANDOM_BYTES]);
+                     const uint8_t random[WC_ORGKEY_RANDOM_BYTES],
+                     struct wc_recovery *recovery);
+
+/*
+ * Another key for an organisation: what its former key file or a daemon knows of it
+ * (`org`: id, key, recovery key, rotation), signed for by its recovery key. The number
+ * of the rotation is the last one's and 1. next_serial: above every serial so far.
+ * random: 32 seed, 16 salt, 24 nonce. *out is unlocked, *signer (the caller's to wipe)
+ * its key; out->org.rotation is the record to tell everybody. -WC_EORGANISATION: the
+ * recovery line is another organisation's; -WC_EINVALID, -WC_ENOMEM; on failure *out and
+ * *signer are wiped.
+ */
+int wc_orgkey_rotate(struct wc_orgkey *out, const struct wc_org *org,
+                     const struct wc_recovery *recovery, uint64_t next_serial,
+                     struct wc_slice passphrase, uint64_t now_ms,
+                     const uint8_t random[WC_ORGKEY_ROTATE_RANDOM_BYTES],
+                     struct wc_signer *signer);
+
+/*
+ * Certify an office anew: the keys, name and title of *cert, with its dates and quota
+ * as the caller set them, under k->next_serial, which it takes and advances. *cert gets
+ * serial and organisation; its bytes are appended to `bytes` and the grant that tells
+ * everybody to `grant`. -WC_EINVALID for a bad field or another organisation's signer,
+ * -WC_ENOMEM.
+ */
+int wc_orgkey_reissue(struct wc_orgkey *k, const struct wc_signer *org,
+                      struct wc_cert *cert, uint64_t now_ms, struct wc_buf *bytes,
+                      struct wc_buf *grant);
 int wc_orgkey_encode(const struct wc_orgkey *k, struct wc_buf *out);
 int wc_orgkey_decode(struct wc_slice text, struct wc_orgkey *out, struct wc_err *err);
 

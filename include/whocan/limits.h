@@ -43,7 +43,9 @@
 /* --- records and frames (bytes) --- */
 #define WC_RECORD_MAX_BYTES                                                            \
     16384 /* a profile of 64 full skills fits; 3 fit one frame */
-#define WC_CERT_MAX_BYTES  1024
+#define WC_CERT_MAX_BYTES 1024
+#define WC_ROTATION_MAX_BYTES                                                          \
+    320 /* a rotation has about 235: it travels in handshakes and invitations */
 #define WC_FRAME_MAX_BYTES 65519 /* Noise message of 65,535 less the 16-byte tag */
 #define WC_NOISE_MAX_BYTES 65535
 
@@ -67,6 +69,9 @@
 #define WC_FUTURE_SLACK_MS (600000ULL) /* clocks agree within 10 minutes */
 #define WC_ASK_LIVE_MS     (60000ULL)  /* older asks are not answered live */
 #define WC_EXPIRED_KEEP_MS WC_DAY_MS   /* deleted a day after they are hidden */
+#define WC_FORMER_BELIEVED_MS                                                          \
+    (3600000ULL) /* certificates by a former organisation key, after a rotation: grants
+                    cross an overlay in seconds, and slow or broken links have an hour */
 
 /* rev and seq stay below 2^53, so that every client language holds them exactly */
 #define WC_REV_MAX (9007199254740991ULL)
@@ -77,7 +82,8 @@
 #define WC_HANDSHAKES_ADDR_COUNT                                                       \
     4 /* per source address; loopback and configured peers exempt */
 #define WC_HANDSHAKE_PAYLOAD_MAX_BYTES                                                 \
-    1280 /* of messages 2 and 3: a certificate, versions, and room to say more */
+    1664 /* of messages 2 and 3: a certificate, a rotation, versions, and room to say
+            more */
 #define WC_REKEY_AFTER_MS    (3600000ULL)
 #define WC_REKEY_AFTER_COUNT (1ULL << 20)
 #define WC_STRANGERS_MAX_COUNT                                                         \

@@ -6,7 +6,8 @@
  * "whocan/1|" ‖ organisation id. Each Noise message travels as a u16 big-endian length
  * and that many bytes.
  *   message 1 payload: 16-byte MAC of the ephemeral under the organisation secret
- *   message 2 payload: [ version_min, version_max, certificate (bin) ] of the responder
+ *   message 2 payload: [ version_min, version_max, certificate (bin), rotation (bin, may
+ *                      be empty) ] of the responder
  *   message 3 payload: the same of the initiator
  * Then transport messages: plaintext = one frame (wire.h), 1..WC_FRAME_MAX_BYTES bytes.
  * A wrong MAC closes without a byte. Rekeying after WC_REKEY_AFTER_COUNT messages or
@@ -25,7 +26,7 @@ struct wc_link;
 enum wc_link_state {
     WC_LINK_HANDSHAKE, /* nothing authenticated but (for a responder past message 1) the
                           MAC */
-    WC_LINK_OPEN,      /* both certificates verified */
+    WC_LINK_OPEN,      /* certificates checked, see wc_link_peer() */
     WC_LINK_FAILED,    /* close the connection; wc_link_error() says why */
 };
 
@@ -84,9 +85,33 @@ bool wc_link_past_mac(const struct wc_link *link);
  * MAC was right). */
 const uint8_t *wc_link_hello(const struct wc_link *link);
 
-/* The peer's certificate (and its exact bytes), borrowed from the link; NULL (empty)
- * before WC_LINK_OPEN. A link that failed after it was open still says whose it was. */
+/*
+ * The peer's certificate (and its exact bytes), borrowed from the link; NULL (empty)
+ * before WC_LINK_OPEN. A link that failed after it was open still says whose it was.
+ *
+ * When this office knows of a rotation and the peer does not, the peer can only show a
+ * certificate by a former organisation key, which proves nothing any more (that key may
+ * be stolen): such a link opens, and wc_link_peer_former() says so. What it has proved
+ * is that it holds the link key; whether an office of exactly these keys is believed is
+ * for whoever knows the grants to say, before anything else is done with the link.
+ */
 const struct wc_cert *wc_link_peer(const struct wc_link *link);
 struct wc_slice wc_link_peer_cert(const struct wc_link *link);
+bool wc_link_peer_former(const struct wc_link *link);
+
+/* The rotation that the peer showed, newer than what this office knew (its certificate
+ * was checked under that key, unless it is former); empty: none. Borrowed. */
+struct wc_slice wc_link_peer_rotation(const struct wc_link *link);
+
+/*
+ * The judgement of an introduction, for tests that have no link: opens the certificate
+ * as above. rotation: what the peer showed, may be empty; *newer says whether it is
+ * newer than that of `org`, *former whether the certificate is by no key that `org` or
+ * the rotation names. What wc_cert_open() and wc_org_rotate() return; a rotation that is
+ * not by the recovery key is -WC_EORGANISATION.
+ */
+int wc_link_judge(const struct wc_org *org, struct wc_slice cert,
+                  struct wc_slice rotation, struct wc_cert *out, bool *newer,
+                  bool *former);
 
 #endif

@@ -24,10 +24,16 @@
  * Tokens of the caller have that bit clear, are not 0, and are not used again before
  * their ACK: -WC_EINVALID, -WC_EEXISTS.
  *
- * Records of an office are believed while its certificate is known (from its card, or
- * from a link to it), valid and not revoked. When two keys have certificates for one
+ * Records of an office are believed while its certificate is known (from its card, a
+ * grant, or a link to it), valid and not revoked. When two keys have certificates for one
  * name, the higher serial is the current office of that name and the other is
  * superseded.
+ *
+ * A rotation (a record signed by the recovery key, from a neighbour, a handshake or the
+ * store) gives the organisation another key. No certificate by a former key is taken any
+ * more; offices known before stay believed for WC_FORMER_BELIEVED_MS, so that grants can
+ * arrive. Whatever the node learns of its own organisation or certificate it says with
+ * an IDENTITY effect.
  */
 #ifndef WHOCAN_NODE_H
 #define WHOCAN_NODE_H
@@ -45,15 +51,15 @@ struct wc_node;
 /* Checks one record's signatures: wc_record_verify in the daemon, a memo of it in the
  * simulator. */
 typedef int (*wc_verify_fn)(void *ctx, const struct wc_record *r,
-                            const uint8_t org_key[WC_KEY_BYTES]);
+                            const struct wc_org *org);
 
 struct wc_node_config {
-    const struct wc_identity *identity; /* borrowed; outlives the node */
+    const struct wc_identity *identity; /* copied */
     struct wc_store_port store;
     wc_verify_fn verify; /* NULL: wc_record_verify */
     void *verify_ctx;
     uint64_t seed;  /* of the node's own generator */
-    bool replicate; /* false: keep only cards, revocations and own records; relay and
+    bool replicate; /* false: keep only cards, statements and own records; relay and
                           answer all asks */
     bool alone; /* IT says that nobody has newer records of this office: stamp old ones
                    again without having reconciled since the start */
@@ -88,9 +94,10 @@ struct wc_event {
     union {
         struct {
             uint32_t link; /* caller's number, never 0, not reused while up */
-            const struct wc_cert *peer; /* verified by the link */
-            struct wc_slice peer_cert;  /* its bytes */
-            bool initiator;             /* we dialled */
+            const struct wc_cert *peer;    /* as wc_link_peer() has it */
+            struct wc_slice peer_cert;     /* its bytes */
+            struct wc_slice peer_rotation; /* as wc_link_peer_rotation() has it */
+            bool initiator;                /* we dialled */
             uint32_t dial; /* number of the DIAL effect, or 0 when they dialled */
         } link_up;
         struct {
@@ -156,6 +163,7 @@ enum wc_effect_type {
     WC_EFFECT_ASK_MATCH,  /* match the own staff, then ASK_MATCHED */
     WC_EFFECT_ASK_ANSWER, /* an answer (verified) to an ask of ours */
     WC_EFFECT_NOTE,       /* something for the log and for watchers */
+    WC_EFFECT_IDENTITY, /* wc_node_identity() has changed: use it for new handshakes */
 };
 
 enum wc_note {
@@ -173,6 +181,10 @@ enum wc_note {
     WC_NOTE_TWO_CONTENTS, /* two contents at one (rev, seq) of one slot; count 1: new
                              evidence is there to be kept, and said each time; else once
                              a minute an office */
+    WC_NOTE_RENEWED,      /* this office has a new certificate; count is its serial */
+    WC_NOTE_ROTATED,      /* the organisation has another key; count: how many before */
+    WC_NOTE_FORMER_REFUSED, /* a link was turned away: all it had was a certificate by a
+                               former organisation key, and no grant names its keys */
 };
 
 struct wc_effect {
@@ -222,6 +234,11 @@ struct wc_effect {
             uint32_t heard_count; /* offices heard for this ask, this one included */
         } ask_answer;
         struct {
+            bool lasting; /* its certificate is by the organisation's present key: write
+                             it to disk. Else what is on disk stays, and the rotation
+                             comes back with wc_node_load() */
+        } identity;
+        struct {
             enum wc_note what;
             int rc;
             uint32_t link;
@@ -250,7 +267,8 @@ void wc_node_free(struct wc_node *node); /* NULL is fine */
 
 /*
  * Before START: one record from the own store, trusted as to signatures (the store
- * checks that its bytes are intact). Cards first, so that offices are known. now_ms
+ * checks that its bytes are intact). The rotation first, then grants and revocations,
+ * then cards, so that offices are known. now_ms
  * hides what has expired. What has no place here any more (its office is revoked or
  * unknown) is accepted and comes back as a DROP at START. 0, -WC_ENOMEM, or what is
  * wrong with a record that does not decode.
@@ -289,6 +307,10 @@ void wc_node_step(struct wc_node *node, const struct wc_event *event,
 uint64_t wc_node_deadline(const struct wc_node *node);
 
 /* ---------------------------------------------------------------- looking */
+
+/* Who this office is by now: the identity that the node was given, with the
+ * organisation key, rotation and certificate that it has learned of since. Borrowed. */
+const struct wc_identity *wc_node_identity(const struct wc_node *node);
 
 /* The version of a slot that an edit must exceed: what is held or waits for its commit.
  * -WC_ENOTFOUND: rev starts at 1. A retired slot is found, with *kind WC_KIND_RETIRE.
@@ -343,6 +365,8 @@ struct wc_node_stats {
         syncs_done;
     bool clock_off;
     bool revoked; /* this office itself */
+    bool former;  /* the own certificate is by a former organisation key: no grant has
+                    come since the rotation */
 };
 
 /*

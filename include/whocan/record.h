@@ -10,14 +10,17 @@
  *   digest = BLAKE2b-256( kind (1 byte) ‖ body ‖ author_key ‖ author_sig )
  *
  * author_sig covers the exact body bytes, domain "whocan body"; stamp_sig the exact
- * stamp bytes, domain "whocan stamp"; both with the kind. There is no canonical form. A
- * statement of the organisation (a revocation) is signed by it and unstamped: stamp and
- * stamp_sig are empty.
+ * stamp bytes, domain "whocan stamp"; both with the kind. There is no canonical form.
+ *
+ * Statements are what the organisation says: revocations and grants, signed by its key,
+ * and rotations, signed by its recovery key. They are unstamped: stamp and stamp_sig are
+ * empty, `office` is the key that signs, and rev alone orders them.
  */
 #ifndef WHOCAN_RECORD_H
 #define WHOCAN_RECORD_H
 
 #include <whocan/bytes.h>
+#include <whocan/cert.h>
 #include <whocan/crypto.h>
 #include <whocan/error.h>
 #include <whocan/limits.h>
@@ -34,11 +37,13 @@ enum wc_kind {
     WC_KIND_OFFER = 6,   /* sealed to the ask's reply key; subject random */
     WC_KIND_THANKS = 7,  /* the asker's word that somebody helped */
     WC_KIND_RETIRE = 8,  /* ends a slot: subject of what it ends, field "kind" */
+    WC_KIND_GRANT = 9,   /* a certificate for an office's key; unstamped */
+    WC_KIND_ROTATE = 10, /* the organisation has another key now; unstamped */
 };
 #define WC_KIND_MAX 127
 
 /* Whether records of a kind are statements of the organisation: it is their author, they
- * are unstamped, never end, and count for everybody. Revocations. */
+ * are unstamped, and count for everybody. Revocations, grants, rotations. */
 bool wc_kind_by_organisation(uint8_t kind);
 
 /* The order of two contents of one slot: (rev, seq, digest). Clocks never decide. */
@@ -58,15 +63,18 @@ struct wc_record {
     struct wc_slice body;
     uint8_t author_key[WC_KEY_BYTES];
     uint8_t author_sig[WC_SIG_BYTES];
-    struct wc_slice stamp; /* empty for a statement of the organisation */
+    struct wc_slice stamp; /* empty for a statement */
     uint8_t stamp_sig[WC_SIG_BYTES];
 
-    /* from the stamp; for a statement of the organisation from the body, with seq 0 */
+    /* from the stamp; for a statement from the body, with seq 0 */
     uint8_t office_key[WC_KEY_BYTES];
     char subject[WC_SUBJECT_MAX_BYTES + 1];
     struct wc_version version;
-    uint64_t stamped_at_ms; /* for a statement of the organisation its "at" */
-    uint64_t expires_at_ms; /* UINT64_MAX for one: it never ends */
+    uint64_t stamped_at_ms; /* for a statement its "at" */
+    uint64_t expires_at_ms; /* UINT64_MAX for revocations and rotations: they never end;
+                               a grant ends with its certificate */
+    struct wc_slice granted;       /* of a grant: the certificate; else empty */
+    uint8_t new_key[WC_KEY_BYTES]; /* of a rotation */
 };
 
 /*
@@ -78,10 +86,12 @@ struct wc_record {
  */
 int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err *err);
 
-/* Check both signatures (one for a statement of the organisation). The author of cards,
- * rows and retirements must be the office itself, of such a statement org_key. 0, -WC_EBADSIG or
- * -WC_EDENIED (wrong author). */
-int wc_record_verify(const struct wc_record *r, const uint8_t org_key[WC_KEY_BYTES]);
+/* Check both signatures (one for a statement). The author of cards, rows and retirements
+ * must be the office itself; of a revocation or grant the organisation's present key,
+ * which must have signed the granted certificate too; of a rotation the recovery key. 0,
+ * -WC_EBADSIG, -WC_EORGANISATION (a certificate of another one) or -WC_EDENIED (wrong
+ * author). */
+int wc_record_verify(const struct wc_record *r, const struct wc_org *org);
 
 /* Check the signature of a stamp alone. 0 or -WC_EBADSIG. */
 int wc_stamp_verify(const uint8_t sig[WC_SIG_BYTES],
@@ -93,7 +103,7 @@ uint64_t wc_kind_lease_max_ms(uint8_t kind);
 
 /* Dates against now_ms: -WC_EFUTURE when stamped more than 10 minutes ahead, -WC_ELEASE
  * when the lease is longer than the kind allows or ends before it starts, -WC_EEXPIRED
- * when it is over. What the organisation says has no dates: always 0. */
+ * when it is over. Of statements only a grant ends; the others are always 0. */
 int wc_record_dates(const struct wc_record *r, uint64_t now_ms);
 
 /* The slot: BLAKE2b-256("whocan slot" ‖ kind ‖ office key ‖ subject); what a newer
@@ -150,10 +160,12 @@ int wc_record_stamp(uint8_t kind, struct wc_slice body,
                     const struct wc_signer *office,
                     const struct wc_stamp_params *params, struct wc_buf *out);
 
+/* ---- statements of the organisation ---- */
+
 /*
- * Sign a body as the organisation and append the whole record, unstamped, to *out (a
- * fresh buffer). As wc_record_stamp(); -WC_EINVALID also for a kind that is not the
- * organisation's.
+ * Sign a body as the organisation (a rotation: with its recovery key) and append the
+ * whole record, unstamped, to *out (a fresh buffer). As wc_record_stamp(); -WC_EINVALID
+ * also for a kind that is not the organisation's.
  */
 int wc_record_statement(uint8_t kind, struct wc_slice body, const struct wc_signer *org,
                         struct wc_buf *out);
@@ -162,6 +174,28 @@ int wc_record_statement(uint8_t kind, struct wc_slice body, const struct wc_sign
  * "at": ms }. 0 or -WC_ENOMEM. */
 int wc_revoke_build(const uint8_t key[WC_KEY_BYTES], const struct wc_signer *org,
                     uint64_t now_ms, struct wc_buf *out);
+
+/* A grant of a certificate (as wc_cert_issue() wrote it, by the same signer): body {
+ * "office": org key, "subject": the certificate's sign key in hex, "rev": its serial,
+ * "at": ms, "cert": bin }. 0, -WC_ENOMEM, or what is wrong with the certificate. */
+int wc_grant_build(struct wc_slice cert, const struct wc_signer *org, uint64_t now_ms,
+                   struct wc_buf *out);
+
+/* A rotation, number rev (1, 2, ...): body { "office": recovery key, "subject":
+ * "organisation", "rev": rev, "at": ms, "key": the organisation's key from now on }. 0,
+ * -WC_EINVALID for rev 0 or too large, -WC_ENOMEM. */
+int wc_rotate_build(const uint8_t new_key[WC_KEY_BYTES], uint64_t rev,
+                    const struct wc_signer *recovery, uint64_t now_ms,
+                    struct wc_buf *out);
+
+/* Take a rotation: *org gets its key, and keeps its bytes, when its recovery key signed
+ * it and it is newer than the last one. 0, -WC_ESTALE (not newer: nothing changed),
+ * -WC_EDENIED (another recovery key, or none, or no rotation at all), -WC_EBADSIG, or
+ * what wc_record_decode() gives. */
+int wc_org_rotate(struct wc_org *org, struct wc_slice rotation);
+
+/* The number of the last rotation, 0 before the first. */
+uint64_t wc_org_rotations(const struct wc_org *org);
 
 /* ---- office card: body adds { "cert": bin, "addresses": [ "host:port", ... ] }, and
  * "erased": [ bin 8, ... ] when it has completed erasures ---- */

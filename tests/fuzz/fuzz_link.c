@@ -131,9 +131,10 @@ static void peer_introduces(struct play *p, struct wc_slice payload)
 static void peer_opens(struct play *p)
 {
     struct wc_buf payload = {0};
-    wc_buf_append(&payload, "\x93\x01\x01\xc5\0\0", 6); /* bin 16 */
+    wc_buf_append(&payload, "\x94\x01\x01\xc5\0\0", 6); /* bin 16 */
     wc_put_u16(payload.data + 4, (uint16_t)theirs.cert_len);
     wc_buf_append(&payload, theirs.cert_bytes, theirs.cert_len);
+    wc_buf_append(&payload, "\xc4\0", 2); /* no rotation */
     peer_hello(p);
     peer_hears(p);
     HOLDS(peer_says(p, wc_buf_slice(&payload)) == 0);

@@ -7,6 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 
 static struct wc_signer org, office, person;
+static struct wc_org council;
 
 /* Read the contents as their kind has them. */
 static void read_contents(const struct wc_record *r)
@@ -46,7 +47,7 @@ static void check_decoded(const struct wc_record *r, struct wc_slice in)
     HOLDS(memcmp(slot, again, sizeof(slot)) == 0);
     wc_record_dates(r, 0);
     wc_record_dates(r, UINT64_MAX);
-    wc_record_verify(r, org.key);
+    wc_record_verify(r, &council);
     read_contents(r);
 }
 
@@ -74,7 +75,7 @@ static void as_body(struct wc_slice in)
                         &out) == 0) {
         HOLDS(wc_record_decode(wc_buf_slice(&out), &r, NULL) == 0);
         check_decoded(&r, wc_buf_slice(&out));
-        int rc = wc_record_verify(&r, org.key);
+        int rc = wc_record_verify(&r, &council);
         HOLDS(rc == 0 || rc == -WC_EDENIED); /* cards, rows, retirements by a person */
     } else {
         HOLDS(out.len == 0);
@@ -90,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_signer(&org, 1);
         fuzz_signer(&office, 2);
         fuzz_signer(&person, 4);
+        memcpy(council.key, org.key, WC_KEY_BYTES);
+        memcpy(council.recovery_key, person.key, WC_KEY_BYTES);
         ready = true;
     }
     as_record(wc_slice(data, size));

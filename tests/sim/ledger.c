@@ -110,11 +110,14 @@ static void check_put(struct world *w, struct office *o, const struct wc_effect 
     uint32_t blob = world_blob(w, e->u.put.bytes, e->u.put.len);
     const struct blob *b = &w->blobs[blob];
     struct put *p;
-    if (b->forged || wc_record_verify(&r, w->org.key) != 0)
+    /* of the former key, too: not everybody knows of the rotation at once */
+    if (b->forged || (wc_record_verify(&r, &w->org) != 0 &&
+                      wc_record_verify(&r, &w->former_org) != 0))
         ledger_fail(w, "%s believes a forged record", o->identity.cert.name);
-    if (r.kind != WC_KIND_REVOKE && home == WC_MAP_NONE)
+    bool statement = wc_kind_by_organisation(r.kind);
+    if (!statement && home == WC_MAP_NONE)
         ledger_fail(w, "%s believes a record of nobody", o->identity.cert.name);
-    if (r.kind != WC_KIND_REVOKE && home != o->index && !b->home_committed)
+    if (!statement && home != o->index && !b->home_committed)
         ledger_fail(w, "%s holds a record that its home may lose",
                     o->identity.cert.name);
     if (e->u.put.token != 0 && (e->u.put.token & WC_NODE_TOKEN) == 0) {
@@ -242,6 +245,7 @@ void ledger_effect(struct world *w, struct office *o, const struct wc_effect *e)
     case WC_EFFECT_NOTE:
         o->clock_notes += e->u.note.what == WC_NOTE_CLOCK_OFF;
         break;
+    case WC_EFFECT_IDENTITY:
     case WC_EFFECT_DIAL:
     case WC_EFFECT_CLOSE:
     case WC_EFFECT_DROP:
@@ -321,12 +325,29 @@ static void check_revoked(const struct world *w, const struct office *o,
     }
 }
 
+/* It has the certificate that it was granted, by the organisation's present key. */
+static void check_trust(const struct world *w, const struct office *o)
+{
+    const struct wc_identity *own = wc_node_identity(o->node);
+    struct wc_cert cert;
+    struct wc_node_stats stats;
+    wc_node_stats(o->node, &stats);
+    if (memcmp(own->org.key, w->org.key, WC_KEY_BYTES) != 0)
+        ledger_fail(w, "%s does not know the organisation's key", own->cert.name);
+    if (own->cert.serial < o->granted_serial)
+        ledger_fail(w, "%s has not taken its new certificate", own->cert.name);
+    if (stats.former || wc_cert_open(wc_slice(own->cert_bytes, own->cert_len), &w->org,
+                                     &cert, NULL) != 0)
+        ledger_fail(w, "%s has a certificate by another key", own->cert.name);
+}
+
 void ledger_end(struct world *w)
 {
     for (uint32_t i = 0; i < w->office_count; i++) {
         const struct office *o = &w->offices[i];
         if (!counts(o))
             continue;
+        check_trust(w, o);
         for (uint32_t k = 0; k < w->acked_count; k++) {
             const struct acked *a = &w->acked[k];
             if (!w->offices[a->office].revoked &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 
+#include <whocan/link.h>
 #include <whocan/pack.h>
 
 #include "tests/sim/sim.h"
@@ -192,6 +193,57 @@ const struct scenario scenarios[] = {
             {25, STEP_RESTART, 0},
             {28, STEP_REVOKE, 3},
             {28, STEP_END, 0}),
+    },
+    {
+        .name = "renew",
+        .what = "certificates near their end are renewed while the gossip runs",
+        .nodes = 40,
+        .delay_min_ms = 1,
+        .delay_max_ms = 40,
+        .weather.dial_loss_percent = 10,
+        .weather.reset_after_s = 30,
+        .certificates_s = 60,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {5, STEP_EDIT, 200},
+            {14, STEP_KILL, 8},
+            {18, STEP_RENEW, 100},
+            {20, STEP_EDIT, 100},
+            {28, STEP_RESTART, 0},
+            {35, STEP_RENEW, 30},
+            {40, STEP_EDIT, 50},
+            {50, STEP_CLEAR, 0},
+            {90, STEP_END, 0}),
+    },
+    {
+        .name = "rotate",
+        .what = "the organisation's key changes under loss and partition, some are away",
+        .nodes = 60,
+        .delay_min_ms = 1,
+        .delay_max_ms = 60,
+        .weather.dial_loss_percent = 10,
+        .weather.reset_after_s = 20,
+        .steps = STEPS(
+            {0, STEP_JOIN, 90},
+            {5, STEP_EDIT, 200},
+            {12, STEP_REVOKE, 3},
+            {18, STEP_KILL, 12},
+            {20, STEP_PARTITION, 40},
+            {25, STEP_ROTATE, 0},
+            {26, STEP_EDIT, 200},
+            {35, STEP_KILL, 6},
+            {38, STEP_RENEW, 10},
+            {40, STEP_HEAL, 0},
+            {45, STEP_THIEF, 10},
+            {50, STEP_RESTART, 0},
+            {55, STEP_JOIN, 10},
+            {60, STEP_EDIT, 100},
+            {65, STEP_CLEAR, 0},
+            {66, STEP_THIEF, 10},
+            {70, STEP_ROTATE, 0},
+            {72, STEP_EDIT, 50},
+            {80, STEP_THIEF, 10},
+            {80, STEP_END, 0}),
     },
     {
         .name = "forgery",
@@ -494,6 +546,60 @@ static void revoke_some(struct world *w, unsigned amount)
     }
 }
 
+/* ---- another certificate, another key ---- */
+
+/* The office's certificate under the present key, and the grant that says so. */
+static void certify(struct world *w, struct office *o, struct wc_buf *grant)
+{
+    struct wc_buf bytes = {0};
+    struct wc_cert cert = o->identity.cert;
+    cert.serial = o->granted_serial = ++w->next_serial;
+    cert.not_after_ms = SIM_WALL_MS + 365 * WC_DAY_MS;
+    int rc = wc_cert_issue(&cert, &w->org_signer, &bytes);
+    if (rc == 0)
+        rc = wc_grant_build(wc_buf_slice(&bytes), &w->org_signer,
+                            SIM_WALL_MS + w->now_ms, grant);
+    assert(rc == 0);
+    wc_buf_fini(&bytes);
+}
+
+/* Whoever is told is told by an office that runs and is not revoked. */
+static void renew_some(struct world *w, unsigned percent)
+{
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        struct wc_buf grant = {0};
+        struct office *first = draw_office(w);
+        if (w->offices[i].revoked || wc_rng_below(&w->rng, 100) >= percent)
+            continue;
+        certify(w, &w->offices[i], &grant);
+        tell(w, first->index, &grant);
+    }
+}
+
+static void rotate(struct world *w)
+{
+    uint8_t seed[WC_KEY_BYTES] = "another seed of the organisation";
+    struct wc_buf rotation = {0};
+    struct office *first = draw_office(w);
+    w->former_signer = w->org_signer;
+    w->former_org = w->org;
+    seed[0] ^= (uint8_t)w->next_serial;
+    wc_signer_init(&w->org_signer, seed);
+    int rc = wc_rotate_build(w->org_signer.key, wc_org_rotations(&w->org) + 1,
+                             &w->recovery_signer, SIM_WALL_MS + w->now_ms, &rotation);
+    if (rc == 0)
+        rc = wc_org_rotate(&w->org, wc_buf_slice(&rotation));
+    assert(rc == 0);
+    tell(w, first->index, &rotation);
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        struct wc_buf grant = {0};
+        if (w->offices[i].revoked)
+            continue;
+        certify(w, &w->offices[i], &grant);
+        tell(w, first->index, &grant);
+    }
+}
+
 /* ---- lies ---- */
 
 static void stamped_row(struct world *w, const struct wc_identity *office,
@@ -570,6 +676,61 @@ static void forge(struct world *w, unsigned amount)
     for (unsigned i = 0; i < amount; i++) {
         for (unsigned which = 0; which < 4; which++)
             lie(w, draw_office(w)->index, which);
+    }
+}
+
+/* What a thief of the former key can make: an office of his own, or a certificate for
+ * the key of one that there is, with a link key that he has. */
+static void thief_identity(struct world *w, const struct office *victim, bool posing,
+                           struct wc_identity *out)
+{
+    struct wc_buf bytes = {0};
+    world_identity(w, out, 900002, "thief", &w->former_signer);
+    out->org = w->former_org;
+    if (!posing)
+        return;
+    memcpy(out->cert.name, victim->identity.cert.name, sizeof(out->cert.name));
+    memcpy(out->cert.sign_key, victim->identity.cert.sign_key, WC_KEY_BYTES);
+    out->cert.serial = UINT32_MAX;
+    if (wc_cert_issue(&out->cert, &w->former_signer, &bytes) != 0)
+        abort();
+    memcpy(out->cert_bytes, bytes.data, bytes.len);
+    out->cert_len = bytes.len;
+    wc_buf_fini(&bytes);
+}
+
+/* He links to an office that knows of the rotation, and has his card told by others. */
+static void visit(struct world *w, struct office *o, bool posing)
+{
+    struct wc_identity thief;
+    struct wc_buf record = {0}, frames[2] = {{0}};
+    struct wc_cert cert;
+    bool newer, former;
+    const struct wc_org *org = &wc_node_identity(o->node)->org;
+    thief_identity(w, draw_office(w), posing, &thief);
+    int rc = wc_link_judge(org, wc_slice(thief.cert_bytes, thief.cert_len),
+                           wc_slice(thief.org.rotation, thief.org.rotation_len), &cert,
+                           &newer, &former);
+    if (rc == 0 && (!former || newer))
+        ledger_fail(w, "%s believes a certificate by the former key",
+                    o->identity.cert.name);
+    foreign_card(w, &thief, &record);
+    w->blobs[world_blob(w, record.data, record.len)].forged = true;
+    one_record(frames, &record);
+    if (rc == 0 && world_inject(w, o->index, &thief, frames, 2))
+        ledger_fail(w, "%s lets a thief in", o->identity.cert.name);
+    wc_buf_fini(&frames[0]);
+    wc_buf_fini(&frames[1]);
+    tell(w, o->index, &record);
+}
+
+static void thieves(struct world *w, unsigned amount)
+{
+    for (unsigned i = 0; i < amount; i++) {
+        struct office *o = draw_office(w);
+        if (wc_org_rotations(&wc_node_identity(o->node)->org) ==
+            wc_org_rotations(&w->org))
+            visit(w, o, i % 2 == 0);
     }
 }
 
@@ -665,6 +826,15 @@ static void take_step(struct world *w, const struct event *e)
         break;
     case STEP_REVOKE:
         revoke_some(w, s->amount);
+        break;
+    case STEP_RENEW:
+        renew_some(w, s->amount);
+        break;
+    case STEP_ROTATE:
+        rotate(w);
+        break;
+    case STEP_THIEF:
+        thieves(w, s->amount);
         break;
     case STEP_FORGE:
         forge(w, s->amount);

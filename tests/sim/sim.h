@@ -40,8 +40,11 @@ enum step_what {
     STEP_KILL,    /* amount offices are killed in whatever they do */
     STEP_RESTART, /* all that were killed start again from their stores */
     STEP_REVOKE,  /* amount offices are revoked */
-    STEP_FORGE,   /* amount offices are told lies by a certified neighbour */
-    STEP_CLOCK,   /* one office's clock goes amount hours wrong */
+    STEP_RENEW, /* amount percent of the offices get new certificates, higher serials */
+    STEP_ROTATE, /* the organisation gets another key, and all offices grants */
+    STEP_THIEF,  /* amount offices are visited by whoever stole the former key */
+    STEP_FORGE,  /* amount offices are told lies by a certified neighbour */
+    STEP_CLOCK,  /* one office's clock goes amount hours wrong */
     STEP_CLOCK_RIGHT,
     STEP_CLEAR, /* network and disks do nothing wrong any more */
 };
@@ -67,6 +70,7 @@ struct scenario {
     unsigned nodes;                      /* unless told otherwise */
     unsigned delay_min_ms, delay_max_ms; /* of a link, drawn once for each */
     struct weather weather;
+    unsigned certificates_s;  /* how long the first certificates last; 0: a year */
     unsigned skew_s;          /* clocks differ by at most twice this */
     unsigned not_replicating; /* percent of offices that keep only their own records */
     bool asks_reach_all;      /* nothing breaks while asks are under way */
@@ -124,6 +128,7 @@ struct office {
     int64_t skew_ms;
     unsigned side; /* of a partition */
     bool started, revoked, killed, replicates, wrong_clock;
+    uint64_t granted_serial; /* of its last grant, 0 none */
     uint32_t next_link;
     uint32_t *links; /* by number: twice the link, plus the side, plus one */
     uint32_t link_cap;
@@ -202,8 +207,9 @@ struct world {
     struct event *queue;
     size_t queue_count, queue_cap;
 
-    struct wc_signer org_signer, foreign_signer;
-    struct wc_org org;
+    struct wc_signer org_signer, former_signer, foreign_signer, recovery_signer;
+    struct wc_org org, former_org;
+    uint64_t next_serial;
     struct office *offices;
     uint32_t office_count;
     struct wc_map offices_by_key;
@@ -245,8 +251,9 @@ void world_later(struct world *w, uint64_t in_ms, struct event e);
 void world_start(struct world *w, uint32_t office);
 void world_kill(struct world *w, uint32_t office);
 void world_step(struct world *w, struct office *o, struct wc_event *e);
-/* Frames to an office from a neighbour that is no node: a link that only it sees. */
-void world_inject(struct world *w, uint32_t office, const struct wc_identity *from,
+/* Frames to an office from a neighbour that is no node: a link that only it sees.
+ * Whether the office let it in. */
+bool world_inject(struct world *w, uint32_t office, const struct wc_identity *from,
                   const struct wc_buf *frames, size_t count);
 bool world_connected(const struct world *w, uint32_t a, uint32_t b);
 uint32_t world_reachable(const struct world *w, uint32_t from);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 
+#include <whocan/link.h>
+
 #include "tests/sim/sim.h"
 
 #define COMMIT_MS    4 /* a durable commit, as measured */
@@ -396,6 +398,8 @@ void world_identity(struct world *w, struct wc_identity *out, uint32_t number,
     wc_dh_public(out->cert.link_key, out->link_secret);
     out->cert.not_before_ms = SIM_WALL_MS - WC_DAY_MS;
     out->cert.not_after_ms = SIM_WALL_MS + 365 * WC_DAY_MS;
+    if (number < w->office_count && w->scenario->certificates_s > 0)
+        out->cert.not_after_ms = SIM_WALL_MS + SIM_SECOND * w->scenario->certificates_s;
     out->cert.serial = number + 1;
     out->cert.quota = 100000;
     int rc = wc_cert_issue(&out->cert, org, &bytes);
@@ -436,10 +440,16 @@ struct world *world_new(const struct scenario *scenario, uint32_t offices,
     wc_signer_init(&w->org_signer, org_seed);
     org_seed[0] ^= 1;
     wc_signer_init(&w->foreign_signer, org_seed);
+    org_seed[0] ^= 2;
+    wc_signer_init(&w->recovery_signer, org_seed);
     memset(w->org.id, 7, sizeof(w->org.id));
     snprintf(w->org.name, sizeof(w->org.name), "Simulated Council");
     memcpy(w->org.key, w->org_signer.key, WC_KEY_BYTES);
+    memcpy(w->org.recovery_key, w->recovery_signer.key, WC_KEY_BYTES);
     memset(w->org.secret, 9, sizeof(w->org.secret));
+    w->former_org = w->org;
+    w->former_signer = w->org_signer;
+    w->next_serial = 1000000;
     w->office_count = offices;
     w->offices = calloc(offices, sizeof(*w->offices));
     assert(w->offices != NULL);
@@ -504,6 +514,14 @@ static void set_addresses(struct world *w, struct office *o)
     assert(rc == 0);
 }
 
+/* Who vouches before what is vouched for, as the daemon's store gives them. */
+static int load_rank(uint8_t kind)
+{
+    if (kind == WC_KIND_ROTATE)
+        return 0;
+    return wc_kind_by_organisation(kind) ? 1 : kind == WC_KIND_CARD ? 2 : 3;
+}
+
 void world_start(struct world *w, uint32_t office)
 {
     struct office *o = &w->offices[office];
@@ -523,14 +541,13 @@ void world_start(struct world *w, uint32_t office)
     o->timer_ms = UINT64_MAX;
     int rc = wc_node_new(&o->node, &config);
     assert(rc == 0);
-    /* cards first, as the daemon's store gives them */
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < 4; pass++) {
         for (uint32_t i = 0; i < o->store.count; i++) {
             const struct blob *b = &w->blobs[o->store.list[i].blob];
             struct wc_record r;
             rc = wc_record_decode(wc_slice(b->bytes, b->len), &r, NULL);
             assert(rc == 0);
-            if ((r.kind == WC_KIND_CARD) == (pass == 0))
+            if (load_rank(r.kind) == pass)
                 rc = wc_node_load(o->node, r.bytes,
                                   SIM_WALL_MS + w->now_ms + (uint64_t)o->skew_ms);
             assert(rc == 0);
@@ -610,6 +627,11 @@ static void act(struct world *w, struct office *o, struct wc_effect *e)
     case WC_EFFECT_ASK_MATCH:
         matches(w, o, e);
         break;
+    case WC_EFFECT_IDENTITY:
+        /* it reaches the disk, or a crash comes first and the records say it again */
+        if (e->u.identity.lasting && wc_rng_below(&w->rng, 2) == 0)
+            o->identity = *wc_node_identity(o->node);
+        break;
     case WC_EFFECT_NOTE:
     case WC_EFFECT_ACK:
     case WC_EFFECT_ASK_ANSWER:
@@ -648,6 +670,9 @@ static void trace_effect(struct world *w, const struct office *o,
     case WC_EFFECT_ASK_ANSWER:
         world_trace(w, e->u.ask_answer.answer.office_key, WC_KEY_BYTES);
         break;
+    case WC_EFFECT_IDENTITY:
+        trace_number(w, e->u.identity.lasting);
+        break;
     case WC_EFFECT_NOTE:
         trace_number(w, (uint64_t)e->u.note.what + e->u.note.count);
         break;
@@ -668,6 +693,9 @@ static void say(const struct world *w, const struct office *o,
         "reconciled with",
         "says its clock is off",
         "two contents",
+        "renewed",
+        "knows another organisation key",
+        "turned away",
     };
     if (!w->verbose || e->type != WC_EFFECT_NOTE)
         return;
@@ -708,7 +736,7 @@ void world_step(struct world *w, struct office *o, struct wc_event *e)
         (struct event){.what = HAPPENS_TIMER, .office = o->index, .life = o->life});
 }
 
-void world_inject(struct world *w, uint32_t office, const struct wc_identity *from,
+bool world_inject(struct world *w, uint32_t office, const struct wc_identity *from,
                   const struct wc_buf *frames, size_t count)
 {
     struct office *o = &w->offices[office];
@@ -717,7 +745,12 @@ void world_inject(struct world *w, uint32_t office, const struct wc_identity *fr
     e.u.link_up.link = number;
     e.u.link_up.peer = &from->cert;
     e.u.link_up.peer_cert = wc_slice(from->cert_bytes, from->cert_len);
+    e.u.link_up.peer_rotation = wc_slice(from->org.rotation, from->org.rotation_len);
     world_step(w, o, &e);
+    bool let_in = true;
+    for (size_t i = 0; i < w->fx.count; i++)
+        let_in = let_in && (w->fx.list[i].type != WC_EFFECT_CLOSE ||
+                            w->fx.list[i].u.close.link != number);
     for (size_t i = 0; i < count; i++) {
         e = (struct wc_event){.type = WC_EVENT_FRAME};
         e.u.frame.link = number;
@@ -727,6 +760,7 @@ void world_inject(struct world *w, uint32_t office, const struct wc_identity *fr
     e = (struct wc_event){.type = WC_EVENT_LINK_DOWN};
     e.u.link_down.link = number;
     world_step(w, o, &e);
+    return let_in;
 }
 
 /* ---- what happens ---- */
@@ -735,7 +769,19 @@ static void link_up(struct world *w, struct office *o, const struct event *ev)
 {
     struct link *l = &w->links[ev->link];
     const struct office *peer = &w->offices[l->sides[1 - ev->side].office];
+    const struct wc_identity *shown =
+        peer->node != NULL ? wc_node_identity(peer->node) : &peer->identity;
+    struct wc_slice cert_bytes = wc_slice(shown->cert_bytes, shown->cert_len);
+    struct wc_slice rotation = wc_slice(shown->org.rotation, shown->org.rotation_len);
     struct wc_event e = {.type = WC_EVENT_LINK_UP};
+    struct wc_cert cert;
+    bool newer, former;
+    int rc = wc_link_judge(&wc_node_identity(o->node)->org, cert_bytes, rotation, &cert,
+                           &newer, &former);
+    if (rc == 0 && !o->wrong_clock && !peer->wrong_clock)
+        rc = wc_cert_dates(&cert, SIM_WALL_MS + w->now_ms + (uint64_t)o->skew_ms);
+    if (rc != 0)
+        break_link(w, ev->link);
     if (!l->open) {
         if (ev->dial == 0)
             return;
@@ -746,9 +792,9 @@ static void link_up(struct world *w, struct office *o, const struct event *ev)
     }
     l->sides[ev->side].up = true;
     e.u.link_up.link = l->sides[ev->side].number;
-    e.u.link_up.peer = &peer->identity.cert;
-    e.u.link_up.peer_cert =
-        wc_slice(peer->identity.cert_bytes, peer->identity.cert_len);
+    e.u.link_up.peer = &cert;
+    e.u.link_up.peer_cert = cert_bytes;
+    e.u.link_up.peer_rotation = newer ? rotation : (struct wc_slice){0};
     e.u.link_up.initiator = ev->side == 0;
     e.u.link_up.dial = ev->dial;
     world_step(w, o, &e);

@@ -12,7 +12,7 @@
 #define FIXTURE_NOW_MS 1735689600000ULL /* 2025-01-01 00:00 UTC */
 
 struct fixture {
-    struct wc_signer org, person, stranger;
+    struct wc_signer org, person, stranger, recovery;
     struct wc_orgkey orgkey; /* as if unlocked */
     struct wc_identity leeds;
 };
@@ -31,9 +31,11 @@ static void fixture_init(struct fixture *f)
     fixture_signer(&f->org, 0x01);
     fixture_signer(&f->person, 0x04);
     fixture_signer(&f->stranger, 0x07);
+    fixture_signer(&f->recovery, 0x08);
     memset(f->orgkey.org.id, 0x05, WC_ORG_ID_BYTES);
     memset(f->orgkey.org.secret, 0x06, WC_SECRET_BYTES);
     memcpy(f->orgkey.org.key, f->org.key, WC_KEY_BYTES);
+    memcpy(f->orgkey.org.recovery_key, f->recovery.key, WC_KEY_BYTES);
     strcpy(f->orgkey.org.name, "Example Council");
     f->orgkey.next_serial = 1;
     memset(seeds, 0x02, WC_KEY_BYTES);

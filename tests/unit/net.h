@@ -21,7 +21,7 @@
 
 #define NET_NODES_MAX   6
 #define NET_LINKS_MAX   700
-#define NET_NOTES       (WC_NOTE_TWO_CONTENTS + 1)
+#define NET_NOTES       (WC_NOTE_FORMER_REFUSED + 1)
 #define NET_STORED_MAX  8192
 #define NET_CHANGES_MAX 4096
 
@@ -53,7 +53,8 @@ struct net_node {
     uint32_t changes_count;
     bool hold_commits, losing; /* losing: what others wrote never reaches the disk */
     /* seen in effects */
-    uint32_t puts, own_puts, drops, dials, matches;
+    uint32_t puts, own_puts, drops, dials, matches, identities;
+    bool identity_lasting;
     char dialled[64][WC_ADDRESS_MAX_BYTES + 1]; /* by dial number */
     uint32_t last_dial;
     uint64_t notes[NET_NOTES];
@@ -328,6 +329,10 @@ static inline void net_effect(int n, struct wc_effect *e)
         m->answers[m->answers_count++ % 64] = e->u.ask_answer.answer;
         m->heard_count = e->u.ask_answer.heard_count;
         break;
+    case WC_EFFECT_IDENTITY:
+        m->identities++;
+        m->identity_lasting = e->u.identity.lasting;
+        break;
     case WC_EFFECT_NOTE:
         m->notes[e->u.note.what]++;
         m->last_note_rc = e->u.note.rc;
@@ -371,12 +376,16 @@ static inline void net_load(int n)
                                     .may_restamp = m->may_restamp};
     assert_null(m->node);
     assert_int_equal(wc_node_new(&m->node, &config), 0);
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < 4; pass++) {
         for (uint32_t i = 0; i < m->stored_count; i++) {
             struct wc_record r;
             assert_int_equal(
                 wc_record_decode(wc_buf_slice(&m->stored[i].bytes), &r, NULL), 0);
-            if ((r.kind == WC_KIND_CARD) == (pass == 0))
+            int rank = r.kind == WC_KIND_ROTATE          ? 0
+                       : wc_kind_by_organisation(r.kind) ? 1
+                       : r.kind == WC_KIND_CARD          ? 2
+                                                         : 3;
+            if (rank == pass)
                 assert_int_equal(
                     wc_node_load(m->node, r.bytes, net.now_ms + (uint64_t)m->skew_ms),
                     0);
@@ -496,6 +505,7 @@ static inline void net_up(int n, uint32_t number, const struct wc_identity *peer
     e.u.link_up.link = number;
     e.u.link_up.peer = &peer->cert;
     e.u.link_up.peer_cert = wc_slice(peer->cert_bytes, peer->cert_len);
+    e.u.link_up.peer_rotation = wc_slice(peer->org.rotation, peer->org.rotation_len);
     e.u.link_up.initiator = initiator;
     e.u.link_up.dial = dial;
     net_step(n, &e);
@@ -509,8 +519,10 @@ static inline uint32_t net_open(int a, int b, uint32_t dial)
     net.links[id] = (struct net_link){.node = {a, b}, .open = true};
     net.links[id].number[0] = ++net.nodes[a].next_link;
     net.links[id].number[1] = ++net.nodes[b].next_link;
-    net_up(a, net.links[id].number[0], &net.nodes[b].identity, true, dial);
-    net_up(b, net.links[id].number[1], &net.nodes[a].identity, false, 0);
+    /* as each was when the handshake began */
+    struct wc_identity of_a = *wc_node_identity(net.nodes[a].node);
+    net_up(a, net.links[id].number[0], wc_node_identity(net.nodes[b].node), true, dial);
+    net_up(b, net.links[id].number[1], &of_a, false, 0);
     return id;
 }
 

@@ -182,10 +182,11 @@ static void the_bytes_are_as_documented(void **state)
     assert_int_equal(wc_get_u16(b.out.data), b.out.len - 2);
     assert_int_equal(
         wc_noise_read(&noise, wc_slice(b.out.data + 2, b.out.len - 2), &payload), 0);
-    wc_pack_array(&want, 3);
+    wc_pack_array(&want, 4);
     wc_pack_u64(&want, 1);
     wc_pack_u64(&want, 1);
     wc_pack_bin(&want, wc_slice(york.cert_bytes, york.cert_len));
+    wc_pack_bin(&want, wc_slice(NULL, 0));
     assert_true(wc_slice_eq(wc_buf_slice(&payload), wc_buf_slice(&want)));
     wc_noise_fini(&noise);
     wc_buf_fini(&first);
@@ -715,10 +716,11 @@ static int finish_with(struct wc_slice payload)
 static void pack_introduction(struct wc_buf *payload, uint64_t min, uint64_t max,
                               struct wc_slice cert, uint32_t extra)
 {
-    wc_pack_array(payload, 3 + extra);
+    wc_pack_array(payload, 4 + extra);
     wc_pack_u64(payload, min);
     wc_pack_u64(payload, max);
     wc_pack_bin(payload, cert);
+    wc_pack_bin(payload, wc_slice(NULL, 0));
     for (uint32_t i = 0; i < extra; i++)
         wc_pack_text(payload, "later");
 }

@@ -1072,7 +1072,7 @@ static void own_records_are_stamped_again_at_half_their_lease(void **state)
     assert_true(after.expires_at_ms > before.expires_at_ms);
     assert_true(wc_slice_eq(after.body, before.body));
     assert_memory_equal(after.author_sig, before.author_sig, WC_SIG_BYTES);
-    assert_int_equal(wc_record_verify(&after, net.org.org.key), 0);
+    assert_int_equal(wc_record_verify(&after, &net.org.org), 0);
     /* a year on she is still there, and the retirement has ended */
     net_days(365);
     assert_true(net_holds(0, net_key(0), WC_KIND_ROW, "alice"));

@@ -206,6 +206,7 @@ static void there_is_an_end_to_links(void **state)
         wc_put_u32(who.sign_seed, i + 1);
         wc_signer_init(&who.signer, who.sign_seed);
         memcpy(who.cert.sign_key, who.signer.key, WC_KEY_BYTES);
+        offices_certify(&who, &net.org);
         last = puppet_open(0, &who);
         assert_int_equal(net_is_open(last), i < WC_NODE_LINKS_MAX_COUNT);
     }
@@ -236,6 +237,7 @@ static void the_last_places_are_for_visitors(void **state)
         wc_put_u32(who.sign_seed, i + 1);
         wc_signer_init(&who.signer, who.sign_seed);
         memcpy(who.cert.sign_key, who.signer.key, WC_KEY_BYTES);
+        offices_certify(&who, &net.org);
         links[i] = puppet_open(0, &who);
     }
     net_wait(14000);

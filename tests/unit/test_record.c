@@ -211,7 +211,88 @@ static int admit(struct wc_slice bytes)
 {
     struct wc_record r;
     int rc = wc_record_decode(bytes, &r, NULL);
-    return rc != 0 ? rc : wc_record_verify(&r, fix.org.key);
+    return rc != 0 ? rc : wc_record_verify(&r, &fix.orgkey.org);
+}
+
+/* The certificate of leeds, granted; and a rotation to the key of the stranger. */
+static void build_statements(struct wc_buf *grant, struct wc_buf *rotation)
+{
+    assert_int_equal(wc_grant_build(wc_slice(fix.leeds.cert_bytes, fix.leeds.cert_len),
+                                    &fix.org, T0, grant),
+                     0);
+    assert_int_equal(wc_rotate_build(fix.stranger.key, 1, &fix.recovery, T0, rotation),
+                     0);
+}
+
+static void the_golden_grant_and_rotation(void **state)
+{
+    (void)state;
+    struct wc_buf grant = {0}, rotation = {0};
+    struct wc_record r;
+    char hex[2 * WC_KEY_BYTES + 1];
+    build_statements(&grant, &rotation);
+    golden_check("record-grant", wc_buf_slice(&grant));
+    golden_check("record-rotate", wc_buf_slice(&rotation));
+    assert_int_equal(wc_record_decode(wc_buf_slice(&grant), &r, NULL), 0);
+    assert_int_equal(wc_record_verify(&r, &fix.orgkey.org), 0);
+    wc_hex(hex, fix.leeds.signer.key, WC_KEY_BYTES);
+    assert_string_equal(r.subject, hex);
+    assert_int_equal(r.version.rev, 1);
+    assert_true(
+        wc_slice_eq(r.granted, wc_slice(fix.leeds.cert_bytes, fix.leeds.cert_len)));
+    assert_int_equal(r.expires_at_ms, fix.leeds.cert.not_after_ms);
+    assert_int_equal(wc_record_dates(&r, r.expires_at_ms - 1), 0);
+    assert_int_equal(wc_record_dates(&r, r.expires_at_ms), -WC_EEXPIRED);
+    assert_int_equal(wc_record_decode(wc_buf_slice(&rotation), &r, NULL), 0);
+    assert_int_equal(wc_record_verify(&r, &fix.orgkey.org), 0);
+    assert_string_equal(r.subject, "organisation");
+    assert_memory_equal(r.new_key, fix.stranger.key, WC_KEY_BYTES);
+    assert_true(rotation.len <= WC_ROTATION_MAX_BYTES);
+    assert_true(r.expires_at_ms == UINT64_MAX);
+    assert_int_equal(wc_record_dates(&r, UINT64_MAX), 0);
+    /* no bit of either can change but of the envelope's numbers in a longer form */
+    for (int which = 0; which < 2; which++) {
+        struct wc_buf *b = which == 0 ? &grant : &rotation;
+        for (size_t bit = 0; bit < b->len * 8; bit++) {
+            b->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            if (admit(wc_buf_slice(b)) == 0)
+                fail_msg("is admitted with bit %zu flipped", bit);
+            b->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+    wc_buf_fini(&grant);
+    wc_buf_fini(&rotation);
+}
+
+static void grants_and_rotations_are_checked(void **state)
+{
+    (void)state;
+    struct wc_buf b = {0}, cert = {0};
+    struct wc_record r;
+    struct wc_org org = fix.orgkey.org;
+    struct wc_cert other = fix.leeds.cert;
+    /* a certificate by another key inside a grant by the right one */
+    assert_int_equal(wc_cert_issue(&other, &fix.stranger, &cert), 0);
+    assert_int_equal(wc_grant_build(wc_buf_slice(&cert), &fix.org, T0, &b), 0);
+    assert_int_equal(wc_record_decode(wc_buf_slice(&b), &r, NULL), 0);
+    assert_int_equal(wc_record_verify(&r, &org), -WC_EBADSIG);
+    /* and the other way round */
+    wc_buf_reset(&b);
+    assert_int_equal(wc_grant_build(wc_slice(fix.leeds.cert_bytes, fix.leeds.cert_len),
+                                    &fix.stranger, T0, &b),
+                     0);
+    assert_int_equal(admit(wc_buf_slice(&b)), -WC_EDENIED);
+    /* a rotation by the organisation's own key, or without a recovery key */
+    wc_buf_reset(&b);
+    assert_int_equal(wc_rotate_build(fix.stranger.key, 1, &fix.org, T0, &b), 0);
+    assert_int_equal(admit(wc_buf_slice(&b)), -WC_EDENIED);
+    wc_buf_reset(&b);
+    assert_int_equal(wc_rotate_build(fix.stranger.key, 1, &fix.recovery, T0, &b), 0);
+    assert_int_equal(wc_record_decode(wc_buf_slice(&b), &r, NULL), 0);
+    memset(org.recovery_key, 0, WC_KEY_BYTES);
+    assert_int_equal(wc_record_verify(&r, &org), -WC_EDENIED);
+    wc_buf_fini(&b);
+    wc_buf_fini(&cert);
 }
 
 static void golden_records_are_built_byte_by_byte(void **state)
@@ -236,7 +317,7 @@ static void golden_records_decode_and_verify(void **state)
         golden_read(g->name, &b);
         if (wc_record_decode(wc_buf_slice(&b), &r, &err) != 0)
             fail_msg("%s: %s %s", g->name, err.field, err.why);
-        assert_int_equal(wc_record_verify(&r, fix.org.key), 0);
+        assert_int_equal(wc_record_verify(&r, &fix.orgkey.org), 0);
         assert_int_equal(r.kind, g->kind);
         assert_true(wc_slice_eq(r.bytes, wc_buf_slice(&b)));
         assert_int_equal(r.version.rev, g->rev);
@@ -477,7 +558,7 @@ static void assert_forgery(const struct forgery *f, int rc, const char *field)
     forge(f, &b);
     int got = wc_record_decode(wc_buf_slice(&b), &r, &err);
     if (got == 0)
-        got = wc_record_verify(&r, fix.org.key);
+        got = wc_record_verify(&r, &fix.orgkey.org);
     else
         assert_memory_equal(&r, &untouched, sizeof(r));
     if (got != rc || (field != NULL && (err.field == NULL || strcmp(err.field, field))))
@@ -681,6 +762,62 @@ static void subjects_fit_their_kind(void **state)
                 -WC_EINVALID, "subject");
 }
 
+/* What a key holder's broken program could sign. */
+static void statements_say_what_they_hold(void **state)
+{
+    (void)state;
+    struct wc_buf body = {0};
+    char subject[2 * WC_KEY_BYTES + 1];
+    struct wc_slice cert = wc_slice(fix.leeds.cert_bytes, fix.leeds.cert_len);
+    static const struct {
+        bool other_key, short_cert, no_cert;
+        uint64_t rev;
+        int rc;
+        const char *field;
+    } cases[] = {
+        {false, false, false, 1, 0, NULL},
+        {true, false, false, 1, -WC_EINVALID, "cert"},
+        {false, false, false, 2, -WC_EINVALID, "rev"},
+        {false, true, false, 1, -WC_ETRUNCATED, "certificate"},
+        {false, false, true, 1, -WC_EMISSING, "cert"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        wc_hex(subject, cases[i].other_key ? fix.person.key : fix.leeds.signer.key,
+               WC_KEY_BYTES);
+        wc_buf_reset(&body);
+        wc_body_begin(&body, fix.org.key, subject, cases[i].rev,
+                      cases[i].no_cert ? 1 : 2);
+        wc_pack_text(&body, "at");
+        wc_pack_u64(&body, T0);
+        if (!cases[i].no_cert) {
+            wc_pack_text(&body, "cert");
+            wc_pack_bin(&body, wc_slice(cert.data, cert.len - cases[i].short_cert));
+        }
+        struct forgery f = {.kind = WC_KIND_GRANT,
+                            .body = wc_buf_slice(&body),
+                            .author = &fix.org,
+                            .empty_stamp = true,
+                            .empty_stamp_sig = true};
+        assert_forgery(&f, cases[i].rc, cases[i].field);
+    }
+    /* a rotation as long as a record */
+    wc_buf_reset(&body);
+    wc_body_begin(&body, fix.recovery.key, "organisation", 1, 3);
+    wc_pack_text(&body, "at");
+    wc_pack_u64(&body, T0);
+    wc_pack_text(&body, "key");
+    wc_pack_bin(&body, wc_slice(fix.stranger.key, WC_KEY_BYTES));
+    wc_pack_text(&body, "more");
+    wc_pack_bin(&body, cert);
+    struct forgery f = {.kind = WC_KIND_ROTATE,
+                        .body = wc_buf_slice(&body),
+                        .author = &fix.recovery,
+                        .empty_stamp = true,
+                        .empty_stamp_sig = true};
+    assert_forgery(&f, -WC_ETOOBIG, "record");
+    wc_buf_fini(&body);
+}
+
 static void revocations_are_checked(void **state)
 {
     (void)state;
@@ -734,8 +871,10 @@ static void revocations_are_checked(void **state)
     /* one of another organisation */
     assert_int_equal(wc_revoke_build(fix.leeds.signer.key, &fix.stranger, T0, &b), 0);
     assert_int_equal(wc_record_decode(wc_buf_slice(&b), &r, NULL), 0);
-    assert_int_equal(wc_record_verify(&r, fix.org.key), -WC_EDENIED);
-    assert_int_equal(wc_record_verify(&r, fix.stranger.key), 0);
+    assert_int_equal(wc_record_verify(&r, &fix.orgkey.org), -WC_EDENIED);
+    struct wc_org strangers = fix.orgkey.org;
+    memcpy(strangers.key, fix.stranger.key, WC_KEY_BYTES);
+    assert_int_equal(wc_record_verify(&r, &strangers), 0);
     /* it has no dates */
     assert_int_equal(wc_record_dates(&r, 0), 0);
     assert_int_equal(wc_record_dates(&r, UINT64_MAX), 0);
@@ -792,18 +931,18 @@ static void signatures_do_not_travel(void **state)
     changed = r;
     assert_int_equal(
         wc_sign(changed.stamp_sig, &fix.stranger, "whocan stamp", r.kind, r.stamp), 0);
-    assert_int_equal(wc_record_verify(&changed, fix.org.key), -WC_EBADSIG);
+    assert_int_equal(wc_record_verify(&changed, &fix.orgkey.org), -WC_EBADSIG);
     changed = r;
     assert_int_equal(
         wc_sign(changed.stamp_sig, &fix.leeds.signer, "whocan body", r.kind, r.stamp),
         0);
-    assert_int_equal(wc_record_verify(&changed, fix.org.key), -WC_EBADSIG);
+    assert_int_equal(wc_record_verify(&changed, &fix.orgkey.org), -WC_EBADSIG);
     changed = r;
     changed.kind = KIND_UNKNOWN;
-    assert_int_equal(wc_record_verify(&changed, fix.org.key), -WC_EBADSIG);
+    assert_int_equal(wc_record_verify(&changed, &fix.orgkey.org), -WC_EBADSIG);
     changed = r;
     memcpy(changed.author_key, fix.stranger.key, WC_KEY_BYTES);
-    assert_int_equal(wc_record_verify(&changed, fix.org.key), -WC_EBADSIG);
+    assert_int_equal(wc_record_verify(&changed, &fix.orgkey.org), -WC_EBADSIG);
     wc_buf_fini(&b);
 }
 
@@ -1006,12 +1145,14 @@ static void leases_are_as_long_as_their_kind_allows(void **state)
 {
     (void)state;
     assert_true(wc_kind_lease_max_ms(WC_KIND_REVOKE) == UINT64_MAX);
+    assert_true(wc_kind_lease_max_ms(WC_KIND_GRANT) == UINT64_MAX);
+    assert_true(wc_kind_lease_max_ms(WC_KIND_ROTATE) == UINT64_MAX);
     assert_int_equal(wc_kind_lease_max_ms(WC_KIND_ASK), 30 * WC_DAY_MS);
     assert_int_equal(wc_kind_lease_max_ms(WC_KIND_OFFER), 30 * WC_DAY_MS);
     for (unsigned kind = 1; kind <= WC_KIND_MAX; kind++) {
         struct wc_record r = {.kind = (uint8_t)kind, .stamped_at_ms = T0};
         uint64_t lease = wc_kind_lease_max_ms((uint8_t)kind);
-        if (kind == WC_KIND_REVOKE)
+        if (wc_kind_by_organisation((uint8_t)kind))
             continue;
         assert_true(lease <= WC_RETIRE_LEASE_MS);
         /* nothing may outlive the retirement that ended it */
@@ -1328,6 +1469,9 @@ int main(void)
         cmocka_unit_test(bodies_are_checked),
         cmocka_unit_test(subjects_fit_their_kind),
         cmocka_unit_test(revocations_are_checked),
+        cmocka_unit_test(the_golden_grant_and_rotation),
+        cmocka_unit_test(grants_and_rotations_are_checked),
+        cmocka_unit_test(statements_say_what_they_hold),
         cmocka_unit_test(authors_are_checked),
         cmocka_unit_test(the_home_office_alters_no_word),
         cmocka_unit_test(signatures_do_not_travel),

@@ -62,7 +62,7 @@ static void revoke(const uint8_t key[WC_KEY_BYTES])
     char hex[2 * WC_KEY_BYTES + 1];
     assert_int_equal(wc_orgkey_revoke(&fix.orgkey, &fix.org, key, T0 + 5, &record), 0);
     assert_int_equal(wc_record_decode(wc_buf_slice(&record), &r, NULL), 0);
-    assert_int_equal(wc_record_verify(&r, fix.org.key), 0);
+    assert_int_equal(wc_record_verify(&r, &fix.orgkey.org), 0);
     assert_int_equal(r.kind, WC_KIND_REVOKE);
     wc_hex(hex, key, WC_KEY_BYTES);
     assert_string_equal(r.subject, hex);

@@ -83,8 +83,8 @@ static bool has_link(const struct office *o, uint32_t link)
 }
 
 static void office_up(void *ctx, uint32_t link, const struct wc_cert *peer,
-                      struct wc_slice peer_cert, bool initiator, uint32_t dial,
-                      const char *remote)
+                      struct wc_slice peer_cert, struct wc_slice peer_rotation,
+                      bool initiator, uint32_t dial, const char *remote)
 {
     struct office *o = ctx;
     assert_false(o->in_call);
@@ -100,6 +100,7 @@ static void office_up(void *ctx, uint32_t link, const struct wc_cert *peer,
     snprintf(o->last_peer, sizeof(o->last_peer), "%s", peer->name);
     snprintf(o->last_remote, sizeof(o->last_remote), "%s", remote);
     assert_true(peer_cert.len > 0);
+    assert_int_equal(peer_rotation.len, 0);
     if (o->on_up != NULL)
         o->on_up(o, link);
     /* what was lent for the call is still there, whatever on_up did */
