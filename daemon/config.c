@@ -146,6 +146,17 @@ const struct wc_option wc_config_options[] = {
          "retired, and so is one whose account has another uid. People who are in "
          "the staff directory alone are not concerned.",
      .offset = AT(accounts)},
+    {.key = "leavers_many",
+     .type = WC_OPTION_BOOL,
+     .argument = "YES|NO",
+     .fallback = "no",
+     .reload = true,
+     .help =
+         "When at least 10 accounts, and more than a third of those of this office's "
+         "people, are missing at once, nobody is retired: the account database may "
+         "have lost them. Say yes if they have left, reload, and say no again when "
+         "whocan status is without the warning.",
+     .offset = AT(leavers_many)},
     {.key = "erase_interval",
      .type = WC_OPTION_UINT,
      .argument = "SECONDS",

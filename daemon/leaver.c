@@ -21,11 +21,12 @@ static void account_absent(struct wc_leaver *l, uint32_t day, uint64_t rev)
         l->absent_days++;
         l->last_day = day;
     }
-    if (l->absent_days < WC_LEAVER_DAYS)
-        return;
-    l->seen = false;
-    if (rev > l->retire_to_rev)
-        l->retire_to_rev = rev;
+}
+
+/* As long as the account is missing: who comes back with the same uid has not left. */
+static bool has_left(const struct wc_leaver *l)
+{
+    return l->absent_days == WC_LEAVER_DAYS;
 }
 
 bool wc_leaver_look(struct wc_leaver *l, enum wc_account_answer answer, uint32_t uid,
@@ -41,9 +42,12 @@ bool wc_leaver_look(struct wc_leaver *l, enum wc_account_answer answer, uint32_t
     case WC_ACCOUNT_UNKNOWN:
         break;
     }
-    if (rev == 0 && !l->seen) /* retired, or a row alone: the count is over */
+    if (rev == 0 &&
+        (!l->seen || has_left(l))) /* retired, or a row alone: the count is over */
         *l = (struct wc_leaver){.seen = false};
-    return rev > 0 && rev <= l->retire_to_rev;
+    if (rev == 0 || answer == WC_ACCOUNT_UNKNOWN)
+        return false;
+    return has_left(l) || rev <= l->retire_to_rev;
 }
 
 bool wc_leaver_is_empty(const struct wc_leaver *l)
@@ -51,9 +55,19 @@ bool wc_leaver_is_empty(const struct wc_leaver *l)
     return !l->seen && l->absent_days == 0;
 }
 
+bool wc_leaver_is_missing(const struct wc_leaver *l)
+{
+    return l->absent_days > 0;
+}
+
 bool wc_leaver_may_stamp(const struct wc_leaver *l)
 {
-    return l->absent_days == 0;
+    return !wc_leaver_is_missing(l);
+}
+
+bool wc_leavers_are_many(uint64_t missing, uint64_t known)
+{
+    return missing >= WC_LEAVERS_MANY_COUNT && missing > known / 3;
 }
 
 void wc_leaver_pack(const struct wc_leaver *l, uint8_t out[WC_LEAVER_BYTES])

@@ -2,6 +2,7 @@
 #include "daemon/leavers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <whocan/record.h>
 
 #include "daemon/about.h"
+#include "daemon/log.h"
 #include "daemon/random.h"
 
 #define TICKS_PER_PASS       480 /* eight hours of minutes */
@@ -23,6 +25,7 @@ struct look {
     enum wc_account_answer answer;
     uint32_t uid;
     struct wc_leaver before, after;
+    uint64_t rev; /* of the live profile; 0: there is none */
     bool retire;
 };
 
@@ -33,9 +36,13 @@ struct wc_leavers {
     uint32_t each_tick;
     struct wc_person_ref after; /* where it stands */
     bool busy;
+    bool many, many_now; /* the word of IT; and for the look that goes on */
+    bool anew;           /* begin the pass of this day again */
     uint8_t office_key[WC_KEY_BYTES];
     struct look *looks;
     uint32_t count;
+    struct wc_leavers_held held;  /* as of the look that has ended */
+    struct wc_leavers_held found; /* by the look that goes on */
 };
 
 static void account_key(const char *login, char out[KEY_BYTES])
@@ -58,7 +65,9 @@ void wc_leavers_get(struct wc_records *records, const char *login,
 
 /* ---------------------------------------------------------------- on the pool */
 
-/* Only 0 without an entry is a definite no (getpwnam_r(3)). */
+/* Only 0 without an entry is a definite no (getpwnam_r(3)). When no source of
+ * nsswitch.conf(5) could be asked at all, glibc returns errno as it found it: it is set to
+ * an error beforehand. */
 static enum wc_account_answer ask_database(const char *login, uint32_t *uid)
 {
     struct passwd entry, *found = NULL;
@@ -68,6 +77,7 @@ static enum wc_account_answer ask_database(const char *login, uint32_t *uid)
         char *buffer = malloc(size);
         if (buffer == NULL)
             return WC_ACCOUNT_UNKNOWN;
+        errno = EIO;
         error = getpwnam_r(login, &entry, buffer, size, &found);
         if (error == 0 && found != NULL)
             *uid = (uint32_t)entry.pw_uid;
@@ -132,6 +142,47 @@ static int store(struct wc_leavers *l)
     return rc;
 }
 
+static int count_account(void *ctx, struct wc_slice key, struct wc_slice value)
+{
+    struct wc_leavers_held *held = ctx;
+    static const char suffix[] = "/account";
+    const size_t len = sizeof(suffix) - 1;
+    struct wc_leaver leaver;
+    if (key.len < len || memcmp(key.data + key.len - len, suffix, len) != 0 ||
+        wc_leaver_read(value, &leaver) != 0 || wc_leaver_is_empty(&leaver))
+        return 0;
+    held->known_count++;
+    held->missing_count += wc_leaver_is_missing(&leaver);
+    return 0;
+}
+
+/* Whether too many are missing. What cannot be counted retires nobody either. */
+static void count_missing(struct wc_leavers *l)
+{
+    struct wc_leavers_held *f = &l->found;
+    *f = (struct wc_leavers_held){.held = false};
+    int rc = wc_records_meta_each(l->config.records, "person/", count_account, f);
+    f->held = rc != 0 || wc_leavers_are_many(f->missing_count, f->known_count);
+}
+
+static bool is_missing(const struct look *k)
+{
+    return k->retire && wc_leaver_is_missing(&k->after);
+}
+
+static void hold(struct wc_leavers *l)
+{
+    bool any = l->held.held; /* is it still so? */
+    for (uint32_t i = 0; i < l->count; i++)
+        any = any || is_missing(&l->looks[i]);
+    l->found = l->held;
+    if (any)
+        count_missing(l);
+    for (uint32_t i = 0; l->found.held && !l->many_now && i < l->count; i++)
+        if (is_missing(&l->looks[i]))
+            l->looks[i].retire = false;
+}
+
 static void look_work(void *ctx)
 {
     struct wc_leavers *l = ctx;
@@ -140,23 +191,53 @@ static void look_work(void *ctx)
         k->answer = ask_database(k->who.subject, &k->uid);
         wc_leavers_get(l->config.records, k->who.subject, &k->before);
         k->after = k->before;
-        k->retire = wc_leaver_look(&k->after, k->answer, k->uid, (uint32_t)l->day,
-                                   profile_rev(l, k->who.subject));
+        k->rev = profile_rev(l, k->who.subject);
+        k->retire =
+            wc_leaver_look(&k->after, k->answer, k->uid, (uint32_t)l->day, k->rev);
     }
     if (store(l) != 0)
         for (uint32_t i = 0; i < l->count; i++)
             l->looks[i].retire = false;
+    hold(l);
+}
+
+static void say_unanswered(const struct wc_leavers *l)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < l->count; i++)
+        count += l->looks[i].answer == WC_ACCOUNT_UNKNOWN;
+    if (count > 0)
+        wc_log(WC_LOG_INFO,
+               "the account database did not answer for %u of %u people: they are "
+               "looked for again tomorrow",
+               count, l->count);
+}
+
+static void say_held(struct wc_leavers *l)
+{
+    if (l->found.held && !l->held.held && !l->many_now)
+        wc_log(WC_LOG_WARNING,
+               "%" PRIu64 " of %" PRIu64 " accounts are missing at once: nobody's "
+               "profile is retired until there are fewer, or leavers_many = yes says "
+               "that they have left",
+               l->found.missing_count, l->found.known_count);
+    l->held = l->found;
 }
 
 static void look_done(void *ctx)
 {
     struct wc_leavers *l = ctx;
-    struct wc_person_ref *retire = calloc(l->count + 1, sizeof(*retire));
+    struct wc_leaving *retire = calloc(l->count + 1, sizeof(*retire));
     uint32_t count = 0;
-    for (uint32_t i = 0; retire != NULL && i < l->count; i++)
-        if (l->looks[i].retire)
-            retire[count++] = l->looks[i].who;
+    for (uint32_t i = 0; retire != NULL && i < l->count; i++) {
+        const struct look *k = &l->looks[i];
+        if (k->retire)
+            retire[count++] = (struct wc_leaving){
+                .who = k->who, .rev = k->rev, .another_uid = !is_missing(k)};
+    }
     l->busy = false;
+    say_unanswered(l);
+    say_held(l);
     l->config.end(l->config.ctx, retire, count); /* those forgotten come tomorrow */
     free(retire);
 }
@@ -166,6 +247,7 @@ static void look_done(void *ctx)
 static void begin_pass(struct wc_leavers *l, uint64_t day)
 {
     l->day = day;
+    l->anew = false;
     l->left = wc_records_people_count(l->config.records, l->office_key);
     l->each_tick = (uint32_t)(l->left / TICKS_PER_PASS) + 1;
     if (l->each_tick > LOOKS_MAX_COUNT)
@@ -200,15 +282,31 @@ void wc_leavers_tick(struct wc_leavers *l)
         return;
     memcpy(l->office_key, office_key, WC_KEY_BYTES);
     uint64_t day = l->config.now_ms() / WC_DAY_MS;
-    if (day != l->day)
+    if (day != l->day || l->anew)
         begin_pass(l, day);
     l->count = l->left > 0 ? take_turn(l) : 0;
     l->left = l->count > 0 ? l->left - l->count : 0;
+    l->many_now = l->many;
     l->busy = l->count > 0;
     if (!l->busy || wc_loop_work(l->config.loop, look_work, look_done, l) != 0) {
         l->busy = false;
         l->config.end(l->config.ctx, NULL, 0);
     }
+}
+
+void wc_leavers_set_many(struct wc_leavers *l, bool many)
+{
+    if (many && !l->many)
+        l->anew =
+            true; /* those who were held back: in the next minutes, not tomorrow */
+    l->many = many;
+}
+
+void wc_leavers_held(const struct wc_leavers *l, struct wc_leavers_held *out)
+{
+    *out = (struct wc_leavers_held){.held = false};
+    if (l != NULL && !l->many)
+        *out = l->held;
 }
 
 int wc_leavers_new(struct wc_leavers **out, const struct wc_leavers_config *config)
@@ -221,6 +319,7 @@ int wc_leavers_new(struct wc_leavers **out, const struct wc_leavers_config *conf
         return -WC_ENOMEM;
     }
     l->config = *config;
+    l->many = config->many;
     uint8_t number;
     wc_random_bytes(&number, sizeof(number)); /* somebody else is first each time */
     snprintf(l->after.subject, sizeof(l->after.subject), "%c", 'a' + number % 26);

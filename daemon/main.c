@@ -279,50 +279,91 @@ static const uint8_t *leavers_begin(void *ctx)
     return d->identity->signer.key;
 }
 
-static void leaver_retired(void *ctx, int rc)
+struct retiring {
+    struct wc_daemon *d;
+    struct wc_leaving leaving;
+};
+
+static const char *leaving_why(const struct wc_leaving *leaving)
 {
-    struct wc_daemon *d = ctx;
-    d->writers_count--;
-    if (rc == 0)
-        wc_log(WC_LOG_NOTICE,
-               "the profile of somebody who has no account here any more "
-               "was retired");
-    else
-        wc_log(WC_LOG_WARNING,
-               "the profile of somebody who has no account here any more could not be "
-               "retired: it %s; the next attempt is tomorrow",
-               wc_strerror(rc));
+    return leaving->another_uid ? "whose account is another person's now"
+                                : "who has no account here any more";
 }
 
-static void retire_profile(struct wc_daemon *d, const char *login)
+static void leaver_retired(void *ctx, int rc)
 {
-    const struct wc_signer *office = &d->identity->signer;
+    struct retiring *r = ctx;
+    if (rc == 0)
+        wc_log(WC_LOG_NOTICE, "the profile of somebody %s was retired",
+               leaving_why(&r->leaving));
+    else
+        wc_log(WC_LOG_WARNING,
+               "the profile of somebody %s could not be retired: it %s; the next "
+               "attempt is tomorrow",
+               leaving_why(&r->leaving), wc_strerror(rc));
+    r->d->writers_count--;
+    free(r);
+}
+
+/* Whether the profile is still the one that was looked at: whoever has written another
+ * one since is no leaver. */
+static bool still_there(const struct retiring *r)
+{
+    const struct wc_node *node = wc_engine_node(r->d->engine);
     struct wc_version version;
+    uint8_t slot[WC_DIGEST_BYTES], kind;
+    wc_slot(slot, WC_KIND_PROFILE, r->d->identity->signer.key, r->leaving.who.subject);
+    return node != NULL && wc_node_slot(node, slot, &version, &kind) == 0 &&
+           kind == WC_KIND_PROFILE && version.rev == r->leaving.rev;
+}
+
+/* The audit log has it, or cannot: then nobody is retired unseen. */
+static void retire_written(void *ctx, int rc)
+{
+    struct retiring *r = ctx;
+    const struct wc_signer *office = &r->d->identity->signer;
     struct wc_buf body = {0};
-    uint8_t slot[WC_DIGEST_BYTES], kind, sig[WC_SIG_BYTES];
-    wc_slot(slot, WC_KIND_PROFILE, office->key, login);
-    if (wc_engine_node(d->engine) == NULL ||
-        wc_node_slot(wc_engine_node(d->engine), slot, &version, &kind) != 0 ||
-        kind != WC_KIND_PROFILE)
-        return;
-    int rc = wc_retire_body(office->key, login, version.rev + 1, WC_KIND_PROFILE, false,
-                            &body);
+    uint8_t sig[WC_SIG_BYTES];
+    if (rc == 0 && !still_there(r))
+        rc = -WC_EBUSY;
+    if (rc == 0)
+        rc = wc_retire_body(office->key, r->leaving.who.subject, r->leaving.rev + 1,
+                            WC_KIND_PROFILE, false, &body);
     if (rc == 0)
         rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&body), office);
-    d->writers_count++;
     if (rc == 0)
-        wc_engine_put(d->engine, WC_KIND_RETIRE, wc_buf_slice(&body), office->key, sig,
-                      leaver_retired, d);
+        wc_engine_put(r->d->engine, WC_KIND_RETIRE, wc_buf_slice(&body), office->key,
+                      sig, leaver_retired, r);
     else
-        leaver_retired(d, rc);
+        leaver_retired(r, rc);
     wc_buf_fini(&body);
 }
 
-static void leavers_end(void *ctx, const struct wc_person_ref *retire, uint32_t count)
+static void retire_profile(struct wc_daemon *d, const struct wc_leaving *leaving)
+{
+    struct wc_audit_entry entry = {0};
+    struct retiring *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return; /* tomorrow */
+    *r = (struct retiring){.d = d, .leaving = *leaving};
+    if (!still_there(r)) {
+        free(r);
+        return;
+    }
+    d->writers_count++;
+    wc_audit_begin(&entry, "leaver", NULL);
+    wc_audit_about(&entry, leaving->who.subject, d->identity->cert.name);
+    wc_audit_say_u64(&entry.members, "rev", leaving->rev + 1);
+    wc_audit_say(&entry.members, "why",
+                 wc_slice_text(leaving->another_uid ? "uid" : "account"));
+    wc_audit_add(d->audit, &entry, retire_written, r);
+}
+
+static void leavers_end(void *ctx, const struct wc_leaving *retire, uint32_t count)
 {
     struct wc_daemon *d = ctx;
-    for (uint32_t i = 0; i < count; i++)
-        retire_profile(d, retire[i].subject);
+    for (uint32_t i = 0; i < count && !d->stopping; i++)
+        retire_profile(d, &retire[i]);
     d->writers_count--;
 }
 
@@ -333,6 +374,7 @@ static int start_leavers(struct wc_daemon *d)
                                        .now_ms = wc_wall_ms,
                                        .begin = leavers_begin,
                                        .end = leavers_end,
+                                       .many = d->config.leavers_many,
                                        .ctx = d};
     return d->config.accounts ? wc_leavers_new(&d->leavers, &config) : 0;
 }
@@ -411,6 +453,9 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     swap_text(&c->admin_group, &fresh->admin_group);
     swap_text(&c->intranet_user, &fresh->intranet_user);
     c->intranet_acts = fresh->intranet_acts;
+    c->leavers_many = fresh->leavers_many;
+    if (d->leavers != NULL)
+        wc_leavers_set_many(d->leavers, c->leavers_many);
     struct wc_strings join = c->join;
     c->join = fresh->join;
     fresh->join = join;

@@ -93,6 +93,18 @@ static void say_about(struct wc_audit_entry *entry, const struct act *act)
     wc_buf_fini(&handle);
 }
 
+/* Of how many, where the request names several. */
+static void say_count(struct wc_audit_entry *entry, const struct act *act)
+{
+    static const char *const lists[] = {"rows", "handles"};
+    const struct wc_obj *params = wc_request_params(act->r, NULL);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const struct wc_obj *list = wc_obj_get(params, lists[i]);
+        if (list != NULL)
+            wc_audit_say_u64(&entry->members, lists[i], wc_obj_count(list));
+    }
+}
+
 void wc_act_call(struct wc_daemon *d, struct wc_request *r,
                  const struct wc_method *method)
 {
@@ -109,6 +121,7 @@ void wc_act_call(struct wc_daemon *d, struct wc_request *r,
     wc_audit_say(&entry.members, "stage", wc_slice_text("begin"));
     wc_audit_say_u64(&entry.members, "request", wc_request_number(r));
     say_about(&entry, act);
+    say_count(&entry, act);
     wc_audit_add(d->audit, &entry, act_begun, act);
 }
 

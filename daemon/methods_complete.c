@@ -104,23 +104,32 @@ void wc_people_rows(struct wc_request *r)
 
 /* ---------------------------------------------------------------- people.retire */
 
+/* One row that is being ended. */
+struct ending {
+    struct retiring *of;
+    char login[WC_SUBJECT_MAX_BYTES + 1];
+    uint64_t rev;
+};
+
 struct retiring {
     struct wc_request *r;
     struct wc_daemon *d;
     uint64_t retired_count;
     uint32_t
         waiting_count; /* puts whose outcome is to come, and 1 while they are put */
+    struct ending *endings;
+    uint32_t endings_count;
     int rc;
 };
 
-static void row_retired(void *ctx, int rc)
+static void one_done(struct retiring *t, int rc)
 {
-    struct retiring *t = ctx;
     struct wc_buf out = {0};
     if (rc != 0 && t->rc == 0)
         t->rc = rc;
     if (--t->waiting_count > 0)
         return;
+    wc_act_say_u64(t->r, "retired", t->retired_count);
     if (t->rc != 0) {
         wc_request_fail(t->r, t->rc, NULL, "not every row was retired: it %s",
                         wc_strerror(t->rc));
@@ -131,7 +140,24 @@ static void row_retired(void *ctx, int rc)
         wc_request_reply(t->r, &out);
     }
     t->d->writers_count--;
+    free(t->endings);
     free(t);
+}
+
+/* Who changed whom. The answer waits for the act's last line, which comes after these. */
+static void row_retired(void *ctx, int rc)
+{
+    struct ending *ending = ctx;
+    struct retiring *t = ending->of;
+    struct wc_audit_entry entry = {0};
+    if (rc == 0) {
+        t->retired_count++;
+        wc_audit_begin(&entry, "retire", wc_request_caller(t->r));
+        wc_audit_about(&entry, ending->login, t->d->identity->cert.name);
+        wc_audit_say_u64(&entry.members, "rev", ending->rev);
+        wc_audit_add(t->d->audit, &entry, NULL, NULL);
+    }
+    one_done(t, rc);
 }
 
 /* End the row of a login, if there is one. 0, or why it could not be begun. */
@@ -152,10 +178,12 @@ static int retire_row(struct retiring *t, const char *login)
     if (rc == 0)
         rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&body), office);
     if (rc == 0) {
-        t->retired_count++;
+        struct ending *ending = &t->endings[t->endings_count++];
+        *ending = (struct ending){.of = t, .rev = version.rev + 1};
+        snprintf(ending->login, sizeof(ending->login), "%s", login);
         t->waiting_count++;
         wc_engine_put(t->d->engine, WC_KIND_RETIRE, wc_buf_slice(&body), office->key,
-                      sig, row_retired, t);
+                      sig, row_retired, ending);
     }
     wc_buf_fini(&body);
     return rc;
@@ -182,7 +210,10 @@ void wc_people_retire(struct wc_request *r)
     if (!are_logins(r, handles))
         return;
     struct retiring *t = calloc(1, sizeof(*t));
-    if (t == NULL) {
+    if (t != NULL)
+        t->endings = calloc(wc_obj_count(handles) + 1, sizeof(*t->endings));
+    if (t == NULL || t->endings == NULL) {
+        free(t);
         wc_request_fail(r, -WC_ENOMEM, NULL, "out of memory");
         return;
     }
@@ -199,5 +230,5 @@ void wc_people_retire(struct wc_request *r)
         if (rc != 0)
             t->rc = rc;
     }
-    row_retired(t, 0);
+    one_done(t, 0);
 }

@@ -301,6 +301,22 @@ static uint32_t warn_blamed(struct wc_buf *b, const struct wc_daemon *d)
 }
 
 /* One text for each thing that an operator should look at. */
+static uint32_t warn_leavers(struct wc_buf *b, const struct wc_daemon *d)
+{
+    struct wc_leavers_held held;
+    char text[300];
+    wc_leavers_held(d->leavers, &held);
+    if (!held.held)
+        return 0;
+    snprintf(text, sizeof(text),
+             "%" PRIu64 " of %" PRIu64
+             " accounts are missing at once, and nobody's profile is retired: see to "
+             "the account database, or say leavers_many = yes if they have left",
+             held.missing_count, held.known_count);
+    wc_pack_text(b, text);
+    return 1;
+}
+
 static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                                   const struct wc_node_stats *stats)
 {
@@ -362,6 +378,7 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                      "take an invitation with whocan office join");
         count++;
     }
+    count += warn_leavers(b, d);
     count += warn_twins(b, d);
     count += warn_blamed(b, d);
     count += warn_misbehaving(b, d);

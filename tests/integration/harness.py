@@ -418,22 +418,25 @@ def _has_account(uid):
 
 class Accounts:
     """An account database of its own for a daemon: /etc/passwd and /etc/group with more in them, seen by that
-    daemon alone. `wrapper` is the command to run it under. Skips the test where that cannot be had.
+    daemon alone. `wrapper` is the command to run it under. Skips the test where that cannot be had. sources() says
+    what answers for accounts, as /etc/nsswitch.conf does: files, until it is called.
 
         accounts = harness.Accounts(self.directory, alice=50001)
         leeds = self.daemon("leeds", wrapper=accounts.wrapper)
         accounts.group("web", 50100, "alice")                # whenever it is called
     """
 
-    SCRIPT = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && shift 2 && exec "$@"'
+    SCRIPT = ('mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && mount --bind "$3" /etc/nsswitch.conf && '
+              'shift 3 && exec "$@"')
 
     def __init__(self, directory, **uids):
         self.directory = directory
         for name in ("passwd", "group"):
             (directory / name).write_bytes(pathlib.Path("/etc", name).read_bytes())
             (directory / name).chmod(0o644)
+        self.sources("files")
         self.wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self.SCRIPT, "sh",
-                        str(directory / "passwd"), str(directory / "group")]
+                        str(directory / "passwd"), str(directory / "group"), str(directory / "nsswitch.conf")]
         if subprocess.run([*self.wrapper, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
             raise unittest.SkipTest("this machine lets nobody have an account database of their own (unshare, mount)")
         for login, uid in uids.items():
@@ -445,6 +448,9 @@ class Accounts:
 
     def remove(self, login):
         self._rewrite("passwd", login, [])
+
+    def sources(self, names):
+        (self.directory / "nsswitch.conf").write_text(f"passwd: {names}\ngroup: {names}\n")
 
     def group(self, name, gid, *members):
         """A group with these members and no others."""

@@ -80,6 +80,23 @@ class Log(AuditCase):
         self.assertEqual([line["about"] for line in self.acts(leeds, "people.erase") if line["stage"] == "begin"],
                          ["bob@leeds"])
 
+    def test_whose_row_was_ended(self):
+        leeds = self.daemon("leeds")
+        leeds.call("people.import", rows=[row("alice"), row("bob"), row("carol")])
+        self.assertEqual(leeds.call("people.retire", handles=["alice", "carol", "nobody.here"]), {"retired": 2})
+        with self.refused("INVALID", "handles"):
+            leeds.call("people.retire", handles=["bob", "bob@york"])
+        self.assertEqual([line["rows"] for line in self.acts(leeds, "people.import") if line["stage"] == "begin"], [3])
+        begin, end, refused, last = self.acts(leeds, "people.retire")
+        self.assertEqual((begin["handles"], begin["uid"]), (3, os.geteuid()))
+        self.assertEqual((end["result"], end["retired"]), ("OK", 2))
+        self.assertEqual((refused["handles"], last["result"]), (2, "INVALID"))
+        ended = self.acts(leeds, "retire")
+        self.assertEqual(sorted((line["about"], line["rev"], line["uid"]) for line in ended),
+                         [("alice@leeds", 2, os.geteuid()), ("carol@leeds", 2, os.geteuid())])
+        for line in ended:
+            self.assertTrue(begin["n"] < line["n"] < end["n"])
+
     def test_nothing_that_people_wrote_and_no_key(self):
         organisation = self.organisation()
         c = CANARIES

@@ -36,7 +36,10 @@ static void seven_days_without_an_account(void **state)
 {
     (void)state;
     assert_looks("taaaaaaA", 3);
-    assert_looks("taaaaaaAA", 3);       /* said again until it is retired */
+    assert_looks("taaaaaaAA", 3); /* said again until it is retired */
+    assert_looks("taaaaaaA?A", 3);
+    assert_looks("taaaaaaAtt", 3);      /* or until the account is there again */
+    assert_looks("taaaaaaAO", 3);       /* but with its uid */
     assert_looks("taaaaaatt", 3);       /* six are not seven */
     assert_looks("taaaaaataaaaaaA", 3); /* an account begins the count anew */
     assert_looks("taaa????aaaA", 3);    /* no answer neither counts nor takes back */
@@ -140,13 +143,14 @@ static const uint8_t *begin(void *ctx)
     return run.closed ? NULL : run.office.key;
 }
 
-static void end(void *ctx, const struct wc_person_ref *retire, uint32_t count)
+static void end(void *ctx, const struct wc_leaving *retire, uint32_t count)
 {
     (void)ctx;
     run.at_work = false;
     for (uint32_t i = 0; i < count; i++) {
-        strcat(run.retired, retire[i].subject);
-        strcat(run.retired, " ");
+        strcat(run.retired, retire[i].who.subject);
+        strcat(run.retired, retire[i].another_uid ? "! " : " ");
+        assert_int_equal(retire[i].rev, 1);
     }
 }
 
@@ -224,7 +228,79 @@ static void looked_at_once_a_day_across_restarts(void **state)
                      0);
     assert_string_equal(a_day(), "");
     accounts = " bob:2222 ";
-    assert_string_equal(a_day(), "bob ");
+    assert_string_equal(a_day(), "bob! ");
+    close_run();
+}
+
+static void many_at_once(void **state)
+{
+    (void)state;
+    assert_false(wc_leavers_are_many(9, 9));
+    assert_true(wc_leavers_are_many(10, 10));
+    assert_true(wc_leavers_are_many(10, 29));
+    assert_false(wc_leavers_are_many(10, 30)); /* a third is not more than a third */
+    assert_true(wc_leavers_are_many(11, 32));
+    assert_false(wc_leavers_are_many(333, 1000));
+    assert_true(wc_leavers_are_many(334, 1000));
+    assert_false(wc_leavers_are_many(0, 0));
+}
+
+static bool held(uint64_t missing, uint64_t known)
+{
+    struct wc_leavers_held h;
+    wc_leavers_held(run.leavers, &h);
+    return h.held && h.missing_count == missing && h.known_count == known;
+}
+
+/* How many words there are. */
+static unsigned count_words(const char *text)
+{
+    unsigned count = 0;
+    for (; *text != '\0'; text++)
+        count += *text == ' ';
+    return count;
+}
+
+static void a_database_that_lost_its_people_retires_nobody(void **state)
+{
+    (void)state;
+    char everybody[400] = " ", login[8];
+    memset(&run, 0, sizeof(run));
+    now_ms = OFFICE_NOW_MS;
+    database_error = 0;
+    office_init(&run.office, "leeds", 1);
+    open_run();
+    for (int i = 0; i < 12; i++) {
+        snprintf(login, sizeof(login), "p%02d", i);
+        add_person(WC_KIND_PROFILE, login);
+        snprintf(everybody + strlen(everybody), 32, "p%02d:%d ", i, 1000 + i);
+    }
+    accounts = everybody;
+    assert_string_equal(a_day(), "");
+    accounts = " ";
+    for (int day = 1; day <= 9; day++)
+        assert_string_equal(a_day(), "");
+    assert_true(held(12, 12));
+    close_run();
+    open_run(); /* a restart is no word of IT */
+    assert_string_equal(a_day(), "");
+    assert_true(held(12, 12));
+    accounts = everybody; /* it has them again, and nobody has left */
+    assert_string_equal(a_day(), "");
+    assert_false(held(0, 12));
+    accounts = strstr(everybody, " p09"); /* nine may leave */
+    for (int day = 1; day <= 6; day++)
+        assert_string_equal(a_day(), "");
+    assert_int_equal(count_words(a_day()), 9);
+    assert_int_equal(count_words(a_day()), 9); /* that are still there */
+    accounts = " ";
+    a_day(); /* the nine, until the first of the others is missed */
+    assert_string_equal(a_day(), "");
+    assert_true(held(12, 12));
+    wc_leavers_set_many(run.leavers, true); /* without another day */
+    now_ms -= WC_DAY_MS;
+    assert_int_equal(count_words(a_day()), 9);
+    assert_false(held(12, 12));
     close_run();
 }
 
@@ -255,6 +331,8 @@ int main(void)
         cmocka_unit_test(another_uid_is_another_person),
         cmocka_unit_test(one_day_counts_once),
         cmocka_unit_test(what_is_stored_is_checked),
+        cmocka_unit_test(many_at_once),
+        SCRATCH_TEST(a_database_that_lost_its_people_retires_nobody),
         SCRATCH_TEST(looked_at_once_a_day_across_restarts),
         SCRATCH_TEST(nobody_is_looked_at_while_the_office_changes),
     };
