@@ -467,12 +467,13 @@ static void add_clock_note(struct wc_buf *out, const json_t *office)
     wc_buf_text(out, seconds < 0 ? " behind this office's" : " ahead of this office's");
 }
 
-/* The last month is the time to ask for a new one. */
+/* The own one is asked for in the last month; of others the last week is worth a word. */
 static void add_certificate_note(struct wc_buf *out, const json_t *office, time_t now)
 {
+    bool own = wc_slice_is(wc_json_str(office, "state"), "self");
     time_t ends;
     if (!wc_print_time(wc_json_str(office, "expires_at"), &ends) ||
-        ends - now > 30 * DAY_SECONDS)
+        ends - now > (own ? 30 : 7) * DAY_SECONDS)
         return;
     wc_buf_text(out, out->len > 0 ? "; its certificate " : "its certificate ");
     wc_buf_text(out, ends < now ? "ended " : "ends ");
@@ -689,6 +690,15 @@ static void add_date(struct wc_buf *out, const json_t *object, const char *key)
         wc_print_date(out, t);
 }
 
+static void add_quota(struct wc_buf *out, const json_t *office)
+{
+    wc_term_number(out, wc_json_u64(office, "people"));
+    if (json_is_integer(json_object_get(office, "quota"))) {
+        wc_buf_text(out, " of at most ");
+        wc_term_number(out, wc_json_u64(office, "quota"));
+    }
+}
+
 void wc_print_office(const struct wc_term *term, struct wc_buf *out,
                      const json_t *result, time_t now)
 {
@@ -700,11 +710,11 @@ void wc_print_office(const struct wc_term *term, struct wc_buf *out,
     labelled_key(term, out, "Its id", result, "organisation_id");
     labelled_key(term, out, "Mode", result, "mode");
     labelled_key(term, out, "Key", result, "key");
+    labelled_key(term, out, "Fingerprint", result, "fingerprint");
     wc_term_number(&text, wc_json_u64(result, "serial"));
     labelled_buf(term, out, "Serial", &text);
-    wc_term_number(&text, wc_json_u64(result, "quota"));
-    wc_buf_text(&text, " people");
-    labelled_buf(term, out, "Quota", &text);
+    add_quota(&text, result);
+    labelled_buf(term, out, "People", &text);
     add_date(&text, result, "not_before");
     wc_buf_text(&text, text.len > 0 ? " to " : "");
     add_date(&text, result, "not_after");
@@ -712,6 +722,8 @@ void wc_print_office(const struct wc_term *term, struct wc_buf *out,
         wc_buf_text(&text, ends < now ? " (expired " : " (ends ");
         wc_print_ago(&text, ends, now);
         wc_buf_text(&text, ")");
+    } else {
+        wc_buf_text(&text, "none: this office stands alone");
     }
     labelled_buf(term, out, "Certificate", &text);
     wc_buf_fini(&text);

@@ -9,6 +9,7 @@
 #include "daemon/audit.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
+#include "daemon/expiry.h"
 #include "daemon/index.h"
 #include "daemon/leavers.h"
 #include "daemon/loop.h"
@@ -28,6 +29,7 @@ struct wc_daemon {
     struct wc_api *api;
     struct wc_identity *identity; /* another one after office.join */
     struct wc_strings addresses;  /* of the own card */
+    struct wc_expiry expiry;      /* what was said of the certificate's end */
     struct wc_leavers *leavers;   /* NULL: accounts are not looked at */
     uint64_t started_mono_ms;
     struct wc_asking *asks; /* open asks of people here */

@@ -32,7 +32,6 @@
 
 static struct wc_daemon daemon_state; /* all that is not freed at an early exit */
 static struct wc_timer *tidy_timer, *watchdog_timer;
-static uint64_t warned_days = UINT64_MAX; /* of the certificate, when last said */
 static int main_argc;
 static const char *const *main_argv;
 
@@ -236,6 +235,23 @@ static int listen_all(struct wc_daemon *d)
     return rc;
 }
 
+/* A revoked office is told so: a longer certificate would not help it. */
+static void check_certificate(struct wc_daemon *d)
+{
+    const struct wc_node *node = wc_engine_node(d->engine);
+    uint64_t end_ms = d->identity->cert.not_after_ms, now_ms = wc_wall_ms();
+    char text[WC_EXPIRY_TEXT_BYTES];
+    struct wc_node_stats stats = {0};
+    if (node != NULL)
+        wc_node_stats(node, &stats);
+    if (wc_office_is_standalone(d->identity) || stats.revoked) {
+        d->expiry = (struct wc_expiry){0};
+    } else if (wc_expiry_due(&d->expiry, end_ms, now_ms)) {
+        wc_expiry_text(text, end_ms, now_ms);
+        wc_log(WC_LOG_WARNING, "%s", text);
+    }
+}
+
 static void on_changed(void *ctx)
 {
     struct wc_daemon *d = ctx;
@@ -246,27 +262,10 @@ static void on_changed(void *ctx)
     wc_node_stats(node, &stats);
     sd_notifyf(0, "STATUS=%s of %s: %u offices known, %u links", d->identity->cert.name,
                d->identity->org.name, stats.offices_count, stats.links_count);
+    check_certificate(d);
 }
 
 /* ---------------------------------------------------------------- while running */
-
-/* Say it once when 30, 7 and 1 days are left. */
-static void check_certificate(const struct wc_identity *identity)
-{
-    static const uint64_t thresholds[] = {1, 7, 30};
-    uint64_t now_ms = wc_wall_ms(), end_ms = identity->cert.not_after_ms;
-    uint64_t days = end_ms > now_ms ? (end_ms - now_ms) / WC_DAY_MS : 0;
-    for (size_t i = 0; i < sizeof(thresholds) / sizeof(thresholds[0]); i++) {
-        if (days >= thresholds[i])
-            continue;
-        if (thresholds[i] < warned_days)
-            wc_log(WC_LOG_WARNING,
-                   "the certificate of this office ends in %" PRIu64 " days", days);
-        warned_days = thresholds[i];
-        return;
-    }
-    warned_days = UINT64_MAX;
-}
 
 /* ---- leavers ---- */
 
@@ -386,7 +385,7 @@ static void on_tidy(void *ctx)
         wc_leavers_tick(d->leavers);
     wc_records_tidy(d->records);
     wc_index_tidy(d->index);
-    check_certificate(d->identity);
+    check_certificate(d);
 }
 
 static void on_watchdog(void *ctx)
@@ -624,7 +623,6 @@ static void on_settled(void *ctx)
            d->config.socket);
     sd_notify(0, "READY=1");
     on_changed(d);
-    check_certificate(d->identity);
     if (d->leavers != NULL)
         wc_leavers_tick(d->leavers);
 }

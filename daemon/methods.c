@@ -228,10 +228,14 @@ static const struct wc_result office_results[] = {
     {"organisation", "str", "its name"},
     {"organisation_id", "str", "in hexadecimal"},
     {"key", "str", "the office's key in hexadecimal"},
+    {"fingerprint", "str", "of the certificate, in hexadecimal"},
     {"serial", "int", "of the certificate"},
+    {"people", "int", "people of this office, who count towards the quota"},
     {"quota", "int", "people it may have; nil: no limit"},
     {"not_before", "str", "nil for an office that stands alone"},
     {"not_after", "str", "nil for an office that stands alone"},
+    {"days_left", "int",
+     "negative when it has ended; nil for an office that stands alone"},
     {"mode", "str", "standalone or member"},
     END};
 static const struct wc_result request_results[] = {

@@ -6,15 +6,18 @@
 #include <string.h>
 
 #include <whocan/admit.h>
+#include <whocan/crypto.h>
 
 #include "daemon/address.h"
 #include "daemon/daemon.h"
+#include "daemon/expiry.h"
 #include "daemon/log.h"
 #include "daemon/methods.h"
 #include "daemon/office.h"
 #include "daemon/penalty.h"
 #include "daemon/person_params.h"
 
+#define FINGERPRINT_BYTES 16 /* of a certificate, to compare and to name it */
 #define WARN_BLAMED_COUNT 16 /* warnings about offices that are at fault */
 
 /* ---------------------------------------------------------------- offices.list */
@@ -121,10 +124,13 @@ static void pack_links(struct wc_buf *b, const struct wc_daemon *d)
     wc_buf_fini(&list);
 }
 
-static uint64_t days_left(const struct wc_identity *identity)
+static void pack_days_left(struct wc_buf *b, const struct wc_identity *identity)
 {
-    uint64_t now_ms = wc_wall_ms(), end_ms = identity->cert.not_after_ms;
-    return end_ms > now_ms ? (end_ms - now_ms) / WC_DAY_MS : 0;
+    wc_pack_text(b, "days_left");
+    if (wc_office_is_standalone(identity))
+        wc_pack_nil(b);
+    else
+        wc_pack_i64(b, wc_expiry_days(identity->cert.not_after_ms, wc_wall_ms()));
 }
 
 static void pack_certificate(struct wc_buf *b, const struct wc_identity *identity)
@@ -133,11 +139,7 @@ static void pack_certificate(struct wc_buf *b, const struct wc_identity *identit
     wc_pack_map(b, 2);
     wc_pack_text(b, "not_after");
     wc_pack_time(b, identity->cert.not_after_ms);
-    wc_pack_text(b, "days_left");
-    if (wc_office_is_standalone(identity))
-        wc_pack_nil(b);
-    else
-        wc_pack_u64(b, days_left(identity));
+    pack_days_left(b, identity);
 }
 
 static void pack_misbehaving(struct wc_buf *b, const struct wc_daemon *d)
@@ -300,6 +302,16 @@ static uint32_t warn_blamed(struct wc_buf *b, const struct wc_daemon *d)
     return count;
 }
 
+static uint32_t warn_certificate(struct wc_buf *b, const struct wc_identity *identity)
+{
+    char text[WC_EXPIRY_TEXT_BYTES];
+    wc_expiry_text(text, identity->cert.not_after_ms, wc_wall_ms());
+    if (text[0] == '\0')
+        return 0;
+    wc_pack_text(b, text);
+    return 1;
+}
+
 /* One text for each thing that an operator should look at. */
 static uint32_t warn_leavers(struct wc_buf *b, const struct wc_daemon *d)
 {
@@ -320,7 +332,6 @@ static uint32_t warn_leavers(struct wc_buf *b, const struct wc_daemon *d)
 static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                                   const struct wc_node_stats *stats)
 {
-    const uint64_t warn_days = 30;
     struct wc_engine_health health;
     char text[160];
     uint32_t count = 0;
@@ -356,13 +367,8 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                         "offices: set it right");
         count++;
     }
-    if (!wc_office_is_standalone(d->identity) && days_left(d->identity) < warn_days) {
-        snprintf(text, sizeof(text),
-                 "the certificate of this office ends in %" PRIu64 " days",
-                 days_left(d->identity));
-        wc_pack_text(b, text);
-        count++;
-    }
+    if (!wc_office_is_standalone(d->identity) && !stats->revoked)
+        count += warn_certificate(b, d->identity);
     uint64_t people = wc_records_people_count(d->records, d->identity->signer.key);
     if (people >= d->identity->cert.quota) {
         snprintf(text, sizeof(text),
@@ -447,13 +453,25 @@ void wc_node_status(struct wc_request *r)
 
 /* ---------------------------------------------------------------- office.show */
 
+/* Of the certificate's bytes: it tells a renewed certificate from the one before. */
+static void pack_fingerprint(struct wc_buf *b, const struct wc_identity *identity)
+{
+    const struct wc_slice bytes = wc_slice(identity->cert_bytes, identity->cert_len);
+    uint8_t digest[WC_DIGEST_BYTES];
+    char hex[2 * FINGERPRINT_BYTES + 1];
+    wc_hash(digest, &bytes, 1);
+    wc_hex(hex, digest, FINGERPRINT_BYTES);
+    wc_pack_text(b, "fingerprint");
+    wc_pack_text(b, hex);
+}
+
 void wc_office_show(struct wc_request *r)
 {
     struct wc_daemon *d = wc_request_daemon(r);
     const struct wc_identity *identity = d->identity;
     char hex[2 * WC_KEY_BYTES + 1];
     struct wc_buf out = {0};
-    wc_pack_map(&out, 10);
+    wc_pack_map(&out, 13);
     wc_pack_text(&out, "name");
     wc_pack_text(&out, identity->cert.name);
     wc_pack_text(&out, "title");
@@ -466,8 +484,11 @@ void wc_office_show(struct wc_request *r)
     wc_pack_text(&out, "key");
     wc_hex(hex, identity->cert.sign_key, WC_KEY_BYTES);
     wc_pack_text(&out, hex);
+    pack_fingerprint(&out, identity);
     wc_pack_text(&out, "serial");
     wc_pack_u64(&out, identity->cert.serial);
+    wc_pack_text(&out, "people");
+    wc_pack_u64(&out, wc_records_people_count(d->records, identity->cert.sign_key));
     wc_pack_text(&out, "quota");
     if (identity->cert.quota == UINT32_MAX)
         wc_pack_nil(&out);
@@ -477,6 +498,7 @@ void wc_office_show(struct wc_request *r)
     wc_pack_time(&out, identity->cert.not_before_ms);
     wc_pack_text(&out, "not_after");
     wc_pack_time(&out, identity->cert.not_after_ms);
+    pack_days_left(&out, identity);
     wc_pack_text(&out, "mode");
     wc_pack_text(&out, mode_name(identity));
     wc_request_reply(r, &out);

@@ -8,6 +8,7 @@
 #include <whocan/limits.h>
 
 #include "daemon/daemon.h"
+#include "daemon/expiry.h"
 #include "daemon/methods.h"
 #include "daemon/office.h"
 
@@ -22,7 +23,7 @@ struct snapshot {
     uint32_t linked_count;
     uint64_t uptime_s;
     bool member; /* it has a certificate that ends */
-    uint64_t expiry_s, now_s;
+    uint64_t expiry_ms, now_ms;
 };
 
 #define VALUE(name, expression)                                                        \
@@ -53,9 +54,7 @@ VALUE(clock_off, s->node.clock_off)
 VALUE(disk_full, s->health.disk_full)
 VALUE(index_behind, s->health.index_behind)
 VALUE(records_owed, s->health.owed_count)
-VALUE(certificate_end, s->expiry_s)
-VALUE(certificate_days,
-      s->expiry_s > s->now_s ? (s->expiry_s - s->now_s) / (WC_DAY_MS / 1000) : 0)
+VALUE(certificate_end, s->expiry_ms / 1000)
 VALUE(connections, s->api.connections_count)
 VALUE(unread, s->api.unread_bytes)
 VALUE(errors, s->api.errors_count)
@@ -83,6 +82,12 @@ static void write_requests(struct wc_buf *out, const char *name,
     for (int i = 0; i < WC_COSTS_COUNT; i++)
         line(out, "%s{class=\"%s\"} %" PRIu64 "\n", name, cost_names[i],
              s->api.requests_count[i]);
+}
+
+static void write_certificate_days(struct wc_buf *out, const char *name,
+                                   const struct snapshot *s)
+{
+    line(out, "%s %" PRId64 "\n", name, wc_expiry_days(s->expiry_ms, s->now_ms));
 }
 
 static void write_finds(struct wc_buf *out, const char *name, const struct snapshot *s)
@@ -150,7 +155,8 @@ static const struct metric {
      NULL, false},
     {"certificate_expiry_timestamp_seconds", "gauge",
      "When the certificate of this office ends.", certificate_end, NULL, true},
-    {"certificate_days_left", "gauge", "Whole days until then.", certificate_days, NULL,
+    {"certificate_days_left", "gauge",
+     "Whole days until then; negative when it has ended.", NULL, write_certificate_days,
      true},
     {"connections", "gauge", "Open connections to the socket.", connections, NULL,
      false},
@@ -182,8 +188,8 @@ static void take(struct wc_daemon *d, struct snapshot *s)
             s->linked_count += office.linked;
     }
     s->member = !wc_office_is_standalone(d->identity);
-    s->expiry_s = d->identity->cert.not_after_ms / 1000;
-    s->now_s = wc_wall_ms() / 1000;
+    s->expiry_ms = d->identity->cert.not_after_ms;
+    s->now_ms = wc_wall_ms();
 }
 
 void wc_metrics_text(struct wc_daemon *d, struct wc_buf *out)

@@ -196,11 +196,14 @@ static void offices_are_listed_with_notes(void **state)
         "{\"offices\": [{\"name\": \"leeds\", \"title\": \"Leeds Civic Hall\", "
         "\"state\":"
         " \"self\", \"people\": 1102, \"last_heard_at\": null, \"expires_at\":"
-        " \"2028-03-01T00:00:00Z\", \"clock_offset_ms\": 0}, {\"name\": \"bergen\", "
+        " \"2026-03-20T09:30:00Z\", \"clock_offset_ms\": 0}, {\"name\": \"bergen\", "
         "\"title\":"
         " \"Bergen\", \"state\": \"linked\", \"people\": 98, \"last_heard_at\":"
-        " \"2026-03-02T09:29:46Z\", \"expires_at\": \"2026-03-12T09:30:00Z\","
-        " \"clock_offset_ms\": -7300}, {\"name\": \"quay\", \"title\": \"\", \"state\":"
+        " \"2026-03-02T09:29:46Z\", \"expires_at\": \"2026-03-07T09:30:00Z\","
+        " \"clock_offset_ms\": -7300}, {\"name\": \"york\", \"title\": \"York\","
+        " \"state\": \"known\", \"people\": 3, \"last_heard_at\": null,"
+        " \"expires_at\": \"2026-03-10T09:30:00Z\", \"clock_offset_ms\": 0}, "
+        "{\"name\": \"quay\", \"title\": \"\", \"state\":"
         " \"revoked\", \"people\": 0, \"clock_offset_ms\": null, \"expires_at\":"
         " \"2026-03-12T09:30:00Z\"}, {\"name\": \"hull\", \"title\": \"Hull\", "
         "\"state\":"
@@ -212,14 +215,42 @@ static void offices_are_listed_with_notes(void **state)
     assert_screen(&out, "OFFICE  TITLE             STATE        PEOPLE  HEARD\n"
                         "leeds   Leeds Civic Hall  this office   1,102  -\n"
                         "bergen  Bergen            linked           98  14 s ago\n"
+                        "york    York              not linked        3  -\n"
                         "quay                      revoked           0  -\n"
                         "hull    Hull              not linked        5  5 days ago\n"
+                        "! leeds: its certificate ends in 18 days\n"
                         "! bergen: its clock is 7 s behind this office's; its "
-                        "certificate ends in 10 days\n"
+                        "certificate ends in 5 days\n"
                         "! hull: its clock is 1 min ahead of this office's; its "
                         "certificate ended 1 d 0 h\n"
                         "  ago; it was found at fault 12 times (`whocan status` says "
                         "why)\n");
+    json_decref(result);
+}
+
+static void an_office_is_shown_with_its_certificate(void **state)
+{
+    (void)state;
+    json_t *result =
+        json("{\"name\": \"leeds\", \"title\": \"Leeds Civic Hall\","
+             " \"organisation\": \"Council\", \"organisation_id\": \"00ff\","
+             " \"key\": \"abcd\", \"fingerprint\": \"12ef\", \"serial\": 7,"
+             " \"people\": 41, \"quota\": 2000, \"mode\": \"member\","
+             " \"not_before\": \"2026-03-01T00:00:00Z\","
+             " \"not_after\": \"2026-03-20T09:30:00Z\", \"days_left\": 18}");
+    struct wc_buf out = {0};
+    wc_print_office(&term, &out, result, NOW);
+    assert_screen(&out, "Office        leeds\n"
+                        "Title         Leeds Civic Hall\n"
+                        "Organisation  Council\n"
+                        "Its id        00ff\n"
+                        "Mode          member\n"
+                        "Key           abcd\n"
+                        "Fingerprint   12ef\n"
+                        "Serial        7\n"
+                        "People        41 of at most 2,000\n"
+                        "Certificate   1 March 2026 to 20 March 2026 (ends in 18 "
+                        "days)\n");
     json_decref(result);
 }
 
@@ -307,6 +338,7 @@ int main(void)
         cmocka_unit_test(lists_keep_to_the_screen),
         cmocka_unit_test(a_person_is_shown),
         cmocka_unit_test(offices_are_listed_with_notes),
+        cmocka_unit_test(an_office_is_shown_with_its_certificate),
         cmocka_unit_test(status_says_first_whether_all_is_well),
         cmocka_unit_test(answers_of_another_shape_are_survived),
     };
