@@ -390,6 +390,7 @@ void wc_request_release(struct wc_request *r)
 static void request_answer(struct wc_request *r, int rc)
 {
     void (*ending)(void *ctx, int rc) = r->ending;
+    r->client->api->stats.errors_count += rc != 0;
     r->ending = NULL;
     if (ending == NULL) {
         wc_request_release(r);

@@ -173,8 +173,8 @@ class BadStart(harness.Case):
 class Life(harness.Case):
     def test_it_starts_stops_and_starts_again(self):
         leeds = self.daemon("leeds")
-        before = leeds.call("office.show")
         leeds.import_rows([row("alice", skills=["blogging"])])
+        before = leeds.call("office.show")
         self.assertEqual(stat.S_IMODE(leeds.state.stat().st_mode), 0o700)
         leeds.stop()
         self.assertFalse(leeds.socket.exists())
