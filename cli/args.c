@@ -26,7 +26,7 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_DRY_RUN] = {"dry-run", 0, NULL, "check every row, change nothing"},
     [WC_OPT_QUIET] = {"quiet", 'q', NULL, "say nothing when all went well"},
     [WC_OPT_VERBOSE] = {"verbose", 'v', NULL, "list every refused row"},
-    [WC_OPT_ALL] = {"all", 0, NULL, "people of all offices"},
+    [WC_OPT_ALL] = {"all", 0, NULL, "all offices (or people of all)"},
     [WC_OPT_OUTPUT] = {"output", 'o', "FILE", "write to FILE, whole or not at all"},
     [WC_OPT_KEY] = {"key", 0, "FILE", "the organisation's key file"},
     [WC_OPT_PASSPHRASE_FILE] = {"passphrase-file", 0, "FILE",
@@ -44,6 +44,9 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_VERIFY] = {"verify", 0, NULL, "check that the log is whole"},
     [WC_OPT_SINCE] = {"since", 0, "DAY", "from a day (2026-11-21) or N days ago (7d)"},
     [WC_OPT_COMPLETE] = {"complete", 0, NULL, "retire rows that the file lacks"},
+    [WC_OPT_RECOVERY] = {"recovery", 0, "FILE", "the organisation's recovery line"},
+    [WC_OPT_FROM_DAEMON] = {"from-daemon", 0, NULL,
+                            "let the daemon here say which offices there are"},
 };
 
 __attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_cap,

@@ -45,6 +45,8 @@ enum wc_opt {
     WC_OPT_SINCE,
     WC_OPT_ABOUT,
     WC_OPT_COMPLETE,
+    WC_OPT_RECOVERY,
+    WC_OPT_FROM_DAEMON,
     WC_OPT_COUNT
 };
 

@@ -26,6 +26,8 @@
 #define QUOTA_DEFAULT 100000
 #define QUOTA_MAX     10000000
 
+#define STATEMENTS_MAX_BYTES (64u << 20) /* grants for tens of thousands of offices */
+
 /* ---- create ---- */
 
 static int create_key(struct wc_run *run, const char *name,
@@ -488,15 +490,20 @@ static const struct wc_pasted_rule statement_rule = {
     statement_starts,
     "A statement is one line that starts with whocan-statement-1. Whoever keeps the "
     "organisation's key makes it: whocan org revoke OFFICE --key FILE --print",
-    WC_STATEMENT_LINE_MAX_BYTES,
+    STATEMENTS_MAX_BYTES,
 };
 
-static int published(struct wc_run *run, const json_t *result)
+static int published(struct wc_run *run, uint64_t accepted, uint64_t known)
 {
     struct wc_buf out = {0};
-    if (wc_run_wants_json(run))
-        return wc_run_json(run, result);
-    if (wc_json_u64(result, "accepted") > 0)
+    if (wc_run_wants_json(run)) {
+        json_t *value = json_pack("{s:I, s:I}", "accepted", (json_int_t)accepted,
+                                  "known", (json_int_t)known);
+        int code = wc_run_json(run, value);
+        json_decref(value);
+        return code;
+    }
+    if (accepted > 0)
         wc_buf_text(&out, "Published: this office tells every other one.\n");
     else
         wc_buf_text(&out, "This office knew it already.\n");
@@ -505,19 +512,49 @@ static int published(struct wc_run *run, const json_t *result)
     return code;
 }
 
+/* The first statement of several; *rest is what follows it. A line may be wrapped, so
+ * the next one begins where the next prefix is. */
+static struct wc_slice first_statement(struct wc_slice *rest)
+{
+    const char *start = statement_starts[0];
+    size_t len = strlen(start), at = len;
+    while (at < rest->len &&
+           (rest->len - at < len || memcmp(rest->data + at, start, len) != 0))
+        at++;
+    struct wc_slice first = wc_slice(rest->data, at);
+    *rest = wc_slice(rest->data + at, rest->len - at);
+    return first;
+}
+
+/* In their order: a rotation comes before what the new key signed. */
+static int publish_all(struct wc_run *run, struct wc_slice rest, uint64_t *accepted,
+                       uint64_t *known)
+{
+    int code = 0;
+    while (code == 0 && rest.len > 0) {
+        json_t *result = NULL;
+        json_t *params =
+            json_pack("{s:o}", "statement", wc_json_new_str(first_statement(&rest)));
+        code = wc_run_call(run, "org.submit", params, &result);
+        if (code == 0) {
+            *accepted += wc_json_u64(result, "accepted");
+            *known += wc_json_u64(result, "known");
+        }
+        json_decref(result);
+    }
+    return code;
+}
+
 int wc_cmd_org_publish(struct wc_run *run)
 {
     struct wc_buf text = {0};
-    struct wc_slice line = {0};
-    json_t *result = NULL;
-    int code = wc_pasted_read(run, &statement_rule, &text, &line);
+    struct wc_slice lines = {0};
+    uint64_t accepted = 0, known = 0;
+    int code = wc_pasted_read(run, &statement_rule, &text, &lines);
     if (code == 0)
-        code = wc_run_call(run, "org.submit",
-                           json_pack("{s:o}", "statement", wc_json_new_str(line)),
-                           &result);
+        code = publish_all(run, lines, &accepted, &known);
     if (code == 0)
-        code = published(run, result);
+        code = published(run, accepted, known);
     wc_buf_fini(&text);
-    json_decref(result);
     return code;
 }

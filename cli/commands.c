@@ -164,11 +164,34 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
          WC_OPT_BIT(WC_OPT_PRINT),
      1, 1, wc_cmd_org_revoke},
+    {"org renew", "OFFICE...", "Give offices certificates with new dates",
+     "Nobody goes to the offices: they take the new certificates from the daemon "
+     "here,\n"
+     "or from the one that gets what is printed. Their keys and people stay.\n\n"
+     "  whocan org renew leeds --days 730 --key council.key\n"
+     "  whocan org renew --all --key council.key\n",
+     WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
+         WC_OPT_BIT(WC_OPT_ALL) | WC_OPT_BIT(WC_OPT_QUOTA) | WC_OPT_BIT(WC_OPT_DAYS) |
+         WC_OPT_BIT(WC_OPT_PRINT),
+     0, -1, wc_cmd_org_renew},
+    {"org rotate", "", "Give the organisation another key",
+     "When the key file or its passphrase is lost, or somebody else may have it. The\n"
+     "recovery line of `whocan org create` signs for the new key; every office that\n"
+     "the former key file (--key; no passphrase is needed) or the daemon here\n"
+     "(--from-daemon) knows gets a certificate by it. Nobody goes to the offices, and\n"
+     "what the former key signed is not believed any more.\n\n"
+     "  whocan org rotate --recovery council.recovery --key council.key \\\n"
+     "      --output council-2.key\n",
+     WC_OPT_BIT(WC_OPT_KEY) | WC_OPT_BIT(WC_OPT_PASSPHRASE_FILE) |
+         WC_OPT_BIT(WC_OPT_RECOVERY) | WC_OPT_BIT(WC_OPT_FROM_DAEMON) |
+         WC_OPT_BIT(WC_OPT_OUTPUT) | WC_OPT_BIT(WC_OPT_PRINT),
+     0, 0, wc_cmd_org_rotate},
     {"org publish", "LINE|-", "Publish what the organisation signed",
-     "The line is one that `whocan org revoke` printed where no daemon of the\n"
-     "organisation answered. Any office will do: it tells all others. The line is no\n"
-     "secret.\n\n"
-     "  whocan org publish whocan-statement-1:kgGR...\n",
+     "The line is one that `whocan org revoke` or `whocan org renew` printed where no\n"
+     "daemon of the organisation answered; a file may hold several. Any office will\n"
+     "do: it tells all others. The line is no secret.\n\n"
+     "  whocan org publish whocan-statement-1:kgGR...\n"
+     "  whocan org publish --file council-2.key.statements\n",
      WC_OPT_BIT(WC_OPT_FILE), 0, 1, wc_cmd_org_publish},
     {"relay", "", "Pass bytes to the daemon, for --host",
      "What `whocan --host HOST` runs on that machine, by ssh.\n", 0, 0, 0,

@@ -36,6 +36,8 @@ int wc_cmd_org_admit(struct wc_run *run);
 int wc_cmd_org_list(struct wc_run *run);
 int wc_cmd_org_revoke(struct wc_run *run);
 int wc_cmd_org_publish(struct wc_run *run);
+int wc_cmd_org_renew(struct wc_run *run);
+int wc_cmd_org_rotate(struct wc_run *run);
 int wc_cmd_office_show(struct wc_run *run);
 int wc_cmd_office_join(struct wc_run *run);
 int wc_cmd_relay(struct wc_run *run); /* host.c */

@@ -113,6 +113,12 @@ static const struct wc_param request_params[] = {
     {"title", WC_PARAM_STR, false, 0, WC_TITLE_MAX_BYTES, "in words"},
     END};
 
+static const struct wc_param known_params[] = {
+    {"from", WC_PARAM_INT, false, 0, UINT32_MAX,
+     "leave out so many offices; default 0"},
+    {"limit", WC_PARAM_INT, false, 1, WC_ORG_KNOWN_MAX_COUNT, "default 500"},
+    END};
+
 static const struct wc_param submit_params[] = {
     {"statement", WC_PARAM_STR, true, 1, WC_STATEMENT_LINE_MAX_BYTES,
      "the line that starts with whocan-statement-1, as the organisation's keeper "
@@ -249,6 +255,16 @@ static const struct wc_result join_results[] = {
     {"people_moved", "int", "people who came along"},
     END};
 
+static const struct wc_result known_results[] = {
+    {"organisation_id", "str", "in hexadecimal"},
+    {"key", "str", "the organisation's, in hexadecimal"},
+    {"recovery_key", "str", "in hexadecimal; zeros when there is none"},
+    {"rotation", "str", "the last one, in base64url; empty before the first"},
+    {"more", "bool", "there are more offices"},
+    {"offices",
+     "[{name, title, key, link_key, not_before_ms, not_after_ms, serial, quota}]",
+     "by name, neither revoked nor ended"},
+    END};
 static const struct wc_result submit_results[] = {
     {"accepted", "int", "statements that were new here, and are on disk"},
     {"known", "int", "statements that were known already"},
@@ -356,6 +372,9 @@ const struct wc_method wc_methods[] = {
      request_params, request_results, NULL, wc_office_ask_admission, WC_COST_ADMIN},
     {"office.join", WC_METHOD_ADMIN, false, "Become an office of an organisation",
      join_params, join_results, NULL, wc_office_join, WC_COST_ADMIN},
+    {"org.known", WC_METHOD_ADMIN, false,
+     "The organisation's keys, and the certificates that this office knows",
+     known_params, known_results, NULL, wc_org_known, WC_COST_ADMIN},
     {"org.submit", WC_METHOD_ADMIN, false,
      "Take what the organisation signed, and tell every office", submit_params,
      submit_results, NULL, wc_org_submit, WC_COST_ADMIN},

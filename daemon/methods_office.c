@@ -362,6 +362,12 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
                         "administration is refused");
         count++;
     }
+    if (stats->former) {
+        wc_pack_text(b,
+                     "the organisation has a new key and this office no certificate by "
+                     "it: whoever keeps the key renews it (whocan org renew)");
+        count++;
+    }
     if (stats->clock_off) {
         wc_pack_text(b, "this machine's clock is more than 10 minutes from most other "
                         "offices: set it right");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * org.submit: what the organisation signed reaches this office, and from it all others.
+ * org.known: what a rotation needs when the key file is lost. org.submit: what the organisation signed reaches this office, and from it all others.
  * Everything of a line is looked at before anything is stored; it answers when all of
  * it is durable.
  */
@@ -130,4 +130,86 @@ void wc_org_submit(struct wc_request *r)
         wc_engine_statement(d->engine, s->statements.records[i], submit_stored, s);
     }
     submit_end(s);
+}
+
+/* ---------------------------------------------------------------- org.known */
+
+static void pack_hex(struct wc_buf *b, const char *name, const uint8_t *bytes,
+                     size_t len)
+{
+    char hex[2 * WC_KEY_BYTES + 1];
+    wc_hex(hex, bytes, len);
+    wc_pack_text(b, name);
+    wc_pack_text(b, hex);
+}
+
+static void pack_known(struct wc_buf *b, const struct wc_cert *cert)
+{
+    wc_pack_map(b, 8);
+    wc_pack_text(b, "name");
+    wc_pack_text(b, cert->name);
+    wc_pack_text(b, "title");
+    wc_pack_text(b, cert->title);
+    pack_hex(b, "key", cert->sign_key, WC_KEY_BYTES);
+    pack_hex(b, "link_key", cert->link_key, WC_KEY_BYTES);
+    wc_pack_text(b, "not_before_ms");
+    wc_pack_u64(b, cert->not_before_ms);
+    wc_pack_text(b, "not_after_ms");
+    wc_pack_u64(b, cert->not_after_ms);
+    wc_pack_text(b, "serial");
+    wc_pack_u64(b, cert->serial);
+    wc_pack_text(b, "quota");
+    wc_pack_u64(b, cert->quota);
+}
+
+static void pack_org(struct wc_buf *b, const struct wc_org *org)
+{
+    struct wc_buf rotation = {0};
+    pack_hex(b, "organisation_id", org->id, WC_ORG_ID_BYTES);
+    pack_hex(b, "key", org->key, WC_KEY_BYTES);
+    pack_hex(b, "recovery_key", org->recovery_key, WC_KEY_BYTES);
+    wc_buf_base64url(&rotation, wc_slice(org->rotation, org->rotation_len));
+    wc_pack_text(b, "rotation");
+    wc_pack_str(b, wc_buf_slice(&rotation));
+    b->failed = b->failed || rotation.failed;
+    wc_buf_fini(&rotation);
+}
+
+/* Those that would stay when the organisation gets another key. */
+static bool stays(const struct wc_node_office *o)
+{
+    return !o->revoked && !o->superseded && wc_cert_dates(&o->cert, wc_wall_ms()) == 0;
+}
+
+void wc_org_known(struct wc_request *r)
+{
+    struct wc_daemon *d = wc_request_daemon(r);
+    const struct wc_node *node = wc_engine_node(d->engine);
+    const struct wc_obj *params = wc_request_params(r, NULL);
+    struct wc_node_office office;
+    struct wc_buf list = {0}, out = {0};
+    uint64_t from = 0, limit = WC_ORG_KNOWN_MAX_COUNT;
+    uint32_t seen = 0, count = 0;
+    bool more = false;
+    wc_obj_u64(wc_obj_get(params, "from"), &from);
+    wc_obj_u64(wc_obj_get(params, "limit"), &limit);
+    for (uint32_t i = 0; !more && wc_node_office_at(node, i, &office); i++) {
+        if (!stays(&office) || seen++ < from)
+            continue;
+        more = count == limit;
+        if (!more) {
+            pack_known(&list, &office.cert);
+            count++;
+        }
+    }
+    wc_pack_map(&out, 6);
+    pack_org(&out, &d->identity->org);
+    wc_pack_text(&out, "more");
+    wc_pack_bool(&out, more);
+    wc_pack_text(&out, "offices");
+    wc_pack_array(&out, count);
+    wc_buf_append(&out, list.data, list.len);
+    out.failed = out.failed || list.failed;
+    wc_buf_fini(&list);
+    wc_request_reply(r, &out);
 }

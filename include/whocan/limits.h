@@ -233,6 +233,7 @@
 #define WC_POOL_THREADS_COUNT                                                          \
     10 /* two lanes, WC_RESOLVES_MAX_COUNT, a commit, a join: none waits for another */
 
+#define WC_ORG_KNOWN_MAX_COUNT    500 /* offices in one answer of org.known */
 #define WC_IMPORT_BATCH_MAX_COUNT 200 /* rows in one people.import request */
 #define WC_FIND_LIMIT_DEFAULT     10
 #define WC_FIND_LIMIT_MAX         1000

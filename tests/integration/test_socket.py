@@ -170,7 +170,7 @@ class Describe(OneDaemon):
             "me.export": {}, "me.erase": {}, "me.erasure": {}, "people.about": {"handle": "alice"},
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
             "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
-            "office.show": {},
+            "office.show": {}, "org.known": {},
             "audit.read": {"verify": True},
             "office.request": {"name": "leeds"},
         }
