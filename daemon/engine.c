@@ -37,7 +37,8 @@ struct pending {
     void (*done)(void *ctx, int rc);
     void *ctx;
     uint64_t token;
-    size_t next_free; /* index + 1; 0 ends the list */
+    struct wc_meta_edit *beside; /* until the change takes it; one allocation */
+    size_t next_free;            /* index + 1; 0 ends the list */
 };
 
 struct asking {
@@ -131,7 +132,9 @@ static void secret_fini(struct wc_buf *b)
 static void change_fini(struct wc_change *c)
 {
     free(c->bytes);
+    free((struct wc_meta_edit *)c->beside);
     c->bytes = NULL;
+    c->beside = NULL;
 }
 
 static void batch_fini(struct batch *b)
@@ -142,7 +145,7 @@ static void batch_fini(struct batch *b)
     memset(b, 0, sizeof(*b));
 }
 
-/* Takes change->bytes. */
+/* Takes what the change owns. */
 static void batch_add(struct batch *b, const struct wc_change *change)
 {
     if (b->count == b->cap) {
@@ -519,15 +522,55 @@ static void pending_end(struct wc_engine *e, uint64_t token, int rc)
     assert(p->token == token);
     void (*done)(void *ctx, int rc) = p->done;
     void *ctx = p->ctx;
+    free(p->beside);
     *p = (struct pending){.next_free = e->pending_free};
     e->pending_free = index;
     done(ctx, rc);
+}
+
+/* In one allocation: the edit, its value, its key. */
+static struct wc_meta_edit *copy_beside(const struct wc_meta_edit *from)
+{
+    size_t key_bytes = strlen(from->key) + 1;
+    struct wc_meta_edit *copy = malloc(sizeof(*copy) + from->value.len + key_bytes);
+    if (copy == NULL)
+        die("out of memory");
+    uint8_t *value = (uint8_t *)(copy + 1);
+    char *key = (char *)value + from->value.len;
+    if (from->value.len > 0)
+        memcpy(value, from->value.data, from->value.len);
+    memcpy(key, from->key, key_bytes);
+    *copy = *from;
+    copy->key = key;
+    copy->value = wc_slice(value, from->value.len);
+    return copy;
+}
+
+/* What is to be stored beside the record of a put, once. */
+static struct wc_meta_edit *take_beside(struct wc_engine *e, uint64_t token)
+{
+    size_t index = (size_t)(token & UINT32_MAX);
+    if (token == 0 || token >> 63 != 0 || index < 1 || index > e->pending_count ||
+        e->pending[index - 1].token != token)
+        return NULL;
+    struct wc_meta_edit *beside = e->pending[index - 1].beside;
+    e->pending[index - 1].beside = NULL;
+    return beside;
 }
 
 void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
                    const uint8_t author_key[WC_KEY_BYTES],
                    const uint8_t author_sig[WC_SIG_BYTES],
                    void (*done)(void *ctx, int rc), void *ctx)
+{
+    wc_engine_put_with(e, kind, body, author_key, author_sig, NULL, done, ctx);
+}
+
+void wc_engine_put_with(struct wc_engine *e, uint8_t kind, struct wc_slice body,
+                        const uint8_t author_key[WC_KEY_BYTES],
+                        const uint8_t author_sig[WC_SIG_BYTES],
+                        const struct wc_meta_edit *beside,
+                        void (*done)(void *ctx, int rc), void *ctx)
 {
     if (e->node == NULL || e->stopped != NULL) {
         done(ctx, -WC_EBUSY);
@@ -536,6 +579,8 @@ void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
     struct pending *p = pending_new(e);
     p->done = done;
     p->ctx = ctx;
+    if (beside != NULL)
+        p->beside = copy_beside(beside);
     struct wc_event event = {.type = WC_EVENT_LOCAL_PUT};
     event.u.local_put.token = p->token;
     event.u.local_put.kind = kind;
@@ -786,6 +831,7 @@ static void put(struct wc_engine *e, struct wc_effect *effect)
         .bytes = effect->u.put.bytes,
         .len = effect->u.put.len,
         .token = effect->u.put.token,
+        .beside = take_beside(e, effect->u.put.token),
     };
     memcpy(change.slot, effect->u.put.slot, sizeof(change.slot));
     memcpy(change.office_key, effect->u.put.office_key, sizeof(change.office_key));

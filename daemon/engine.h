@@ -91,6 +91,14 @@ void wc_engine_put(struct wc_engine *e, uint8_t kind, struct wc_slice body,
                    const uint8_t author_sig[WC_SIG_BYTES],
                    void (*done)(void *ctx, int rc), void *ctx);
 
+/* The same, with a value beside the record that no other office gets (NULL: none): both
+ * are durable, or neither is. */
+void wc_engine_put_with(struct wc_engine *e, uint8_t kind, struct wc_slice body,
+                        const uint8_t author_key[WC_KEY_BYTES],
+                        const uint8_t author_sig[WC_SIG_BYTES],
+                        const struct wc_meta_edit *beside,
+                        void (*done)(void *ctx, int rc), void *ctx);
+
 /* Store a record that the organisation signed, tell the other offices before everything
  * else, and act on it. As wc_engine_put(); -WC_EEXISTS when it is known already. */
 void wc_engine_statement(struct wc_engine *e, struct wc_slice record,

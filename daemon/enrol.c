@@ -8,6 +8,7 @@
 #include <whocan/crypto.h>
 
 #include "daemon/about.h"
+#include "daemon/local.h"
 
 #define VERSION    1
 #define OWNER      "key-owner/"
@@ -107,13 +108,14 @@ int wc_enrol_put(struct wc_records *r, const char *login,
                  bool another)
 {
     struct wc_buf value = {0};
-    value_name enrolled, pending, account, was, is;
+    value_name enrolled, pending, account, local, was, is;
     uint8_t login_hash[WC_DIGEST_BYTES];
-    struct wc_meta_edit edits[5];
+    struct wc_meta_edit edits[6];
     size_t count = 0;
     enrolled_name(login, enrolled);
     pending_name(login, pending);
     fact_name(login, "account", account);
+    fact_name(login, WC_LOCAL_FACT, local);
     owner_name(old->key, was);
     owner_name(now->key, is);
     hash_of("whocan login", wc_slice_text(login), login_hash);
@@ -128,6 +130,7 @@ int wc_enrol_put(struct wc_records *r, const char *login,
     if (another) {
         edits[count++] = (struct wc_meta_edit){.key = pending, .drop = true};
         edits[count++] = (struct wc_meta_edit){.key = account, .drop = true};
+        edits[count++] = (struct wc_meta_edit){.key = local, .drop = true};
     }
     edits[count++] =
         (struct wc_meta_edit){.key = enrolled, .value = wc_buf_slice(&value)};
@@ -191,15 +194,20 @@ void wc_pending_fini(struct wc_pending_edit *p)
 }
 
 void wc_pending_pack(struct wc_buf *out, enum wc_edit_kind kind, uint64_t asked_at_ms,
-                     const char *by, const struct wc_person *fields)
+                     const char *by, const struct wc_person *fields,
+                     const struct wc_obj *audiences)
 {
     wc_pack_array(out, 5);
     wc_pack_u64(out, VERSION);
     wc_pack_text(out, wc_edit_name(kind));
     wc_pack_u64(out, asked_at_ms);
     wc_pack_text(out, by);
-    wc_pack_map(out, wc_person_pairs(fields));
+    wc_pack_map(out, wc_person_pairs(fields) + (audiences != NULL));
     wc_person_pack_fields(out, fields);
+    if (audiences != NULL) {
+        wc_pack_text(out, "audience");
+        wc_pack_obj(out, audiences);
+    }
 }
 
 int wc_pending_put(struct wc_records *r, const char *login, struct wc_slice packed)

@@ -61,10 +61,11 @@ int wc_pending_get(struct wc_records *r, const char *login,
                    struct wc_pending_edit *out);
 void wc_pending_fini(struct wc_pending_edit *p);
 
-/* Pack one, and store what was packed in place of what waits. The second waits for the
+/* Pack one with the audiences that it asks for (NULL: none), and store what was packed in place of what waits. The second waits for the
  * disk. */
 void wc_pending_pack(struct wc_buf *out, enum wc_edit_kind kind, uint64_t asked_at_ms,
-                     const char *by, const struct wc_person *fields);
+                     const char *by, const struct wc_person *fields,
+                     const struct wc_obj *audiences);
 int wc_pending_put(struct wc_records *r, const char *login, struct wc_slice packed);
 int wc_pending_drop(struct wc_records *r, const char *login);
 

@@ -22,6 +22,7 @@
 
 #include "daemon/advertise.h"
 #include "daemon/daemon.h"
+#include "daemon/local.h"
 #include "daemon/log.h"
 #include "daemon/methods.h"
 #include "daemon/office.h"
@@ -330,9 +331,12 @@ static void retire_written(void *ctx, int rc)
                             WC_KIND_PROFILE, false, &body);
     if (rc == 0)
         rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&body), office);
+    char local[WC_LOCAL_NAME_BYTES];
+    wc_local_name(r->login, local);
+    struct wc_meta_edit beside = {.key = local, .drop = true};
     if (rc == 0)
-        wc_engine_put(r->d->engine, WC_KIND_RETIRE, wc_buf_slice(&body), office->key,
-                      sig, leaver_retired, r);
+        wc_engine_put_with(r->d->engine, WC_KIND_RETIRE, wc_buf_slice(&body),
+                           office->key, sig, &beside, leaver_retired, r);
     else
         leaver_retired(r, rc);
     wc_buf_fini(&body);

@@ -6,6 +6,7 @@
 #include <whocan/pack.h>
 #include <whocan/record.h>
 
+#include "daemon/local.h"
 #include "daemon/text.h"
 
 /* One side of a person, as it lies in a view. */
@@ -79,10 +80,29 @@ static int add_row_skills(struct wc_people_view *v)
     return failed ? -WC_ENOMEM : 0;
 }
 
-static int merge(struct wc_people_view *v)
+/* What stands beside the profile here, if the audience sees any of it. */
+static int load_local(struct wc_records *r, const char *subject,
+                      enum wc_audience audience, struct wc_people_view *v)
+{
+    struct wc_local local;
+    if (audience == WC_AUDIENCE_ORGANISATION || !v->has_profile)
+        return 0;
+    int rc = wc_local_get(r, subject, &local);
+    if (rc != 0)
+        return rc == -WC_ENOTFOUND ? 0 : rc;
+    v->local_bytes = local.bytes;
+    v->local_doc = local.doc;
+    rc = wc_parts_read(&v->local, local.map, NULL);
+    for (size_t i = (size_t)audience + 1; i < WC_AUDIENCE_COUNT; i++)
+        v->local.of[i] = (struct wc_person){.present = 0};
+    return rc;
+}
+
+static int merge(struct wc_people_view *v, enum wc_audience audience)
 {
     /* Skills are not replaced but joined, so they stay out of the plain merge. */
     struct wc_person own = v->profile;
+    wc_parts_join(&own, &v->local, audience);
     v->person = v->row;
     v->person.present &= ~(uint32_t)WC_PERSON_SKILLS;
     v->person.skill_count = 0;
@@ -93,6 +113,13 @@ static int merge(struct wc_people_view *v)
 
 int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
                    const char *subject, struct wc_people_view *out)
+{
+    return wc_people_load_as(r, office_key, subject, WC_AUDIENCE_ORGANISATION, out);
+}
+
+int wc_people_load_as(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                      const char *subject, enum wc_audience audience,
+                      struct wc_people_view *out)
 {
     memset(out, 0, sizeof(*out));
     bool row_by_person = false; /* never: rows are the office's */
@@ -108,7 +135,9 @@ int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
     if (rc == 0 && !out->has_row && !out->has_profile)
         rc = -WC_ENOTFOUND;
     if (rc == 0)
-        rc = merge(out);
+        rc = load_local(r, subject, audience, out);
+    if (rc == 0)
+        rc = merge(out, audience);
     out->key_changed_said_ms = out->profile.key_changed_at_ms;
     if (rc != 0)
         wc_people_view_fini(out);
@@ -116,10 +145,11 @@ int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
 }
 
 int wc_people_load_shown(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
-                         const char *subject, struct wc_people_view *out)
+                         const char *subject, enum wc_audience audience,
+                         struct wc_people_view *out)
 {
     uint8_t slot[WC_DIGEST_BYTES];
-    int rc = wc_people_load(r, office_key, subject, out);
+    int rc = wc_people_load_as(r, office_key, subject, audience, out);
     if (rc != 0 || !out->has_profile)
         return rc;
     wc_slot(slot, WC_KIND_PROFILE, office_key, subject);
@@ -133,7 +163,9 @@ void wc_people_view_fini(struct wc_people_view *v)
 {
     wc_doc_free(v->row_doc);
     wc_doc_free(v->profile_doc);
+    wc_doc_free(v->local_doc);
     wc_buf_fini(&v->row_bytes);
     wc_buf_fini(&v->profile_bytes);
-    v->row_doc = v->profile_doc = NULL;
+    wc_buf_fini(&v->local_bytes);
+    v->row_doc = v->profile_doc = v->local_doc = NULL;
 }

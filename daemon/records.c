@@ -572,6 +572,8 @@ static int note_author(struct wc_txn *t, const struct commit *k, size_t i)
                                    new->by_person ? new->author_key : NULL, k->now_ms);
 }
 
+static int put_beside(struct wc_txn *t, const struct wc_meta_edit *edit);
+
 static int apply_change(struct wc_txn *t, struct commit *k, size_t i, uint64_t sequence)
 {
     const struct wc_change *c = &k->changes[i];
@@ -585,6 +587,8 @@ static int apply_change(struct wc_txn *t, struct commit *k, size_t i, uint64_t s
     /* In the transaction that takes the content away: a crash forgets neither. */
     if (rc == 0 && k->meanings[i].erases)
         rc = put_mark(t, k->meanings[i].mark, 0);
+    if (rc == 0 && c->beside != NULL)
+        rc = put_beside(t, c->beside);
     return rc != 0 ? rc : log_change(t, c, sequence);
 }
 
@@ -925,6 +929,19 @@ int wc_records_meta_put(struct wc_records *r, const char *key, struct wc_slice v
     int rc = meta_key(&m, key);
     if (rc == 0)
         rc = wc_store_write(r->store, meta_put_fn, &m);
+    wc_buf_fini(&m.key);
+    return rc;
+}
+
+static int meta_edit_one(struct wc_txn *t, const struct wc_meta_edit *edit,
+                         struct wc_slice key);
+
+static int put_beside(struct wc_txn *t, const struct wc_meta_edit *edit)
+{
+    struct meta m = {.out = NULL};
+    int rc = meta_key(&m, edit->key);
+    if (rc == 0)
+        rc = meta_edit_one(t, edit, wc_buf_slice(&m.key));
     wc_buf_fini(&m.key);
     return rc;
 }

@@ -28,6 +28,14 @@ struct wc_records;
 int wc_records_open(struct wc_records **out, const char *state_dir, char problem[256]);
 void wc_records_close(struct wc_records *r); /* NULL is fine */
 
+/* One of the small values below, put or deleted. */
+struct wc_meta_edit {
+    const char *key;
+    struct wc_slice value;
+    bool drop;  /* delete it, if it is there */
+    bool claim; /* another value there is an error */
+};
+
 /* A change of one slot, as the node's PUT and DROP effects give it. */
 struct wc_change {
     bool drop;
@@ -38,6 +46,7 @@ struct wc_change {
     uint8_t *bytes; /* the record; owned by whoever holds the change; NULL for a drop */
     size_t len;
     uint64_t token; /* carried along, not looked at */
+    const struct wc_meta_edit *beside; /* in the same transaction; NULL: nothing */
 };
 
 /* All changes in one durable transaction, or none. -WC_EFULL (recoverable), -WC_EIO
@@ -79,12 +88,6 @@ int wc_records_meta_put(struct wc_records *r, const char *key, struct wc_slice v
 
 /* All of them in one durable transaction, or none. -WC_EEXISTS: what another one has is
  * claimed. */
-struct wc_meta_edit {
-    const char *key;
-    struct wc_slice value;
-    bool drop;  /* delete it, if it is there */
-    bool claim; /* another value there is an error */
-};
 int wc_records_meta_edit(struct wc_records *r, const struct wc_meta_edit *edits,
                          size_t count);
 

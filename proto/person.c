@@ -432,9 +432,8 @@ void wc_person_pack_fields(struct wc_buf *b, const struct wc_person *p)
 
 /* ---- merging ---- */
 
-/* Copy one field; true when it holds something. */
-static bool copy_field(enum wc_person_field field, struct wc_person *to,
-                       const struct wc_person *from)
+bool wc_person_field_copy(enum wc_person_field field, struct wc_person *to,
+                          const struct wc_person *from)
 {
     switch (field) {
     case WC_PERSON_NAME:
@@ -478,21 +477,32 @@ void wc_person_merge(struct wc_person *base, const struct wc_person *edit)
         enum wc_person_field bit = person_keys[i].bit;
         if ((edit->present & bit) == 0)
             continue;
-        if (copy_field(bit, base, edit))
+        if (wc_person_field_copy(bit, base, edit))
             base->present |= bit;
         else
             base->present &= ~(uint32_t)bit;
     }
 }
 
+const char *wc_person_field_name(enum wc_person_field field)
+{
+    for (size_t i = 0; i < PERSON_KEY_COUNT; i++)
+        if (person_keys[i].bit == field)
+            return person_keys[i].key;
+    return "";
+}
+
+uint32_t wc_person_field_find(struct wc_slice key)
+{
+    for (size_t i = 0; i < PERSON_KEY_COUNT; i++)
+        if (wc_slice_is(key, person_keys[i].key))
+            return person_keys[i].bit;
+    return 0;
+}
+
 bool wc_person_field_known(struct wc_slice key)
 {
-    for (size_t i = 0; i < PERSON_KEY_COUNT; i++) {
-        if (wc_slice_is(key, person_keys[i].key))
-            return person_keys[i].bit != WC_PERSON_CONFIRMED_AT &&
-                   person_keys[i].bit != WC_PERSON_KEY_CHANGED_AT;
-    }
-    return false;
+    return (wc_person_field_find(key) & WC_PERSON_FILLED) != 0;
 }
 
 static bool key_known(const struct wc_obj *key)

@@ -8,6 +8,7 @@
 #ifndef WHOCAN_EDIT_H
 #define WHOCAN_EDIT_H
 
+#include <whocan/audience.h>
 #include <whocan/error.h>
 #include <whocan/limits.h>
 #include <whocan/pack.h>
@@ -32,17 +33,23 @@ struct wc_edit_base {
     uint64_t now_ms;            /* becomes confirmed_at */
     uint64_t key_changed_at_ms; /* 0: the body says nothing of it */
     const struct wc_obj *body;  /* the body that is there, or NULL */
+    const struct wc_obj *local; /* what stays in the office (audience.h), or NULL */
 };
 
 /*
- * Append the new body to *out. What the old one has and this version does not know is
- * kept. *dropped (may be NULL) gets the skills and interests that WC_EDIT_DROP found,
- * borrowed from the old body. -WC_ETOOBIG when lists grow over their limit, what
- * wc_person_decode() says of the old body, -WC_ENOMEM; *err names the field. Needs about
- * 20 KB of stack.
+ * Append the new body to *body, and to *local what stays in the office beside it; nothing
+ * when there is none. What the old body has and this version does not know is kept.
+ * `audiences` (may be NULL) says where fields and names are to stand, those that `fields`
+ * does not give included: they move. What it does not speak of stays where it is, and what
+ * is new is the organisation's. *dropped (may be NULL) gets the skills and interests that
+ * WC_EDIT_DROP found, borrowed from what was there. -WC_ETOOBIG when lists grow over their
+ * limit, -WC_ENOTFOUND when a name that is to move is not there, what wc_person_decode()
+ * and wc_audiences_check() say, -WC_ENOMEM; *err names the field. Needs about 60 KB of
+ * stack.
  */
 int wc_edit_build(const struct wc_edit_base *base, enum wc_edit_kind kind,
-                  const struct wc_person *fields, struct wc_buf *out,
-                  struct wc_person *dropped, struct wc_err *err);
+                  const struct wc_person *fields, const struct wc_obj *audiences,
+                  struct wc_buf *body, struct wc_buf *local, struct wc_person *dropped,
+                  struct wc_err *err);
 
 #endif

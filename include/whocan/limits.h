@@ -43,6 +43,8 @@
 /* --- records and frames (bytes) --- */
 #define WC_RECORD_MAX_BYTES                                                            \
     16384 /* a profile of 64 full skills fits; 3 fit one frame */
+#define WC_LOCAL_MAX_BYTES                                                             \
+    WC_RECORD_MAX_BYTES /* of what stands beside a profile: all of it may */
 #define WC_CERT_MAX_BYTES 1024
 #define WC_ROTATION_MAX_BYTES                                                          \
     320 /* a rotation has about 235: it travels in handshakes and invitations */

@@ -100,6 +100,17 @@ bool wc_name_eq(struct wc_slice a, struct wc_slice b);
  * whoever builds a body writes. */
 bool wc_person_field_known(struct wc_slice key);
 
+/* All that somebody may fill in. */
+#define WC_PERSON_FILLED ((uint32_t)WC_PERSON_CONFIRMED_AT - 1)
+
+/* "phone"; and back, 0 for what is no field. */
+const char *wc_person_field_name(enum wc_person_field field);
+uint32_t wc_person_field_find(struct wc_slice key);
+
+/* Copy one field, `present` left as it is; false when it holds nothing. */
+bool wc_person_field_copy(enum wc_person_field field, struct wc_person *to,
+                          const struct wc_person *from);
+
 /* Lay `edit` over `base`: every field present in edit replaces that of base; an empty
  * text or list removes the field. */
 void wc_person_merge(struct wc_person *base, const struct wc_person *edit);

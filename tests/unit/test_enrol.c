@@ -53,7 +53,7 @@ static void wait_for(const char *login, const char *title)
     struct wc_buf packed = {0};
     struct wc_person fields = {.present = WC_PERSON_TITLE,
                                .title = wc_slice_text(title)};
-    wc_pending_pack(&packed, WC_EDIT_SET, 99, "intranet", &fields);
+    wc_pending_pack(&packed, WC_EDIT_SET, 99, "intranet", &fields, NULL);
     assert_int_equal(wc_pending_put(records, login, wc_buf_slice(&packed)), 0);
     wc_buf_fini(&packed);
 }
