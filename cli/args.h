@@ -47,6 +47,8 @@ enum wc_opt {
     WC_OPT_COMPLETE,
     WC_OPT_RECOVERY,
     WC_OPT_FROM_DAEMON,
+    WC_OPT_AUDIENCE,
+    WC_OPT_AS,
     WC_OPT_COUNT
 };
 

@@ -98,6 +98,26 @@ static void print_asks(struct wc_run *run, struct wc_buf *out, const json_t *res
     }
 }
 
+/* What of the profile is not for every office. */
+static void print_local(struct wc_run *run, struct wc_buf *out, const json_t *result)
+{
+    const char *audience;
+    json_t *fields;
+    const json_t *local = json_object_get(result, "local");
+    json_object_foreach((json_t *)local, audience, fields)
+    {
+        heading(run, out, "Profile, not for every office",
+                strcmp(audience, "office") == 0
+                    ? "For people of this office. It is never sent to another one."
+                : strcmp(audience, "match") == 0
+                    ? "For questions to meet. It is shown to nobody but you."
+                    : "For you alone. It is shown to nobody else.");
+        print_fields(run, out, fields);
+    }
+    if (wc_json_bool(result, "withheld", false))
+        wc_buf_text(out, "\nSomething of the profile is told to its owner alone.\n");
+}
+
 static void print_facts(struct wc_run *run, struct wc_buf *out, const json_t *facts)
 {
     size_t i;
@@ -132,6 +152,7 @@ static void print_about(struct wc_run *run, struct wc_buf *out, const json_t *re
     print_asks(run, out, result, "asks", "Kept until they end, in every office.");
     print_asks(run, out, result, "open_asks",
                "Waiting for answers now; they are kept nowhere.");
+    print_local(run, out, result);
     print_facts(run, out, json_object_get(result, "facts"));
     wc_buf_text(out, "\n`whocan erase` deletes all of it, in every office.\n");
 }

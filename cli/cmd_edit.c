@@ -276,7 +276,8 @@ static int prepare(struct edit *e)
     unsigned line;
     struct wc_slice handle = wc_json_str(e->me, "handle");
     wc_form_write(&e->shown, handle.len > 0 ? (const char *)handle.data : "you",
-                  json_object_get(e->me, "profile"), json_object_get(e->me, "row"));
+                  json_object_get(e->me, "profile"), json_object_get(e->me, "row"),
+                  json_object_get(json_object_get(e->me, "person"), "audience"));
     if (e->shown.failed || wc_form_parse(wc_buf_slice(&e->shown), &e->before, &line,
                                          why, sizeof(why)) != 0)
         return wc_run_fail(e->run, WC_EXIT_USAGE,

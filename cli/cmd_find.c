@@ -2,6 +2,7 @@
 /* find, show, offices, status, office show: one request, one screen. */
 #include <inttypes.h>
 
+#include <whocan/audience.h>
 #include <whocan/limits.h>
 
 #include "cli/commands.h"
@@ -130,8 +131,17 @@ static int call_and_print(struct wc_run *run, const char *method, json_t *params
 int wc_cmd_show(struct wc_run *run)
 {
     json_t *params = json_pack("{s:s}", "handle", run->args->words[0]);
+    const char *as = wc_run_option(run, WC_OPT_AS);
+    enum wc_audience audience;
     if (params == NULL)
         return wc_run_fail(run, WC_EXIT_USAGE, "the handle is not UTF-8 text");
+    if (as != NULL && wc_audience_find(wc_slice_text(as), &audience) != 0) {
+        json_decref(params);
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "--as takes organisation, office, match or me");
+    }
+    if (as != NULL)
+        json_object_set_new(params, "audience", json_string(as));
     return call_and_print(run, "people.show", params, "person", wc_print_person);
 }
 

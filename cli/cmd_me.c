@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include <whocan/audience.h>
 #include <whocan/limits.h>
 
 #include "cli/commands.h"
@@ -189,6 +190,109 @@ static int params_from_words(struct wc_run *run, json_t *params)
     return code;
 }
 
+/* Put an audience into the map of an edit, below a list when it is one of its names. */
+static void note_audience(json_t *audiences, const char *list, json_t *name,
+                          const char *audience)
+{
+    json_t *names = json_object_get(audiences, list);
+    if (!json_is_object(names)) {
+        names = json_object();
+        json_object_set_new(audiences, list, names);
+    }
+    json_object_set_new(names, json_string_value(name), json_string(audience));
+}
+
+/* "phone", "skill sign language", "interest choir". */
+static int read_audience_of(struct wc_run *run, struct wc_slice what,
+                            const char *audience, json_t *audiences)
+{
+    static const struct {
+        const char *word;
+        const char *list;
+    } lists[] = {{"skill ", "skills"}, {"interest ", "interests"}};
+    enum wc_field field;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        size_t len = strlen(lists[i].word);
+        if (what.len <= len || memcmp(what.data, lists[i].word, len) != 0)
+            continue;
+        json_t *name = wc_json_new_str(wc_slice(what.data + len, what.len - len));
+        if (name == NULL)
+            return wc_run_fail(run, WC_EXIT_USAGE, "--audience is not UTF-8 text");
+        note_audience(audiences, lists[i].list, name, audience);
+        json_decref(name);
+        return 0;
+    }
+    if (wc_field_find(what, &field) != 0 || field == WC_FIELD_HANDLE)
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "--audience: no field \"%.*s\" (one of a list: \"skill "
+                           "NAME=match\")",
+                           (int)(what.len < 40 ? what.len : 40),
+                           (const char *)what.data);
+    json_object_set_new(audiences, wc_field_name(field), json_string(audience));
+    return 0;
+}
+
+static int read_audience(struct wc_run *run, struct wc_slice word, const char **out)
+{
+    enum wc_audience audience;
+    if (wc_audience_find(word, &audience) != 0)
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "--audience: \"%.*s\" is not organisation, office, match or "
+                           "me",
+                           (int)(word.len < 40 ? word.len : 40),
+                           (const char *)word.data);
+    *out = wc_audience_name(audience);
+    return 0;
+}
+
+/* FIELD=WHO, or WHO for every field that is set. */
+static int read_audience_part(struct wc_run *run, struct wc_slice part,
+                              const json_t *fields, json_t *audiences)
+{
+    const char *audience = NULL;
+    const char *key;
+    json_t *value;
+    size_t at = part.len;
+    while (at > 0 && part.data[at - 1] != '=')
+        at--;
+    int code = read_audience(run, wc_slice(part.data + at, part.len - at), &audience);
+    if (code != 0)
+        return code;
+    if (at > 0)
+        return read_audience_of(run, wc_slice(part.data, at - 1), audience, audiences);
+    if (json_object_size(fields) == 0)
+        return wc_run_fail(run, WC_EXIT_USAGE,
+                           "--audience: say which field, as in phone=%s", audience);
+    json_object_foreach((json_t *)fields, key, value)
+    {
+        (void)value;
+        json_object_set_new(audiences, key, json_string(audience));
+    }
+    return 0;
+}
+
+/* What --audience says of `me set`, into the fields as `audience`. */
+static int apply_audience(struct wc_run *run, json_t *fields)
+{
+    const char *text = wc_run_option(run, WC_OPT_AUDIENCE);
+    int code = 0;
+    if (text == NULL)
+        return 0;
+    json_t *audiences = json_object();
+    while (code == 0) {
+        size_t len = strcspn(text, ",");
+        code = read_audience_part(run, wc_slice(text, len), fields, audiences);
+        if (text[len] == '\0')
+            break;
+        text += len + 1;
+        text += strspn(text, " ");
+    }
+    if (code == 0)
+        json_object_set(fields, "audience", audiences);
+    json_decref(audiences);
+    return code;
+}
+
 /* Of what `me export` wrote, perhaps elsewhere, the fields of the profile. */
 static int take_profile(struct wc_run *run, const char *path, json_t **document)
 {
@@ -262,6 +366,10 @@ static void saved_text(const json_t *params, char *out, size_t cap)
     json_object_foreach((json_t *)params, key, value)
     {
         (void)value;
+        bool audience_alone =
+            strcmp(key, "audience") == 0 && json_object_size(params) > 1;
+        if (audience_alone)
+            continue;
         if (used < cap)
             used += (size_t)snprintf(out + used, cap - used, "%s%s", first ? "" : ", ",
                                      key);
@@ -279,14 +387,18 @@ int wc_cmd_me_set(struct wc_run *run)
     char said[400];
     json_t *params = NULL;
     int code = 0;
+    if (args->word_count == 0 && wc_run_option(run, WC_OPT_AUDIENCE) == NULL)
+        return wc_run_fail(run, WC_EXIT_USAGE, "set what? See `whocan me set --help`");
     bool file = wc_run_wants_json(run) && args->word_count == 1 &&
                 !split_pair(args->words[0], &name, &value);
     if (file) {
         code = params_from_file(run, args->words[0], &params);
     } else {
         params = json_object();
-        code = params_from_words(run, params);
+        code = args->word_count > 0 ? params_from_words(run, params) : 0;
     }
+    if (code == 0)
+        code = apply_audience(run, params);
     if (code == 0) {
         saved_text(params, said, sizeof(said));
         return change(run, WC_EDIT_SET, params, said);
@@ -393,6 +505,10 @@ int wc_cmd_me_add(struct wc_run *run)
         code = read_names(run, what, &list);
     if (code == 0 && what == WHAT_SKILLS)
         code = apply_options(run, list);
+    const char *word = wc_run_option(run, WC_OPT_AUDIENCE);
+    const char *audience = NULL;
+    if (code == 0 && word != NULL)
+        code = read_audience(run, wc_slice_text(word), &audience);
     if (code == 0 && what == WHAT_INTERESTS &&
         (wc_run_option(run, WC_OPT_LEVEL) != NULL ||
          wc_run_option(run, WC_OPT_MENTOR) != NULL ||
@@ -403,10 +519,12 @@ int wc_cmd_me_add(struct wc_run *run)
         wc_buf_text(&said, "Added: ");
         names_text(list, &said);
         wc_buf_byte(&said, '\0');
-        code = change(
-            run, WC_EDIT_ADD,
-            json_pack("{s:O}", what == WHAT_SKILLS ? "skills" : "interests", list),
-            said.failed ? "Added." : (const char *)said.data);
+        const char *key = what == WHAT_SKILLS ? "skills" : "interests";
+        json_t *fields = json_pack("{s:O}", key, list);
+        if (audience != NULL)
+            json_object_set_new(fields, "audience", json_pack("{s:s}", key, audience));
+        code = change(run, WC_EDIT_ADD, fields,
+                      said.failed ? "Added." : (const char *)said.data);
     }
     wc_buf_fini(&said);
     json_decref(list);

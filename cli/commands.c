@@ -22,8 +22,10 @@ const struct wc_command wc_commands[] = {
      "  whocan ask --wait 10 --json who speaks Norwegian\n",
      WC_OPT_BIT(WC_OPT_WAIT) | WC_OPT_BIT(WC_OPT_LIMIT), 1, -1, wc_cmd_ask},
     {"show", "HANDLE", "Show one person",
-     "A handle is a login (alice), or a login and an office (alice@leeds).\n", 0, 1, 1,
-     wc_cmd_show},
+     "A handle is a login (alice), or a login and an office (alice@leeds). With --as\n"
+     "you see what others see: organisation (every office) or office (yours); of\n"
+     "yourself also match (what a question is compared with) and me (everything).\n",
+     WC_OPT_BIT(WC_OPT_AS), 1, 1, wc_cmd_show},
     {"me show", "", "Show your own profile", "", 0, 0, 0, wc_cmd_me_show},
     {"me edit", "", "Edit your profile in your editor",
      "Opens $VISUAL or $EDITOR. Nothing changes before you save and close, and a\n"
@@ -34,16 +36,24 @@ const struct wc_command wc_commands[] = {
      "\nAn empty value clears a field; items of a list are parted by commas.\n"
      "With --json and the name of a file (or -), fields are read from a JSON "
      "object.\n\n"
+     "--audience says who may see a field: organisation (every office; what is not\n"
+     "said), office (people of your office), match (nobody; only a question may\n"
+     "meet it) or me. FIELD=WHO, parted by commas; \"skill NAME=WHO\" and\n"
+     "\"interest NAME=WHO\" for one of a list; or WHO for all fields that are set.\n"
+     "A field keeps its audience until you say otherwise.\n\n"
      "  whocan me set title Head Librarian\n"
      "  whocan me set skills \"content design:expert:mentor, blogging\"\n"
      "  whocan me set team=Web phone=\"+44 113 496 0000\" willing=yes\n"
+     "  whocan me set --audience phone=office\n"
      "  whocan me set --json profile.json\n",
-     0, 1, -1, wc_cmd_me_set},
+     WC_OPT_BIT(WC_OPT_AUDIENCE), 0, -1, wc_cmd_me_set},
     {"me add", "skill|interest NAME...", "Add a skill or an interest",
      "  whocan me add skill content design --level expert --mentor\n"
-     "  whocan me add interest local history, cycling\n",
-     WC_OPT_BIT(WC_OPT_LEVEL) | WC_OPT_BIT(WC_OPT_MENTOR) | WC_OPT_BIT(WC_OPT_LEARN), 2,
-     -1, wc_cmd_me_add},
+     "  whocan me add interest local history, cycling\n"
+     "  whocan me add skill sign language --audience match\n",
+     WC_OPT_BIT(WC_OPT_AUDIENCE) | WC_OPT_BIT(WC_OPT_LEVEL) |
+         WC_OPT_BIT(WC_OPT_MENTOR) | WC_OPT_BIT(WC_OPT_LEARN),
+     2, -1, wc_cmd_me_add},
     {"me drop", "skill|interest NAME...", "Drop a skill or an interest",
      "  whocan me drop skill blogging\n", 0, 2, -1, wc_cmd_me_drop},
     {"me export", "", "Show everything that is held about you",

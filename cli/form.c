@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <whocan/audience.h>
+
 #include "cli/json.h"
 #include "cli/rows.h"
 #include "cli/term.h"
@@ -49,6 +51,53 @@ static bool is_list(enum wc_field field)
            field == WC_FIELD_LANGUAGES || field == WC_FIELD_WORKING_DAYS;
 }
 
+/* ---- audiences ---- */
+
+/* A tag at the end of a text, " [office]": its audience, and where the text before it
+ * ends. -1: there is none. */
+static int tag_of(struct wc_slice text, size_t *before)
+{
+    size_t at = text.len;
+    enum wc_audience audience;
+    *before = text.len;
+    if (text.len < 3 || text.data[text.len - 1] != ']')
+        return -1;
+    while (at > 0 && text.data[at - 1] != '[')
+        at--;
+    if (at == 0 || (at > 1 && text.data[at - 2] != ' ') ||
+        wc_audience_find(wc_slice(text.data + at, text.len - at - 1), &audience) != 0)
+        return -1;
+    *before = at - 1;
+    while (*before > 0 && text.data[*before - 1] == ' ')
+        --*before;
+    return (int)audience;
+}
+
+/* What the marks of me.show say of a field, or of one of its names. */
+static const char *mark_of(const json_t *marks, const char *key, const json_t *item)
+{
+    const json_t *mark = json_object_get(marks, key);
+    const json_t *name = json_is_object(item) ? json_object_get(item, "name") : item;
+    if (item != NULL)
+        mark = json_is_string(name) ? json_object_get(mark, json_string_value(name))
+                                    : NULL;
+    return json_string_value(mark);
+}
+
+/* Behind what stands from `from` on: a text that ends as a tag does gets one in any case,
+ * so that it is not taken for one. */
+static void write_tag(struct wc_buf *out, size_t from, const char *mark)
+{
+    size_t before;
+    bool looks = out->len > from &&
+                 tag_of(wc_slice(out->data + from, out->len - from), &before) >= 0;
+    if (mark == NULL && !looks)
+        return;
+    wc_buf_text(out, " [");
+    wc_buf_text(out, mark != NULL ? mark : wc_audience_name(WC_AUDIENCE_ORGANISATION));
+    wc_buf_byte(out, ']');
+}
+
 /* ---- writing ---- */
 
 static void write_line(struct wc_buf *out, struct wc_slice text)
@@ -80,11 +129,15 @@ static void write_item(struct wc_buf *out, enum wc_field field, const json_t *it
                       separators);
 }
 
-static void write_value(struct wc_buf *out, enum wc_field field, const json_t *value)
+static void write_value(struct wc_buf *out, enum wc_field field, const json_t *value,
+                        const json_t *marks)
 {
+    const char *key = wc_field_name(field);
+    size_t from = out->len + 1;
     struct wc_slice text =
         wc_slice(json_string_value(value), json_string_length(value));
     if (field == WC_FIELD_ASK_ME_ABOUT) {
+        write_tag(out, from, mark_of(marks, key, NULL));
         wc_buf_byte(out, '\n');
         write_lines(out, text);
         return;
@@ -92,8 +145,11 @@ static void write_value(struct wc_buf *out, enum wc_field field, const json_t *v
     if (is_multiline(field)) {
         wc_buf_byte(out, '\n');
         for (size_t i = 0; i < json_array_size(value); i++) {
+            const json_t *item = json_array_get(value, i);
             wc_buf_text(out, "  ");
-            write_item(out, field, json_array_get(value, i), "");
+            from = out->len;
+            write_item(out, field, item, "");
+            write_tag(out, from, mark_of(marks, key, item));
             wc_buf_byte(out, '\n');
         }
         return;
@@ -106,6 +162,7 @@ static void write_value(struct wc_buf *out, enum wc_field field, const json_t *v
         write_item(out, field, json_array_get(value, i), ";|,");
     }
     write_line(out, text);
+    write_tag(out, from, mark_of(marks, key, NULL));
     wc_buf_byte(out, '\n');
 }
 
@@ -123,15 +180,20 @@ static void write_directory(struct wc_buf *out, enum wc_field field,
 }
 
 void wc_form_write(struct wc_buf *out, const char *handle, const json_t *profile,
-                   const json_t *row)
+                   const json_t *row, const json_t *marks)
 {
     wc_buf_text(out, "# The profile of ");
     write_line(out, wc_slice_text(handle));
-    wc_buf_text(out, ", for everybody in the organisation to find.\n"
-                     "# Save and close to store it; close without saving to change "
-                     "nothing.\n"
-                     "# What you leave empty is not shown. Lines that start with # are "
-                     "skipped.\n\n");
+    wc_buf_text(out,
+                ", for everybody in the organisation to find.\n"
+                "# Save and close to store it; close without saving to change "
+                "nothing.\n"
+                "# What you leave empty is not shown. Lines that start with # are "
+                "skipped.\n"
+                "# Behind a field, a skill or an interest you may say who is to see "
+                "it: [office] for\n"
+                "# your office, [match] for nobody (only a question may meet it), "
+                "[me] for you alone.\n\n");
     for (size_t i = 0; i < LAYOUT_COUNT; i++) {
         const char *key = wc_field_name(layout[i].field);
         const json_t *value = json_object_get(profile, key);
@@ -143,7 +205,7 @@ void wc_form_write(struct wc_buf *out, const char *handle, const json_t *profile
             write_directory(out, layout[i].field, json_object_get(row, key));
         wc_buf_text(out, layout[i].label);
         wc_buf_byte(out, ':');
-        write_value(out, layout[i].field, value);
+        write_value(out, layout[i].field, value, marks);
     }
 }
 
@@ -208,8 +270,47 @@ static json_t *empty_value(enum wc_field field)
     return field == WC_FIELD_WILLING ? json_true() : json_string("");
 }
 
+static json_t *new_audience(int audience)
+{
+    return json_string(wc_audience_name((enum wc_audience)audience));
+}
+
+/* Cut the tag off a line, and note what it says; without one it is the organisation's. */
+static int take_tag(struct reader *r, struct wc_slice *line)
+{
+    const char *key = wc_field_name(r->field);
+    json_t *marks = json_object_get(r->out, "audience");
+    size_t before;
+    int audience = tag_of(*line, &before);
+    line->len = before;
+    if (audience <= WC_AUDIENCE_ORGANISATION)
+        return 0;
+    return json_object_set_new(marks, key, new_audience(audience)) != 0 ? -WC_ENOMEM
+                                                                        : 0;
+}
+
+/* The same of one name of a list. */
+static int note_item(struct reader *r, const json_t *item, int audience)
+{
+    const char *key = wc_field_name(r->field);
+    json_t *marks = json_object_get(r->out, "audience");
+    const json_t *name = json_is_object(item) ? json_object_get(item, "name") : item;
+    if (audience <= WC_AUDIENCE_ORGANISATION)
+        return 0;
+    if (json_object_get(marks, key) == NULL &&
+        json_object_set_new(marks, key, json_object()) != 0)
+        return -WC_ENOMEM;
+    return json_object_set_new(json_object_get(marks, key), json_string_value(name),
+                               new_audience(audience)) != 0
+               ? -WC_ENOMEM
+               : 0;
+}
+
 static int add_item(struct reader *r, struct wc_slice line)
 {
+    size_t before;
+    int audience = tag_of(line, &before);
+    line.len = before;
     json_t *item = NULL;
     char why[160] = "";
     int rc = 0;
@@ -222,7 +323,9 @@ static int add_item(struct reader *r, struct wc_slice line)
     if (rc == -WC_EINVALID)
         return bad(r, "%s", why);
     json_t *list = json_object_get(r->out, wc_field_name(r->field));
-    return item == NULL || json_array_append_new(list, item) != 0 ? -WC_ENOMEM : 0;
+    if (item == NULL || json_array_append_new(list, item) != 0)
+        return -WC_ENOMEM;
+    return note_item(r, item, audience);
 }
 
 /* Another line of a text, after those that are there. */
@@ -284,7 +387,8 @@ static int field_line(struct reader *r, struct wc_slice line)
                    wc_field_name(r->field));
     r->seen |= 1u << r->field;
     r->has_field = true;
-    return text.len > 0 ? set_inline(r, text) : 0;
+    int rc = take_tag(r, &text);
+    return rc == 0 && text.len > 0 ? set_inline(r, text) : rc;
 }
 
 static int read_line(struct reader *r, struct wc_slice line)
@@ -306,7 +410,8 @@ int wc_form_parse(struct wc_slice text, json_t **out, unsigned *line, char *why,
 {
     struct reader r = {
         .out = json_object(), .bad_line = line, .why = why, .why_cap = why_cap};
-    int rc = 0;
+    int rc =
+        json_object_set_new(r.out, "audience", json_object()) != 0 ? -WC_ENOMEM : 0;
     for (size_t i = 0; rc == 0 && i < LAYOUT_COUNT; i++) {
         if (json_object_set_new(r.out, wc_field_name(layout[i].field),
                                 empty_value(layout[i].field)) != 0)
@@ -320,6 +425,8 @@ int wc_form_parse(struct wc_slice text, json_t **out, unsigned *line, char *why,
         json_decref(r.out);
         return rc;
     }
+    if (json_object_size(json_object_get(r.out, "audience")) == 0)
+        json_object_del(r.out, "audience");
     *out = r.out;
     return 0;
 }
@@ -332,6 +439,49 @@ bool wc_form_is_empty(struct wc_slice text)
             return false;
     }
     return true;
+}
+
+/* What the form says of a field now, in the words of an edit. */
+static json_t *audience_now(const json_t *after, const char *key, enum wc_field field)
+{
+    const json_t *marks = json_object_get(after, "audience");
+    const char *none = wc_audience_name(WC_AUDIENCE_ORGANISATION);
+    size_t i;
+    json_t *item;
+    if (field != WC_FIELD_SKILLS && field != WC_FIELD_INTERESTS) {
+        const char *mark = mark_of(marks, key, NULL);
+        return json_string(mark != NULL ? mark : none);
+    }
+    json_t *names = json_object();
+    json_array_foreach(json_object_get(after, key), i, item)
+    {
+        const json_t *name =
+            json_is_object(item) ? json_object_get(item, "name") : item;
+        const char *mark = mark_of(marks, key, item);
+        json_object_set_new(names, json_string_value(name),
+                            json_string(mark != NULL ? mark : none));
+    }
+    return names;
+}
+
+/* The audiences that an edit has to name: of what changed, and of what moved. */
+static json_t *diff_audiences(const json_t *before, const json_t *after)
+{
+    const json_t *then = json_object_get(before, "audience");
+    const json_t *now = json_object_get(after, "audience");
+    json_t *audiences = json_object();
+    for (size_t i = 0; i < LAYOUT_COUNT; i++) {
+        enum wc_field field = layout[i].field;
+        const char *key = wc_field_name(field);
+        const json_t *was = json_object_get(then, key), *is = json_object_get(now, key);
+        bool list = field == WC_FIELD_SKILLS || field == WC_FIELD_INTERESTS;
+        bool changed =
+            !json_equal(json_object_get(before, key), json_object_get(after, key));
+        bool marked = was != NULL || is != NULL;
+        if (marked && (!json_equal(was, is) || (list && changed)))
+            json_object_set_new(audiences, key, audience_now(after, key, field));
+    }
+    return audiences;
 }
 
 json_t *wc_form_diff(const json_t *before, const json_t *after)
@@ -347,5 +497,9 @@ json_t *wc_form_diff(const json_t *before, const json_t *after)
             return NULL;
         }
     }
+    json_t *audiences = diff_audiences(before, after);
+    if (json_object_size(audiences) > 0)
+        json_object_set(edit, "audience", audiences);
+    json_decref(audiences);
     return edit;
 }

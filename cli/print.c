@@ -383,6 +383,49 @@ void wc_print_fields(const struct wc_term *term, struct wc_buf *out,
     }
 }
 
+static void add_kept(struct wc_buf *out, const char *word, const char *name)
+{
+    wc_buf_text(out, out->len > 0 ? ", " : "");
+    wc_buf_text(out, word);
+    wc_term_safe(out, wc_slice_text(name));
+}
+
+/* What of a list, or which field, has the audience. */
+static void add_audience(struct wc_buf *out, const json_t *marks, const char *audience)
+{
+    const char *key;
+    const char *name;
+    json_t *value;
+    json_t *mark;
+    json_object_foreach((json_t *)marks, key, value)
+    {
+        if (json_is_string(value) && strcmp(json_string_value(value), audience) == 0)
+            add_kept(out, "", key);
+        json_object_foreach(value, name, mark)
+        {
+            if (json_is_string(mark) && strcmp(json_string_value(mark), audience) == 0)
+                add_kept(out, strcmp(key, "skills") == 0 ? "skill " : "interest ",
+                         name);
+        }
+    }
+}
+
+/* What is not for every office. */
+static void print_audiences(const struct wc_term *term, struct wc_buf *out,
+                            const json_t *marks)
+{
+    static const struct {
+        const char *label;
+        const char *audience;
+    } kept[] = {{"Only office", "office"}, {"Only match", "match"}, {"Only me", "me"}};
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        struct wc_buf text = {0};
+        add_audience(&text, marks, kept[i].audience);
+        labelled(term, out, kept[i].label, wc_buf_slice(&text));
+        wc_buf_fini(&text);
+    }
+}
+
 void wc_print_person(const struct wc_term *term, struct wc_buf *out,
                      const json_t *person, time_t now)
 {
@@ -410,6 +453,7 @@ void wc_print_person(const struct wc_term *term, struct wc_buf *out,
                  wc_slice_text("prefers not to be asked at present"));
     print_contact(term, out, json_object_get(person, "contact"));
     labelled_key(term, out, "Office", person, "office");
+    print_audiences(term, out, json_object_get(person, "audience"));
     print_origin(term, out, person, now);
     print_key_change(term, out, person);
     out->failed |= text.failed;

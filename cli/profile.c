@@ -25,6 +25,7 @@ struct attempt {
     struct wc_doc *old;        /* the body that is there, or NULL */
     bool others_words;         /* it is not signed with this key */
     struct wc_buf body;
+    struct wc_buf local; /* what stays in the office; empty: nothing */
     uint8_t sig[WC_SIG_BYTES];
     struct wc_buf dropped; /* names, packed one after the other */
     uint32_t dropped_count;
@@ -138,6 +139,8 @@ static int read_base(struct attempt *a, struct wc_edit_base *base,
         return unreadable(a);
     base->office_key = office_key.data;
     base->subject = subject;
+    const struct wc_obj *local = wc_obj_get(a->base, "local");
+    base->local = local != NULL && wc_obj_type(local) == WC_MAP ? local : NULL;
     int code = check_old(a, base);
     base->body = a->old == NULL ? NULL : wc_doc_root(a->old);
     return code;
@@ -149,7 +152,9 @@ static int check_names(struct attempt *a, const struct wc_obj *map)
 {
     struct wc_slice key;
     for (uint32_t i = 0; i < wc_obj_count(map); i++) {
-        if (wc_obj_str(wc_obj_key(map, i), &key) != 0 || !wc_person_field_known(key))
+        bool known = wc_obj_str(wc_obj_key(map, i), &key) == 0 &&
+                     (wc_person_field_known(key) || wc_slice_is(key, "audience"));
+        if (!known)
             return refuse(a, -WC_EINVALID, "\"%.*s\" is not a field of a profile",
                           (int)(key.len < 64 ? key.len : 64), (const char *)key.data);
     }
@@ -187,7 +192,8 @@ static int build_from(struct attempt *a, const struct wc_obj *map)
     code = read_base(a, &base, subject);
     if (code != 0)
         return code;
-    rc = wc_edit_build(&base, a->edit->kind, &fields, &a->body, &dropped, &err);
+    rc = wc_edit_build(&base, a->edit->kind, &fields, wc_obj_get(map, "audience"),
+                       &a->body, &a->local, &dropped, &err);
     if (rc == 0)
         rc = wc_body_sign(a->sig, WC_KIND_PROFILE, wc_buf_slice(&a->body), a->signer);
     if (rc == -WC_ETOOBIG && err.field == NULL)
@@ -221,7 +227,11 @@ static int send_body(struct attempt *a, struct wc_reply **reply)
 {
     struct wc_buf params = {0};
     bool confirms = a->edit->confirms != NULL;
-    wc_pack_map(&params, 3 + (uint32_t)confirms);
+    wc_pack_map(&params, 4 + (uint32_t)confirms);
+    wc_pack_text(&params, "local");
+    if (a->local.len == 0)
+        wc_pack_map(&params, 0);
+    wc_buf_append(&params, a->local.data, a->local.len);
     wc_pack_text(&params, "body");
     wc_pack_bin(&params, wc_buf_slice(&a->body));
     wc_pack_text(&params, "key");
@@ -303,6 +313,7 @@ static void attempt_fini(struct attempt *a)
     wc_doc_free(a->old);
     wc_reply_free(a->shown);
     wc_buf_fini(&a->body);
+    wc_buf_fini(&a->local);
     wc_buf_fini(&a->dropped);
 }
 

@@ -90,6 +90,13 @@ int wc_enrol_get(struct wc_records *r, const char *login, struct wc_enrolment *o
     return rc;
 }
 
+bool wc_enrol_is(struct wc_records *r, const char *login, uint64_t uid)
+{
+    struct wc_enrolment e;
+    return login[0] != '\0' && wc_enrol_get(r, login, &e) == 0 && e.known &&
+           e.uid == uid;
+}
+
 static void pack_enrolment(struct wc_buf *b, const struct wc_enrolment *e)
 {
     wc_pack_array(b, 5);

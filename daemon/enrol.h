@@ -31,6 +31,10 @@ struct wc_enrolment {
  * the store. */
 int wc_enrol_get(struct wc_records *r, const char *login, struct wc_enrolment *out);
 
+/* Whether the account with that uid is the person who edits under this login: somebody
+ * else may have had it before. False too when that cannot be read. Any thread. */
+bool wc_enrol_is(struct wc_records *r, const char *login, uint64_t uid);
+
 /*
  * Replace `old` (as wc_enrol_get() gave it) by `now`. With `another` it is another person
  * from now on: what waits for the former goes too, and what leavers.h knows of their

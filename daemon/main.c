@@ -332,7 +332,7 @@ static void retire_written(void *ctx, int rc)
     if (rc == 0)
         rc = wc_body_sign(sig, WC_KIND_RETIRE, wc_buf_slice(&body), office);
     char local[WC_LOCAL_NAME_BYTES];
-    wc_local_name(r->login, local);
+    wc_local_name(r->leaving.who.subject, local);
     struct wc_meta_edit beside = {.key = local, .drop = true};
     if (rc == 0)
         wc_engine_put_with(r->d->engine, WC_KIND_RETIRE, wc_buf_slice(&body),

@@ -36,10 +36,13 @@ static const struct wc_param find_params[] = {
     {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
      "only people of this office"},
     END};
-static const struct wc_param show_params[] = {{"handle", WC_PARAM_STR, true, 1,
-                                               WC_HANDLE_MAX_BYTES,
-                                               "alice@leeds, or alice for this office"},
-                                              END};
+static const struct wc_param show_params[] = {
+    {"handle", WC_PARAM_STR, true, 1, WC_HANDLE_MAX_BYTES,
+     "alice@leeds, or alice for this office"},
+    {"audience", WC_PARAM_STR, false, 2, 12,
+     "as whom to see them: organisation or office; of the caller match and me too; "
+     "left out: all that the caller may see"},
+    END};
 static const struct wc_param import_params[] = {
     {"rows", WC_PARAM_LIST, true, 0, WC_IMPORT_BATCH_MAX_COUNT,
      "maps with handle and the fields of a person"},
@@ -69,6 +72,9 @@ static const struct wc_param put_params[] = {
     {"key", WC_PARAM_BIN, true, WC_KEY_BYTES, WC_KEY_BYTES,
      "public key of the person who signed it"},
     {"sig", WC_PARAM_BIN, true, WC_SIG_BYTES, WC_SIG_BYTES, "their signature"},
+    {"local", WC_PARAM_MAP, false, 0, 0,
+     "fields that stay in this office, by audience: office, match, me; left out: they "
+     "stay as they are"},
     {"confirms", WC_PARAM_STR, false, 1, 64,
      "id of the pending change that this edit carries out"},
     END};
@@ -79,12 +85,18 @@ static const struct wc_param reject_params[] = {
 static const struct wc_param set_params[] = {
     {"if_rev", WC_PARAM_INT, false, 0, WC_REV_MAX,
      "refuse with STALE when the profile has another rev by now; 0: when there is one"},
+    {"audience", WC_PARAM_MAP, false, 0, 0,
+     "who may see it: organisation, office, match or me by field, and by name below "
+     "skills and interests; what it does not name stays where it is"},
     AS_PARAM,
     END};
 static const struct wc_param add_params[] = {
     {"skills", WC_PARAM_LIST, false, 0, WC_SKILLS_MAX_COUNT,
      "names, or maps with name, level, mentor, learn"},
     {"interests", WC_PARAM_LIST, false, 0, WC_INTERESTS_MAX_COUNT, "texts"},
+    {"audience", WC_PARAM_MAP, false, 0, 0,
+     "who may see it: organisation, office, match or me by field, and by name below "
+     "skills and interests; what it does not name stays where it is"},
     AS_PARAM,
     END};
 static const struct wc_param drop_params[] = {
@@ -177,7 +189,7 @@ static const struct wc_result me_results[] = {
      "a change that waits for the caller's word"},
     {"edit",
      "{office_key, subject, rev, now, key_changed_at, body, author_key, "
-     "author_sig}|nil",
+     "author_sig, local}|nil",
      "with `key`: what the next body is made from"},
     END};
 static const struct wc_result put_results[] = {
@@ -282,6 +294,9 @@ static const struct wc_result about_results[] = {
     {"row", "{...}|nil", "the same of what the directory says"},
     {"asks", "[{ask, text, author, ...}]", "asks in the store"},
     {"open_asks", "[{ask, text}]", "asks that wait for answers now"},
+    {"local", "{office, match, me}|nil",
+     "fields that are not for every office; of the caller alone"},
+    {"withheld", "bool", "something is only told to the person"},
     {"facts", "[{name, value}]", "what else is kept here and nowhere else"},
     END};
 static const struct wc_result erasure_results[] = {
@@ -412,6 +427,8 @@ static const char *type_name(enum wc_param_type type)
         return "list";
     case WC_PARAM_BIN:
         return "bin";
+    case WC_PARAM_MAP:
+        return "map";
     }
     return "";
 }
@@ -489,6 +506,9 @@ static int check_value(const struct wc_param *p, const struct wc_obj *value, cha
         return 0;
     case WC_PARAM_BIN:
         return check_bin(p, value, why, cap);
+    case WC_PARAM_MAP:
+        snprintf(why, cap, "%s must be a map", p->name);
+        return wc_obj_type(value) == WC_MAP ? 0 : -WC_ETYPE;
     }
     return -WC_ETYPE;
 }

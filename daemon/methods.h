@@ -24,6 +24,7 @@ enum wc_param_type {
     WC_PARAM_BOOL,
     WC_PARAM_LIST, /* at most max elements, which the handler checks */
     WC_PARAM_BIN,  /* min..max bytes */
+    WC_PARAM_MAP,  /* which the handler checks */
 };
 
 struct wc_param {

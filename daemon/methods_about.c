@@ -6,6 +6,8 @@
 
 #include "daemon/about.h"
 #include "daemon/daemon.h"
+#include "daemon/enrol.h"
+#include "daemon/local.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
 
@@ -15,7 +17,12 @@ struct about {
     struct wc_request *r;
     struct wc_daemon *d;
     char login[WC_SUBJECT_MAX_BYTES + 1];
+    char caller_login[WC_SUBJECT_MAX_BYTES + 1]; /* empty: they have none */
+    uint64_t caller_uid;
     struct wc_buf row, profile; /* packed; empty: none */
+    struct wc_buf local;        /* the same */
+    bool own;                   /* whoever asks is the person */
+    bool withheld;
     struct wc_buf asks, facts;
     uint32_t asks_count, facts_count;
     bool found;
@@ -116,19 +123,41 @@ static int take_record(void *ctx, const struct wc_record *r)
     return 0;
 }
 
+static int take_local(struct about *a, struct wc_slice value)
+{
+    struct wc_doc *doc;
+    int rc = wc_doc_new(value, &wc_scan_default, &doc);
+    if (rc != 0)
+        return rc;
+    const struct wc_obj *map = wc_local_map(doc);
+    if (map != NULL)
+        wc_pack_obj(&a->local, map);
+    wc_doc_free(doc);
+    return map == NULL ? -WC_ECORRUPT : 0;
+}
+
 static int take_fact(void *ctx, struct wc_slice key, struct wc_slice value)
 {
     struct about *a = ctx;
     char prefix[WC_ABOUT_PREFIX_BYTES];
     wc_about_prefix(a->login, prefix);
     size_t skip = strlen(prefix);
+    struct wc_slice name = wc_slice(key.data + skip, key.len - skip);
+    a->found = true;
+    /* What a person keeps to themselves is told to no administrator, and what waits for
+     * their word may hold such a field. */
+    if (!a->own && (wc_slice_is(name, WC_LOCAL_FACT) || wc_slice_is(name, "pending"))) {
+        a->withheld = true;
+        return 0;
+    }
+    if (wc_slice_is(name, WC_LOCAL_FACT))
+        return take_local(a, value);
     wc_pack_map(&a->facts, 2);
     wc_pack_text(&a->facts, "name");
-    wc_pack_str(&a->facts, wc_slice(key.data + skip, key.len - skip));
+    wc_pack_str(&a->facts, name);
     wc_pack_text(&a->facts, "value");
     wc_pack_bin(&a->facts, value);
     a->facts_count++;
-    a->found = true;
     return 0;
 }
 
@@ -137,6 +166,8 @@ static void about_work(void *ctx)
     struct about *a = ctx;
     char prefix[WC_ABOUT_PREFIX_BYTES];
     wc_about_prefix(a->login, prefix);
+    a->own = wc_enrol_is(a->d->records, a->caller_login, a->caller_uid) &&
+             strcmp(a->login, a->caller_login) == 0;
     a->rc = wc_about_records(a->d->records, a->d->identity->signer.key, a->login,
                              take_record, a, NULL);
     if (a->rc == 0)
@@ -169,7 +200,7 @@ static void pack_about(struct wc_buf *out, const struct about *a)
     char handle[WC_HANDLE_MAX_BYTES + 1];
     const struct wc_identity *identity = a->d->identity;
     snprintf(handle, sizeof(handle), "%s@%s", a->login, identity->cert.name);
-    wc_pack_map(out, 10);
+    wc_pack_map(out, 12);
     wc_pack_text(out, "format");
     wc_pack_text(out, FORMAT);
     wc_pack_text(out, "handle");
@@ -185,6 +216,9 @@ static void pack_about(struct wc_buf *out, const struct about *a)
     pack_list(out, "asks", &a->asks, a->asks_count);
     wc_pack_text(out, "open_asks");
     wc_asks_pack(a->d, a->login, out);
+    pack_part(out, "local", &a->local);
+    wc_pack_text(out, "withheld");
+    wc_pack_bool(out, a->withheld);
     pack_list(out, "facts", &a->facts, a->facts_count);
 }
 
@@ -205,6 +239,7 @@ static void about_done(void *ctx)
     a->d->writers_count--;
     wc_buf_fini(&a->row);
     wc_buf_fini(&a->profile);
+    wc_buf_fini(&a->local);
     wc_buf_fini(&a->asks);
     wc_buf_fini(&a->facts);
     free(a);
@@ -224,6 +259,9 @@ void wc_people_about(struct wc_request *r)
     a->r = r;
     a->d = d;
     memcpy(a->login, login, sizeof(a->login));
+    if (wc_request_caller(r)->login_state == WC_LOGIN_OK)
+        memcpy(a->caller_login, wc_request_caller(r)->login, sizeof(a->caller_login));
+    a->caller_uid = wc_request_caller(r)->uid;
     d->writers_count++; /* the identity stays while it is at work */
     if (wc_loop_work(d->loop, about_work, about_done, a) != 0) {
         a->rc = -WC_ENOMEM;

@@ -120,7 +120,7 @@ static void packing_work(void *ctx)
         const struct wc_answer_person *person = &p->answer.people[i];
         const struct wc_hit *found = find_hit(p, person->subject);
         if (wc_people_load_shown(d->records, p->answer.office_key, person->subject,
-                                 &p->view) != 0) {
+                                 WC_AUDIENCE_ORGANISATION, &p->view) != 0) {
             pack_stranger(&p->people, p, person);
             continue;
         }

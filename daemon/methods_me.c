@@ -19,6 +19,7 @@
 #include <whocan/record.h>
 
 #include "daemon/daemon.h"
+#include "daemon/local.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
 #include "daemon/signed_edit.h"
@@ -36,6 +37,8 @@ struct wc_edit {
     struct wc_enrolment enrolled, enrolling; /* as it is; as it is to be */
     /* what is to be stored */
     struct wc_buf body;
+    bool local_known;    /* what stands beside it is replaced, and not left as it is */
+    struct wc_buf local; /* the value of local.h; empty: there is none any more */
     uint8_t author_key[WC_KEY_BYTES];
     uint8_t author_sig[WC_SIG_BYTES];
     uint64_t rev;
@@ -75,6 +78,7 @@ static void edit_end(struct wc_edit *e)
     *at = e->next;
     d->writers_count--;
     wc_buf_fini(&e->body);
+    wc_buf_fini(&e->local);
     wc_buf_fini(&e->dropped);
     free(e);
     if (d->edits_going_on)
@@ -164,7 +168,8 @@ static int write_none_waiting(struct wc_edit *e)
 static int load_view(const struct wc_daemon *d, const char *login,
                      struct wc_people_view *v)
 {
-    int rc = wc_people_load_shown(d->records, d->identity->signer.key, login, v);
+    int rc = wc_people_load_shown(d->records, d->identity->signer.key, login,
+                                  WC_AUDIENCE_ME, v);
     if (rc != -WC_ENOTFOUND)
         return rc;
     memset(v, 0, sizeof(*v));
@@ -263,7 +268,7 @@ static void pack_edit(struct wc_buf *b, const struct wc_edit *e,
         wc_pack_nil(b);
         return;
     }
-    wc_pack_map(b, 8);
+    wc_pack_map(b, 9);
     wc_pack_text(b, "office_key");
     wc_pack_bin(b, wc_slice(e->d->identity->signer.key, WC_KEY_BYTES));
     wc_pack_text(b, "subject");
@@ -275,6 +280,11 @@ static void pack_edit(struct wc_buf *b, const struct wc_edit *e,
     wc_pack_text(b, "key_changed_at");
     wc_pack_u64(b, wc_key_changed_due(&e->enrolled, key.data, now_ms));
     pack_signed(b, v);
+    wc_pack_text(b, "local");
+    if (wc_parts_has_local(&v->local))
+        wc_parts_pack(b, &v->local);
+    else
+        wc_pack_nil(b);
 }
 
 static void show(struct wc_edit *e, const struct wc_people_view *v)
@@ -294,7 +304,9 @@ static void show(struct wc_edit *e, const struct wc_people_view *v)
     wc_pack_text(&out, "rev");
     wc_pack_u64(&out, v->profile_rev);
     pack_me(&out, d, e->login, v);
-    pack_side(&out, "profile", v->has_profile, &v->profile, e->login, office);
+    struct wc_person own = v->profile;
+    wc_parts_join(&own, &v->local, WC_AUDIENCE_ME);
+    pack_side(&out, "profile", v->has_profile, &own, e->login, office);
     pack_side(&out, "row", v->has_row, &v->row, e->login, office);
     wc_pack_text(&out, "has_key");
     wc_pack_bool(&out, e->enrolled.has_key);
@@ -390,11 +402,16 @@ static void audit(struct wc_edit *e)
 
 static void put_profile(struct wc_edit *e)
 {
+    char name[WC_LOCAL_NAME_BYTES];
+    wc_local_name(e->login, name);
+    struct wc_meta_edit beside = {
+        .key = name, .value = wc_buf_slice(&e->local), .drop = e->local.len == 0};
     e->enrolled = e->enrolling;
     e->waiting_count = 2;
     audit(e);
-    wc_engine_put(e->d->engine, WC_KIND_PROFILE, wc_buf_slice(&e->body), e->author_key,
-                  e->author_sig, profile_stored, e);
+    wc_engine_put_with(e->d->engine, WC_KIND_PROFILE, wc_buf_slice(&e->body),
+                       e->author_key, e->author_sig, e->local_known ? &beside : NULL,
+                       profile_stored, e);
 }
 
 /* Who edits is on disk before what they wrote. */
@@ -427,6 +444,17 @@ static int check_quota(const struct wc_edit *e, const struct wc_people_view *v,
 
 /* ---------------------------------------------------------------- me.put */
 
+static int keep_local(struct wc_edit *e, const struct wc_parts *parts,
+                      struct wc_field_problem *problem)
+{
+    int rc = wc_parts_has_local(parts) ? wc_local_pack(&e->local, parts) : 0;
+    return rc == 0 ? 0
+                   : wc_field_problem(problem, rc, NULL,
+                                      rc == -WC_ETOOBIG
+                                          ? "would keep more than 16 KiB for its office"
+                                          : NULL);
+}
+
 static int read_bin(const struct wc_edit *e, const char *name, struct wc_slice *out)
 {
     return wc_obj_bin(wc_obj_get(wc_request_params(e->r, NULL), name), out);
@@ -450,6 +478,38 @@ static int check_confirms(const struct wc_edit *e, struct wc_field_problem *prob
     return rc == 0 ? 0 : wc_field_problem(problem, rc, NULL, NULL);
 }
 
+/* What is to stand beside the body: no field may stand in both, or everybody would get
+ * what is for a few. */
+static int check_local(struct wc_edit *e, const struct wc_obj *body,
+                       const struct wc_people_view *v, struct wc_field_problem *problem)
+{
+    const struct wc_obj *local = wc_obj_get(wc_request_params(e->r, NULL), "local");
+    struct wc_parts parts = v->local;
+    struct wc_err err = {0};
+    int rc = wc_person_decode(body, &parts.of[WC_AUDIENCE_ORGANISATION], &err);
+    e->local_known = local != NULL;
+    if (rc == 0 && e->local_known)
+        rc = wc_parts_read(&parts, local, &err);
+    if (rc == 0)
+        rc = wc_parts_check(&parts, &err);
+    if (rc != 0)
+        return wc_field_problem(problem, rc, err.field, err.why);
+    return keep_local(e, &parts, problem);
+}
+
+static int check_body_local(struct wc_edit *e, struct wc_slice body,
+                            const struct wc_people_view *v,
+                            struct wc_field_problem *problem)
+{
+    struct wc_doc *doc;
+    int rc = wc_doc_new(body, &wc_scan_default, &doc);
+    if (rc != 0)
+        return wc_field_problem(problem, rc, "body", NULL);
+    rc = check_local(e, wc_doc_root(doc), v, problem);
+    wc_doc_free(doc);
+    return rc;
+}
+
 static int check_put(struct wc_edit *e, const struct wc_people_view *v,
                      struct wc_field_problem *problem)
 {
@@ -470,6 +530,8 @@ static int check_put(struct wc_edit *e, const struct wc_people_view *v,
                                     .enrolled = &e->enrolled,
                                     .now_ms = wc_wall_ms()};
     rc = wc_signed_edit_check(&edit, &rules, &changed_ms, problem);
+    if (rc == 0)
+        rc = check_body_local(e, body, v, problem);
     if (rc == 0)
         rc = check_confirms(e, problem);
     if (rc == 0)
@@ -505,6 +567,12 @@ static enum wc_edit_kind edit_kind(const struct wc_edit *e)
                                : WC_EDIT_DROP;
 }
 
+/* What a request asks for, or NULL. */
+static const struct wc_obj *audiences(const struct wc_edit *e)
+{
+    return wc_obj_get(wc_request_params(e->r, NULL), "audience");
+}
+
 static int check_rev(const struct wc_edit *e, const struct wc_people_view *v,
                      struct wc_field_problem *problem)
 {
@@ -526,13 +594,32 @@ static void note_dropped(struct wc_edit *e, const struct wc_person *dropped)
     e->dropped_count = dropped->skill_count + dropped->interest_count;
 }
 
-/* The body that the office signs. */
+/* What wc_edit_build() leaves for the office, as it is stored. */
+static int store_local(struct wc_edit *e, struct wc_slice map,
+                       struct wc_field_problem *problem)
+{
+    struct wc_parts parts = {.of = {{.present = 0}}};
+    struct wc_doc *doc = NULL;
+    int rc = 0;
+    e->local_known = true;
+    if (map.len > 0)
+        rc = wc_doc_new(map, &wc_scan_default, &doc);
+    if (rc == 0 && doc != NULL)
+        rc = wc_parts_read(&parts, wc_doc_root(doc), NULL);
+    rc = rc == 0 ? keep_local(e, &parts, problem)
+                 : wc_field_problem(problem, rc, NULL, NULL);
+    wc_doc_free(doc);
+    return rc;
+}
+
+/* The body that the office signs, and what stands beside it. */
 static int build_body(struct wc_edit *e, const struct wc_people_view *v,
                       const struct wc_person *fields, struct wc_field_problem *problem)
 {
     const struct wc_signer *office = &e->d->identity->signer;
     struct wc_person dropped;
     struct wc_err err = {0};
+    struct wc_buf local = {0};
     bool live;
     struct wc_edit_base base = {.office_key = office->key,
                                 .subject = e->login,
@@ -541,9 +628,14 @@ static int build_body(struct wc_edit *e, const struct wc_people_view *v,
                                 .body = v->has_profile ? wc_doc_root(v->profile_doc)
                                                        : NULL};
     base.key_changed_at_ms = wc_key_changed_due(&e->enrolled, NULL, base.now_ms);
-    int rc = wc_edit_build(&base, edit_kind(e), fields, &e->body, &dropped, &err);
+    base.local = v->local_doc == NULL ? NULL : wc_local_map(v->local_doc);
+    int rc = wc_edit_build(&base, edit_kind(e), fields, audiences(e), &e->body, &local,
+                           &dropped, &err);
+    rc = rc == 0 ? store_local(e, wc_buf_slice(&local), problem)
+                 : wc_field_problem(problem, rc, err.field, err.why);
+    wc_buf_fini(&local);
     if (rc != 0)
-        return wc_field_problem(problem, rc, err.field, err.why);
+        return rc;
     note_dropped(e, &dropped);
     e->rev = base.rev;
     memcpy(e->author_key, office->key, WC_KEY_BYTES);
@@ -562,7 +654,7 @@ static void keep_waiting(struct wc_edit *e, const struct wc_person *fields)
     e->waits = true;
     wc_buf_reset(&e->body);
     wc_pending_pack(&e->body, edit_kind(e), wc_wall_ms(),
-                    intranet ? "intranet" : "program", fields);
+                    intranet ? "intranet" : "program", fields, audiences(e));
     if (e->body.failed)
         edit_fail(e, -WC_ENOMEM, NULL, NULL);
     else
@@ -571,7 +663,7 @@ static void keep_waiting(struct wc_edit *e, const struct wc_person *fields)
 
 static void change(struct wc_edit *e, const struct wc_people_view *v)
 {
-    static const char *const also[] = {"if_rev", "as", NULL};
+    static const char *const also[] = {"if_rev", "as", "audience", NULL};
     struct wc_person fields;
     struct wc_field_problem problem = {0};
     int rc = check_rev(e, v, &problem);

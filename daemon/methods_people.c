@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "daemon/enrol.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
 
@@ -47,6 +48,17 @@ static void name_office(const struct wc_daemon *d, const uint8_t key[WC_KEY_BYTE
         memcpy(out, office.cert.name, sizeof(office_name));
 }
 
+/* What a caller may see of the people of an office. A server of the intranet shows what it
+ * gets to whoever looks at it, from any office. */
+static enum wc_audience sees(struct wc_request *r,
+                             const uint8_t office_key[WC_KEY_BYTES])
+{
+    const struct wc_daemon *d = wc_request_daemon(r);
+    bool home = memcmp(office_key, d->identity->signer.key, WC_KEY_BYTES) == 0;
+    return home && !wc_request_caller(r)->is_intranet ? WC_AUDIENCE_OFFICE
+                                                      : WC_AUDIENCE_ORGANISATION;
+}
+
 /* ---------------------------------------------------------------- find */
 
 struct find {
@@ -54,6 +66,8 @@ struct find {
     struct wc_daemon *d;
     struct wc_index_query query; /* the text is the request's */
     uint8_t office_key[WC_KEY_BYTES];
+    uint8_t home_key[WC_KEY_BYTES];
+    enum wc_audience home_audience; /* of the own people */
     struct wc_hit *hits;
     office_name *names;
     int count; /* of hits, or a negative error */
@@ -96,8 +110,10 @@ static void find_pack_work(void *ctx)
     f->people.failed = v == NULL;
     for (int i = 0; i < f->count && !f->people.failed; i++) {
         const struct wc_hit *hit = &f->hits[i];
+        bool home = memcmp(hit->who.office_key, f->home_key, WC_KEY_BYTES) == 0;
         if (f->names[i][0] == '\0' ||
             wc_people_load_shown(f->d->records, hit->who.office_key, hit->who.subject,
+                                 home ? f->home_audience : WC_AUDIENCE_ORGANISATION,
                                  v) != 0)
             continue; /* gone since the search */
         size_t before = f->people.len;
@@ -179,6 +195,8 @@ void wc_people_find(struct wc_request *r)
     f->query.text = param_str(r, "query");
     f->query.limit = (uint32_t)limit;
     f->query.near_too = true;
+    memcpy(f->home_key, d->identity->signer.key, WC_KEY_BYTES);
+    f->home_audience = sees(r, f->home_key);
     if (one_office) {
         memcpy(f->office_key, office.cert.sign_key, WC_KEY_BYTES);
         f->query.office_key = f->office_key;
@@ -194,6 +212,36 @@ void wc_people_find(struct wc_request *r)
 }
 
 /* ---------------------------------------------------------------- show */
+
+/* All that the caller may see, or less, if they want to know what others see. Ends the
+ * request when they ask for more. */
+static bool show_audience(struct wc_request *r, const uint8_t office_key[WC_KEY_BYTES],
+                          const char *subject, enum wc_audience *out)
+{
+    const struct wc_caller *caller = wc_request_caller(r);
+    struct wc_slice wanted = param_str(r, "audience");
+    enum wc_audience most = sees(r, office_key), as;
+    bool own = most == WC_AUDIENCE_OFFICE && caller->login_state == WC_LOGIN_OK &&
+               strcmp(caller->login, subject) == 0 &&
+               wc_enrol_is(wc_request_daemon(r)->records, subject, caller->uid);
+    *out = own ? WC_AUDIENCE_ME : most;
+    if (wanted.len == 0)
+        return true;
+    if (wc_audience_find(wanted, &as) != 0) {
+        wc_request_fail(r, -WC_EINVALID, "audience",
+                        "audience must be one of organisation, office, match, me");
+        return false;
+    }
+    if (as > WC_AUDIENCE_OFFICE && !own) {
+        wc_request_fail(r, -WC_EDENIED, "audience",
+                        "only %s may see that: of others you see what is for your "
+                        "office, and for the organisation",
+                        subject);
+        return false;
+    }
+    *out = as < *out ? as : *out;
+    return true;
+}
 
 void wc_people_show(struct wc_request *r)
 {
@@ -211,8 +259,12 @@ void wc_people_show(struct wc_request *r)
         return;
     char subject[WC_SUBJECT_MAX_BYTES + 1];
     wc_slice_copy(login, subject, sizeof(subject));
+    enum wc_audience audience;
+    if (!show_audience(r, office.cert.sign_key, subject, &audience))
+        return;
     struct wc_people_view v;
-    int rc = wc_people_load_shown(d->records, office.cert.sign_key, subject, &v);
+    int rc =
+        wc_people_load_shown(d->records, office.cert.sign_key, subject, audience, &v);
     if (rc == -WC_ENOTFOUND) {
         wc_request_fail(
             r, rc, "handle",

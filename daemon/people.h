@@ -16,7 +16,8 @@ struct wc_people_view {
                                       directory's */
     uint64_t row_rev, profile_rev; /* 0 when absent */
     struct wc_person row, profile; /* each side alone, as every office has it */
-    struct wc_parts local; /* what the audience sees beside that; the first part is empty */
+    struct wc_parts
+        local;      /* what the audience sees beside that; the first part is empty */
     bool by_person; /* the profile is signed by a person, not by the office */
     uint64_t
         key_changed_said_ms; /* when the key changed, as the profile says; 0: never */

@@ -243,7 +243,8 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
 {
     const struct wc_person *p = &v->person;
     bool days = p->working_days != 0;
-    wc_pack_map(b, 16 + (uint32_t)days + (hit != NULL ? 2 : 0));
+    bool marks = wc_parts_has_local(&v->local);
+    wc_pack_map(b, 16 + (uint32_t)days + (uint32_t)marks + (hit != NULL ? 2 : 0));
     pack_handle(b, subject, office);
     wc_pack_text(b, "office");
     wc_pack_text(b, office);
@@ -257,6 +258,10 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
     if (days)
         pack_days(b, p->working_days);
     pack_contact(b, p);
+    if (marks) {
+        wc_pack_text(b, "audience");
+        wc_parts_pack_marks(b, &v->local);
+    }
     wc_pack_text(b, "willing");
     wc_pack_bool(b, (p->present & WC_PERSON_WILLING) == 0 || p->willing);
     wc_pack_text(b, "available");
@@ -276,8 +281,11 @@ void wc_pack_person(struct wc_buf *b, const struct wc_people_view *v,
 uint32_t wc_person_nodes(const struct wc_people_view *v)
 {
     const uint32_t fields = 2 * 19 + 1, contact = 4, days = 7, skill = 2 * 6 + 1;
-    return fields + contact + days + skill * v->person.skill_count +
-           v->person.interest_count + v->person.language_count + WC_WHY_MAX;
+    const uint32_t marks =
+        2 * (14 + WC_SKILLS_MAX_COUNT + WC_INTERESTS_MAX_COUNT); /* at most */
+    return (wc_parts_has_local(&v->local) ? marks : 0) + fields + contact + days +
+           skill * v->person.skill_count + v->person.interest_count +
+           v->person.language_count + WC_WHY_MAX;
 }
 
 void wc_pack_row(struct wc_buf *b, const struct wc_person *p, const char *subject,

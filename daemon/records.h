@@ -45,7 +45,7 @@ struct wc_change {
     char subject[WC_SUBJECT_MAX_BYTES + 1];
     uint8_t *bytes; /* the record; owned by whoever holds the change; NULL for a drop */
     size_t len;
-    uint64_t token; /* carried along, not looked at */
+    uint64_t token;                    /* carried along, not looked at */
     const struct wc_meta_edit *beside; /* in the same transaction; NULL: nothing */
 };
 

@@ -256,9 +256,9 @@ static int check_value(const struct wc_obj *o, bool list, struct wc_err *err)
 {
     if (!list || wc_obj_type(o) != WC_MAP)
         return check_one(o, err);
-    int rc = wc_obj_keys_unique(o) ? 0
-                                   : wc_fail(err, WC_EINVALID, "audience",
-                                             "must not name a key twice");
+    int rc = wc_obj_keys_unique(o)
+                 ? 0
+                 : wc_fail(err, WC_EINVALID, "audience", "must not name a key twice");
     for (uint32_t i = 0; rc == 0 && i < wc_obj_count(o); i++)
         rc = check_one(wc_obj_value(o, i), err);
     return rc;
@@ -274,8 +274,8 @@ int wc_audiences_check(const struct wc_obj *map, struct wc_err *err)
         if (wc_obj_str(wc_obj_key(map, i), &key) != 0 || !wc_person_field_known(key))
             return wc_fail(err, WC_EINVALID, "audience",
                            "names something that is not a field of a profile");
-        rc = check_value(wc_obj_value(map, i),
-                         (wc_person_field_find(key) & LISTS) != 0, err);
+        rc = check_value(wc_obj_value(map, i), (wc_person_field_find(key) & LISTS) != 0,
+                         err);
     }
     return rc;
 }

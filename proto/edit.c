@@ -226,9 +226,9 @@ static int move_list(struct work *w, enum wc_person_field list)
 /* Those that the audiences name; of those that were given it is done. */
 static int move_names(struct work *w, enum wc_person_field list)
 {
-    const struct wc_obj *o =
-        w->audiences == NULL ? NULL
-                             : wc_obj_get(w->audiences, wc_person_field_name(list));
+    const struct wc_obj *o = w->audiences == NULL
+                                 ? NULL
+                                 : wc_obj_get(w->audiences, wc_person_field_name(list));
     int rc = 0;
     if (o == NULL)
         return 0;
@@ -361,6 +361,7 @@ int wc_edit_build(const struct wc_edit_base *base, enum wc_edit_kind kind,
     wc_person_merge(p, &times);
     if (wc_parts_has_local(&w.parts))
         wc_parts_pack(local, &w.parts);
-    rc = wc_person_body(base->office_key, base->subject, base->rev, p, base->body, body);
+    rc =
+        wc_person_body(base->office_key, base->subject, base->rev, p, base->body, body);
     return rc == 0 && local->failed ? -WC_ENOMEM : rc;
 }

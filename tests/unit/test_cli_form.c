@@ -56,7 +56,7 @@ static void what_is_written_is_read(void **state)
     (void)state;
     json_t *profile = json(full);
     struct wc_buf form = {0};
-    wc_form_write(&form, "alice@leeds", profile, NULL);
+    wc_form_write(&form, "alice@leeds", profile, NULL, NULL);
     wc_buf_byte(&form, '\0');
     assert_false(form.failed);
     json_t *again = parse((const char *)form.data);
@@ -68,6 +68,41 @@ static void what_is_written_is_read(void **state)
     wc_buf_fini(&form);
 }
 
+/* Who sees a field stands behind it; a text that ends like that is not taken for it. */
+static void audiences_are_written_and_read(void **state)
+{
+    (void)state;
+    json_t *profile = json("{\"name\": \"Head [me]\", \"phone\": \"1\", "
+                           "\"skills\": [\"chess [office]\", \"go\"], "
+                           "\"ask_me_about\": \"bees\"}");
+    json_t *marks = json("{\"phone\": \"office\", \"ask_me_about\": \"me\", "
+                         "\"team\": \"me\", \"skills\": {\"go\": \"match\"}}");
+    struct wc_buf form = {0};
+    wc_form_write(&form, "alice@leeds", profile, NULL, marks);
+    wc_buf_byte(&form, '\0');
+    json_t *again = parse((char *)form.data);
+    assert_true(json_equal(json_object_get(again, "audience"), marks));
+    assert_string_equal(json_string_value(json_object_get(again, "name")), "Head [me]");
+    assert_string_equal(json_string_value(json_object_get(again, "ask_me_about")),
+                        "bees");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(again, "skills"), 0)),
+        "chess [office]");
+    json_decref(marks);
+    json_decref(profile);
+
+    json_t *after = parse("name: Head [me] [organisation]\nphone: 1\nteam: [office]\n"
+                          "skills:\n  chess [office] [organisation]\n  go\n"
+                          "ask me about: [me]\n  bees\n");
+    assert_json(wc_form_diff(again, after),
+                "{\"audience\": {\"team\": \"office\", \"skills\": "
+                "{\"chess [office]\": \"organisation\", \"go\": \"organisation\"}, "
+                "\"phone\": \"organisation\"}}");
+    json_decref(after);
+    json_decref(again);
+    wc_buf_fini(&form);
+}
+
 static void an_empty_profile_has_an_empty_form(void **state)
 {
     (void)state;
@@ -75,7 +110,7 @@ static void an_empty_profile_has_an_empty_form(void **state)
     json_t *row = json("{\"handle\": \"alice\", \"title\": \"Clerk\\nof works\", "
                        "\"skills\": [\"first aid\", {\"name\": \"go\", \"level\": "
                        "\"expert\"}]}");
-    wc_form_write(&form, "alice@leeds\nname: forged", NULL, row);
+    wc_form_write(&form, "alice@leeds\nname: forged", NULL, row, NULL);
     wc_buf_byte(&form, '\0');
     const char *text = (const char *)form.data;
     assert_non_null(strstr(text, "#   the directory says: Clerk of works\n"));
@@ -178,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(audiences_are_written_and_read),
         cmocka_unit_test(an_empty_profile_has_an_empty_form),
         cmocka_unit_test(forms_of_people_are_understood),
         cmocka_unit_test(mistakes_name_their_line),

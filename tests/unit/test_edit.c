@@ -79,7 +79,10 @@ static int build(const struct body *old, enum wc_edit_kind kind,
                  struct wc_person *dropped, struct wc_err *err)
 {
     struct wc_edit_base base = base_of(old);
-    int rc = wc_edit_build(&base, kind, fields, &out->bytes, dropped, err);
+    struct wc_buf local = {0};
+    int rc =
+        wc_edit_build(&base, kind, fields, NULL, &out->bytes, &local, dropped, err);
+    assert_int_equal(local.len, 0);
     if (rc == 0)
         body_read(out);
     return rc;
@@ -145,9 +148,11 @@ static void the_change_of_key_is_the_callers_word(void **state)
     static const struct wc_person nothing = {.present = 0};
     start(&before);
     struct wc_edit_base base = base_of(&before);
+    struct wc_buf local = {0};
     base.key_changed_at_ms = NOW_MS - 9;
-    assert_int_equal(
-        wc_edit_build(&base, WC_EDIT_SET, &nothing, &after.bytes, NULL, NULL), 0);
+    assert_int_equal(wc_edit_build(&base, WC_EDIT_SET, &nothing, NULL, &after.bytes,
+                                   &local, NULL, NULL),
+                     0);
     body_read(&after);
     assert_int_equal(after.person.key_changed_at_ms, NOW_MS - 9);
     body_fini(&after);

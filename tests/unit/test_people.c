@@ -80,7 +80,9 @@ static void test_the_author(void **state)
     put(WC_KIND_PROFILE, "alice", 2, &p);
     put(WC_KIND_ROW, "alice", 1, &p);
     leeds.author = NULL;
-    assert_int_equal(wc_people_load_shown(records, leeds.key, "alice", &view), 0);
+    assert_int_equal(wc_people_load_shown(records, leeds.key, "alice",
+                                          WC_AUDIENCE_ORGANISATION, &view),
+                     0);
     assert_true(view.by_person);
     assert_int_equal(view.key_changed_said_ms, 5);
     assert_int_equal(view.key_changed_seen_ms, 0);

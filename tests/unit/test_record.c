@@ -106,7 +106,9 @@ static void body_rekeyed(struct wc_buf *b)
                                 .now_ms = T0 + WC_DAY_MS,
                                 .key_changed_at_ms = T0 + WC_DAY_MS,
                                 .body = wc_doc_root(doc)};
-    assert_int_equal(wc_edit_build(&base, WC_EDIT_SET, &nothing, b, NULL, NULL), 0);
+    struct wc_buf local = {0};
+    assert_int_equal(
+        wc_edit_build(&base, WC_EDIT_SET, &nothing, NULL, b, &local, NULL, NULL), 0);
     wc_doc_free(doc);
     wc_buf_fini(&before);
 }
