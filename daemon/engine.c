@@ -636,6 +636,7 @@ int wc_engine_ask(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
     event.u.local_ask.text = text;
     event.u.local_ask.by = by;
     event.u.local_ask.lease_ms = lease_ms;
+    e->health.asked_count++;
     step(e, &event);
     return 0;
 }
@@ -704,6 +705,7 @@ static void match_done(void *ctx)
                          : (m->total > UINT32_MAX ? UINT32_MAX : (uint32_t)m->total);
         event.u.ask_matched.people_count = m->count < 0 ? 0 : (uint32_t)m->count;
         event.u.ask_matched.people = people;
+        e->health.answered_count++;
         step(e, &event);
     }
     free(m);
@@ -851,6 +853,7 @@ static void drop(struct wc_engine *e, const struct wc_effect *effect)
 static void answer(struct wc_engine *e, const struct wc_effect *effect)
 {
     struct asking *a = find_asking(e, effect->u.ask_answer.answer.ask_id);
+    e->health.answers_count++;
     if (a != NULL)
         a->answered(a->ctx, &effect->u.ask_answer.answer,
                     effect->u.ask_answer.heard_count);
@@ -1014,6 +1017,7 @@ static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
         e->links = links;
         e->links_cap = cap;
     }
+    e->health.handshakes_count++;
     look_for_twin(e, peer, remote_address);
     struct open_link *l = &e->links[e->links_count++];
     l->link = link;
@@ -1035,6 +1039,7 @@ static bool forget_link(struct wc_engine *e, uint32_t link)
     for (uint32_t i = 0; i < e->links_count; i++) {
         if (e->links[i].link == link) {
             e->links[i] = e->links[--e->links_count];
+            e->health.dropped_count++;
             return true;
         }
     }

@@ -132,7 +132,12 @@ struct wc_engine_health {
     bool index_behind;   /* the index did not take the last changes */
     uint64_t owed_count; /* records of others that wait for space */
     uint64_t erasures_waiting;
-    int erasure_rc; /* why the last attempt to complete them failed, or 0 */
+    int erasure_rc;            /* why the last attempt to complete them failed, or 0 */
+    uint64_t handshakes_count; /* that succeeded, whoever dialled */
+    uint64_t dropped_count;    /* links that ended after that */
+    uint64_t asked_count;      /* asks of people here */
+    uint64_t answers_count;    /* offices' answers to them, this one's included */
+    uint64_t answered_count;   /* asks that this office answered, its own included */
 };
 void wc_engine_health(const struct wc_engine *e, struct wc_engine_health *out);
 

@@ -20,6 +20,8 @@ struct snapshot {
     struct wc_transport_stats transport;
     struct wc_engine_health health;
     struct wc_api_stats api;
+    struct wc_leavers_held leavers;
+    bool audit_failing;
     uint32_t linked_count;
     uint64_t uptime_s;
     bool member; /* it has a certificate that ends */
@@ -45,8 +47,13 @@ VALUE(link_refused, s->transport.refused_count)
 VALUE(link_limited, s->transport.limited_count)
 VALUE(link_paused, s->transport.paused_count)
 VALUE(link_timeouts, s->transport.timeout_count)
+VALUE(link_handshakes, s->health.handshakes_count)
+VALUE(link_dropped, s->health.dropped_count)
 VALUE(records_received, s->node.records_received)
 VALUE(records_refused, s->node.records_refused)
+VALUE(asks, s->health.asked_count)
+VALUE(answers, s->health.answers_count)
+VALUE(asks_answered, s->health.answered_count)
 VALUE(asks_relayed, s->node.asks_relayed)
 VALUE(answers_relayed, s->node.answers_relayed)
 VALUE(syncs, s->node.syncs_done)
@@ -54,6 +61,9 @@ VALUE(clock_off, s->node.clock_off)
 VALUE(disk_full, s->health.disk_full)
 VALUE(index_behind, s->health.index_behind)
 VALUE(records_owed, s->health.owed_count)
+VALUE(erasures_waiting, s->health.erasures_waiting)
+VALUE(audit_failing, s->audit_failing)
+VALUE(leavers_held, s->leavers.held ? s->leavers.missing_count : 0)
 VALUE(certificate_end, s->expiry_ms / 1000)
 VALUE(connections, s->api.connections_count)
 VALUE(unread, s->api.unread_bytes)
@@ -135,10 +145,19 @@ static const struct metric {
      false},
     {"link_timeouts_total", "counter", "Handshakes and dials that took too long.",
      link_timeouts, NULL, false},
+    {"link_handshakes_total", "counter", "Handshakes that succeeded, whoever dialled.",
+     link_handshakes, NULL, false},
+    {"link_dropped_total", "counter", "Links that ended.", link_dropped, NULL, false},
     {"records_received_total", "counter", "Records that came from other offices.",
      records_received, NULL, false},
     {"records_refused_total", "counter", "Of them not believed.", records_refused, NULL,
      false},
+    {"asks_total", "counter", "Asks of people here.", asks, NULL, false},
+    {"answers_total", "counter",
+     "Offices' answers to them, those of this office included.", answers, NULL, false},
+    {"asks_answered_total", "counter",
+     "Asks that this office answered, those of its own people included.", asks_answered,
+     NULL, false},
     {"asks_relayed_total", "counter", "Asks of other offices passed on.", asks_relayed,
      NULL, false},
     {"answers_relayed_total", "counter", "Answers passed on.", answers_relayed, NULL,
@@ -153,6 +172,15 @@ static const struct metric {
      false},
     {"records_owed", "gauge", "Records of others that wait for space.", records_owed,
      NULL, false},
+    {"erasures_waiting", "gauge",
+     "Records that were erased here and still stand in free pages.", erasures_waiting,
+     NULL, false},
+    {"audit_failing", "gauge",
+     "1: the audit log cannot be written, and administration is refused.",
+     audit_failing, NULL, false},
+    {"leavers_held", "gauge",
+     "Missing accounts, while they are too many for a profile to be retired.",
+     leavers_held, NULL, false},
     {"certificate_expiry_timestamp_seconds", "gauge",
      "When the certificate of this office ends.", certificate_end, NULL, true},
     {"certificate_days_left", "gauge",
@@ -182,6 +210,8 @@ static void take(struct wc_daemon *d, struct snapshot *s)
     wc_engine_health(d->engine, &s->health);
     wc_transport_stats(wc_engine_transport(d->engine), &s->transport);
     wc_api_stats(d->api, &s->api);
+    wc_leavers_held(d->leavers, &s->leavers);
+    s->audit_failing = wc_audit_failing(d->audit);
     if (node != NULL) {
         wc_node_stats(node, &s->node);
         for (uint32_t i = 0; wc_node_office_at(node, i, &office); i++)

@@ -244,9 +244,11 @@ class Log(AuditCase):
         self.assertEqual(leeds.call("me.set", title="Head")["person"]["title"], "Head")
         self.assertTrue(any("audit" in w for w in leeds.status()["warnings"]))
         self.assertIn("administration is refused", leeds.log())
+        self.assertIn("\nwhocan_audit_failing 1\n", leeds.call("node.metrics")["text"])
         (audit / "ballast").unlink()
         leeds.call("people.import", rows=[row("bob")])
         self.assertEqual(leeds.status()["warnings"], [])
+        self.assertIn("\nwhocan_audit_failing 0\n", leeds.call("node.metrics")["text"])
         gap, = self.acts(leeds, "audit.gap")
         self.assertGreaterEqual(gap["missed"], 3)  # two imports that were refused, and what root wrote
 

@@ -10,6 +10,7 @@ import unittest
 import msgpack
 
 import harness
+import screen
 from harness import row, wait, wait_linked, wait_same_people
 
 # In each place where somebody can write; no part of a word of anything else. The index keeps lower case.
@@ -129,6 +130,57 @@ class Erasing(Case):
         self.assertEqual(done.returncode, 4)
         self.assertIn("nothing is held", done.stderr)
         self.assertIn("leeds", harness.whocan(self.york, "erase", "alice", "--status").stdout)
+
+    def test_the_command_asks_on_a_terminal(self):
+        self.found_everywhere()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("WHOCAN_", "XDG_"))}
+
+        def run(*words, typed):
+            terminal = screen.Terminal([harness.WHOCAN, "--socket", self.leeds.socket, "erase", *words], environment,
+                                       columns=200)
+            self.addCleanup(terminal.close)
+            terminal.until("Type yes to go on:").type(typed)
+            return terminal.end(), " ".join(terminal.screen.text.split())
+
+        for typed in ("no\n", "\n", "y\n", "yes please\n", "\x04"):
+            status, said = run(typed=typed)
+            self.assertEqual(status, 2, said)
+            self.assertIn("everything about you is deleted in every office, and cannot be brought back", said)
+            self.assertIn("not confirmed: nothing is deleted", said)
+        status, said = run("colleague7", typed="no\n")
+        self.assertEqual(status, 2, said)
+        self.assertIn("everything about colleague7 is deleted in every office", said)
+        self.found_everywhere()
+        self.assertIn("colleague7@leeds", self.leeds.people(all=True))
+        status, said = run(typed="yes\n")
+        self.assertEqual(status, 0, said)
+        self.assertIn("root@leeds was erased", said)
+        wait(self.complete, "every office has completed it", alive=self.all)
+        self.assert_gone()
+
+    def test_nobody_is_asked_where_the_question_would_not_be_seen(self):
+        terminal = screen.Terminal([harness.WHOCAN, "--socket", self.leeds.socket, "erase"], dict(os.environ), stderr=False)
+        self.addCleanup(terminal.close)
+        self.assertEqual(terminal.end(), 2)
+        self.assertIn(b"--yes", terminal.process.stderr.read())
+        self.found_everywhere()
+
+    def test_an_office_that_keeps_nobody_elses_records_takes_it_too(self):
+        self.found_everywhere()
+        self.hull.stop()
+        self.hull.flags.append("--replicate=no")  # what it holds of others goes
+        self.hull.start()
+        wait_linked(self.all)
+        wait(lambda: set(self.hull.people(all=True)) == set(), "hull keeps nobody of other offices", alive=self.all)
+        self.leeds.call("me.erase")
+        wait(self.complete, "every office has completed it", alive=self.all)
+        self.assertEqual({o["name"]: o["state"] for o in self.leeds.call("me.erasure")["offices"]},
+                         {"hull": "done", "leeds": "done", "york": "done"})
+        self.assert_gone()
+        self.hull.restart()
+        wait_linked(self.all)
+        self.assertTrue(self.complete())
+        self.assert_gone()
 
     def test_what_was_erased_can_come_again(self):
         self.leeds.call("me.erase")

@@ -110,11 +110,13 @@ class Leaving(AsUser, AuditCase):
         self.assertEqual(self.leeds.log().count("10 of 10 accounts are missing at once"), 1)
         self.everywhere([HANDLE])
         self.assertEqual(self.leaver_lines(), [])
+        self.assertIn("\nwhocan_leavers_held 10\n", self.leeds.call("node.metrics")["text"])
         self.leeds.config_path.write_text("[whocan]\nleavers_many = yes\n")
         self.leeds.restart()
         self.everywhere([])
         self.assertEqual(self.leaver_lines(), [(HANDLE, 2, "account", None)])
         self.assertNotIn("missing at once", str(self.leeds.status()["warnings"]))
+        self.assertIn("\nwhocan_leavers_held 0\n", self.leeds.call("node.metrics")["text"])
 
     def test_another_uid_is_another_person(self):
         self.accounts.remove(LOGIN)

@@ -70,11 +70,38 @@ class Metrics(harness.Case):
 
     def test_of_a_member(self):
         leeds, york = self.offices("leeds", "york")
+
+        def open_links():
+            families = parse(leeds.call("node.metrics")["text"])
+            return value(families, "link_handshakes_total") - value(families, "link_dropped_total")
+
+        for _ in range(2):
+            with leeds.client() as client:
+                client.ask("who can weld?", wait_ms=60000)
+        families = parse(leeds.call("node.metrics")["text"])
+        self.assertEqual([value(families, n) for n in ("asks_total", "answers_total", "asks_answered_total")], [2, 4, 2])
+        there = parse(york.call("node.metrics")["text"])
+        self.assertEqual([value(there, n) for n in ("asks_total", "answers_total", "asks_answered_total")], [0, 0, 2])
+        harness.wait(lambda: open_links() == 1, "one link is left", alive=[leeds, york])
         families = parse(leeds.call("node.metrics")["text"])
         self.assertEqual((value(families, "offices_known"), value(families, "offices_linked")), (2, 1))
         self.assertIn(value(families, "certificate_days_left"), (729, 730))
         york.kill()
         harness.wait(lambda: value(parse(leeds.call("node.metrics")["text"]), "offices_linked") == 0, "the link is down")
+        self.assertEqual(open_links(), 0)
+
+    def test_what_waits_and_what_fails(self):
+        leeds = self.daemon("leeds", flags=["--erase-interval", "3600"])
+
+        def gauges():
+            families = parse(leeds.call("node.metrics")["text"])
+            return [value(families, n) for n in ("erasures_waiting", "audit_failing", "leavers_held")]
+
+        leeds.import_rows([row("alice"), row("bob")])
+        leeds.call("people.erase", handle="alice")
+        harness.wait(lambda: gauges() == [0, 0, 0], "the first erasure is completed", alive=[leeds])
+        erased = leeds.call("people.erase", handle="bob")  # within the interval
+        self.assertEqual(gauges(), [erased["records"], 0, 0])
 
     def test_the_command_prints_them_and_the_documents_list_them(self):
         leeds, _ = self.offices("leeds", "york")
