@@ -141,6 +141,30 @@ static bool has_stem(const char *word, const char *stem)
     return false;
 }
 
+/* Words that were stemmed before, and words that take each other's place in memory. */
+static void test_stems_do_not_depend_on_what_came_before(void **state)
+{
+    static const char *const ends[] = {"", "s", "ing", "ene", "ed", "fully-and-longer"};
+    (void)state;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < 3000; i++) {
+            struct wc_text *fresh;
+            char word[64];
+            struct wc_slice a[WC_STEMMERS_MAX], b[WC_STEMMERS_MAX];
+            snprintf(word, sizeof(word), "w%cr%ck%s", 'a' + i % 26, 'a' + i / 26 % 26,
+                     ends[i % 6]);
+            assert_int_equal(wc_text_new(&fresh, languages), 0);
+            uint32_t n = wc_text_stems(text, wc_slice_text(word), a);
+            assert_int_equal(wc_text_stems(fresh, wc_slice_text(word), b), n);
+            for (uint32_t k = 0; k < n; k++)
+                assert_true(wc_slice_eq(a[k], b[k]));
+            struct wc_slice again = wc_text_stem(text, 0, wc_text_stem(text, 0, b[0]));
+            assert_true(wc_slice_eq(
+                again, wc_text_stem(fresh, 0, wc_text_stem(fresh, 0, b[0]))));
+            wc_text_free(fresh);
+        }
+}
+
 static void test_stems(void **state)
 {
     (void)state;
@@ -212,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_capitals),
         cmocka_unit_test(test_stems),
+        cmocka_unit_test(test_stems_do_not_depend_on_what_came_before),
         cmocka_unit_test(test_languages),
         cmocka_unit_test(test_stop_words),
         cmocka_unit_test(test_names_compare),
