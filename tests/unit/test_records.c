@@ -637,6 +637,47 @@ static void test_small_values_by_their_prefix(void **state)
     wc_records_close(r);
 }
 
+/* A profile and what stands beside it are durable together, or neither is: in one
+ * transaction, so that what fails in either undoes both. */
+static void test_a_value_beside_a_record_goes_with_it(void **state)
+{
+    (void)state;
+    struct wc_records *r = open_records();
+    struct office leeds;
+    office_init(&leeds, "leeds", 1);
+    struct wc_change first = profile(&leeds, "alice", 1);
+    struct wc_change second = profile(&leeds, "alice", 2);
+    struct wc_meta_edit beside = {.key = "person/alice/local",
+                                  .value = wc_slice_text("1")};
+    first.beside = &beside;
+    assert_int_equal(wc_records_commit(r, &first, 1), 0);
+    assert_values(r, "person/alice/", "person/alice/local=1;");
+
+    struct wc_meta_edit claim = {
+        .key = "person/alice/local", .value = wc_slice_text("2"), .claim = true};
+    second.beside = &claim;
+    assert_int_equal(wc_records_commit(r, &second, 1), -WC_EEXISTS);
+    same_record(r, &first);
+    assert_values(r, "person/alice/", "person/alice/local=1;");
+
+    struct wc_change bad = profile(&leeds, "bob", 1);
+    bad.kind = WC_KIND_ROW; /* it is a profile */
+    claim.claim = false;
+    struct wc_change both[] = {second, bad};
+    assert_int_equal(wc_records_commit(r, both, 2), -WC_EINVALID);
+    same_record(r, &first);
+    assert_values(r, "person/alice/", "person/alice/local=1;");
+
+    claim.drop = true;
+    assert_int_equal(wc_records_commit(r, &second, 1), 0);
+    same_record(r, &second);
+    assert_values(r, "person/alice/", "");
+    change_fini(&first);
+    change_fini(&second);
+    change_fini(&bad);
+    wc_records_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -644,6 +685,7 @@ int main(void)
         SCRATCH_TEST(test_one_daemon_for_one_directory),
         SCRATCH_TEST(test_a_newer_record_replaces),
         SCRATCH_TEST(test_a_bad_change_changes_nothing),
+        SCRATCH_TEST(test_a_value_beside_a_record_goes_with_it),
         SCRATCH_TEST(test_each_gives_cards_first),
         SCRATCH_TEST(test_each_walks_far),
         SCRATCH_TEST(test_flipped_bits_are_never_data),
