@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* office join, office request: how this office becomes one of an organisation. */
+/* office join, office request, office leave: into an organisation, and out of it. */
+#include <stdio.h>
+
 #include <whocan/crypto.h>
 
 #include "cli/commands.h"
@@ -87,6 +89,68 @@ int wc_cmd_office_request(struct wc_run *run)
                          "admit LINE --key FILE");
     }
     wc_buf_fini(&out);
+    json_decref(result);
+    return code;
+}
+
+/* ---- leave ---- */
+
+static int ask_to_leave(struct wc_run *run)
+{
+    return wc_run_confirm(run, "this office leaves its organisation: its people are "
+                               "kept here and found nowhere else, and what is here of "
+                               "other offices is deleted");
+}
+
+static void say_who_knows(struct wc_buf *out, uint64_t told, uint64_t links)
+{
+    char counts[120];
+    if (links == 0) {
+        wc_buf_text(out, "No other office was linked: they keep its people until the "
+                         "leases of their records end,\nor the organisation revokes "
+                         "it.\n");
+        return;
+    }
+    snprintf(counts, sizeof(counts),
+             "%llu of %llu linked offices have forgotten its people",
+             (unsigned long long)told, (unsigned long long)links);
+    wc_buf_text(out, counts);
+    wc_buf_text(out, told > 0 ? ", and tell the others.\n"
+                              : ": they do it when the leases end, or the organisation "
+                                "revokes it.\n");
+}
+
+static int has_left(struct wc_run *run, const json_t *result)
+{
+    struct wc_buf out = {0};
+    if (wc_run_wants_json(run))
+        return wc_run_json(run, result);
+    wc_buf_text(&out, "This office left ");
+    wc_term_safe(&out, wc_json_str(result, "organisation"));
+    wc_buf_text(&out, " and stands alone as \"");
+    wc_term_safe(&out, wc_json_str(result, "name"));
+    wc_buf_text(&out, "\". ");
+    wc_term_plural(&out, wc_json_u64(result, "people_kept"), "profile", "profiles");
+    wc_buf_text(&out, " stayed.\n");
+    say_who_knows(&out, wc_json_u64(result, "offices_told"),
+                  wc_json_u64(result, "offices_linked"));
+    wc_buf_text(&out, "Its certificate still counts until it ends. Whoever keeps the "
+                      "organisation's key revokes it:\n  whocan org revoke ");
+    wc_term_safe(&out, wc_json_str(result, "key"));
+    wc_buf_text(&out, " --key FILE\n");
+    int code = wc_run_write(run, &out);
+    wc_buf_fini(&out);
+    return code;
+}
+
+int wc_cmd_office_leave(struct wc_run *run)
+{
+    json_t *result = NULL;
+    int code = ask_to_leave(run);
+    if (code == 0)
+        code = wc_run_call(run, "office.leave", json_object(), &result);
+    if (code == 0)
+        code = has_left(run, result);
     json_decref(result);
     return code;
 }

@@ -133,6 +133,12 @@ const struct wc_command wc_commands[] = {
      "office keeps its keys and its people.\n\n"
      "  whocan office request --name leeds --title \"Leeds Civic Hall\"\n",
      WC_OPT_BIT(WC_OPT_NAME) | WC_OPT_BIT(WC_OPT_TITLE), 0, 0, wc_cmd_office_request},
+    {"office leave", "", "Leave the organisation, and stand alone",
+     "The people of this office stay, signed anew by it, and are found nowhere else:\n"
+     "linked offices are told at once, and tell the others. What is here of other\n"
+     "offices is deleted. It asks first. To join again takes a new invitation, or a\n"
+     "request.\n",
+     WC_OPT_BIT(WC_OPT_YES), 0, 0, wc_cmd_office_leave},
     {"org show", "", "Show the organisation",
      "With --key, what the organisation's key file says; else what this office\n"
      "knows.\n",

@@ -43,6 +43,7 @@ int wc_cmd_office_join(struct wc_run *run);
 int wc_cmd_relay(struct wc_run *run); /* host.c */
 int wc_cmd_audit(struct wc_run *run);
 int wc_cmd_office_request(struct wc_run *run);
+int wc_cmd_office_leave(struct wc_run *run);
 
 /* export --about: cmd_about.c has it, and does not write rows. */
 int wc_cmd_export_about(struct wc_run *run, const char *handle);

@@ -27,7 +27,7 @@ struct wc_daemon {
     struct wc_index *index;
     struct wc_engine *engine;
     struct wc_api *api;
-    struct wc_identity *identity; /* another one after office.join */
+    struct wc_identity *identity; /* another one after office.join or office.leave */
     struct wc_strings addresses;  /* of the own card */
     struct wc_expiry expiry;      /* what was said of the certificate's end */
     struct wc_leavers *leavers;   /* NULL: accounts are not looked at */
@@ -36,9 +36,9 @@ struct wc_daemon {
     struct wc_edit *edits;  /* profiles being changed */
     bool edits_going_on;    /* methods_me.c: those that waited are being started */
     uint32_t writers_count; /* requests that sign as the office now */
-    bool joining;           /* office.join is at work: the engine is stopped */
+    bool joining;           /* office.join or office.leave is at work: nobody else is */
     bool stopping;
-    void (*joined)(struct wc_daemon *d); /* office.join ended while stopping */
+    void (*joined)(struct wc_daemon *d); /* that ended while stopping */
 };
 
 #endif

@@ -19,9 +19,12 @@
 #define COMMIT_MAX_BYTES (16u << 20)
 #define OWED_MAX_BYTES                                                                 \
     (32u << 20) /* records of others that wait for space; more come again by sync */
-#define OWED_RETRY_MS     5000
-#define ERASE_RETRY_MS    300000     /* after a failure: no space, mostly */
-#define EVIDENCE_KEY      "evidence" /* in the records */
+#define OWED_RETRY_MS  5000
+#define ERASE_RETRY_MS 300000     /* after a failure: no space, mostly */
+#define EVIDENCE_KEY   "evidence" /* in the records */
+#define LEAVE_LOOK_MS  5
+#define LEAVE_QUEUE_BYTES                                                              \
+    (1u << 20)               /* unread by a neighbour: then no more is retired */
 #define MATCHES_MAX_COUNT 64 /* asks being matched at once; one more is not answered */
 
 /* Changes in the order of their effects. */
@@ -90,6 +93,12 @@ struct wc_engine {
     uint32_t matches_count;
     struct open_link *links;
     uint32_t links_count, links_cap;
+
+    void (*left)(void *ctx, uint32_t told, uint32_t links); /* NULL: not leaving */
+    void *left_ctx;
+    uint32_t leave_links_count;
+    uint64_t leave_until_mono_ms;
+    struct wc_timer *leave_timer;
 
     void (*settled)(void *ctx);
     void *settled_ctx;
@@ -1205,6 +1214,7 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
 {
     assert(e->node == NULL);
     e->identity = office->identity;
+    secret_fini(&e->identity_due); /* of a former office: it must not come back */
     e->settled = office->settled;
     e->settled_ctx = office->ctx;
     e->starts++;
@@ -1257,11 +1267,55 @@ void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join)
 
 void wc_engine_stop(struct wc_engine *e, void (*stopped)(void *ctx), void *ctx)
 {
-    assert(e->stopped == NULL && e->node != NULL);
+    assert(e->stopped == NULL && e->left == NULL && e->node != NULL);
     e->settled = NULL;
     e->stopped = stopped;
     e->stopped_ctx = ctx;
     wc_transport_set_identity(e->transport, NULL);
+}
+
+/* Whether every neighbour takes what it is sent. */
+static bool links_have_room(const struct wc_engine *e)
+{
+    struct wc_transport_link link;
+    for (uint32_t i = 0; i < e->links_count; i++) {
+        if (wc_transport_link(e->transport, e->links[i].link, &link) &&
+            link.queued_bytes > LEAVE_QUEUE_BYTES)
+            return false;
+    }
+    return true;
+}
+
+static void on_leave_timer(void *ctx)
+{
+    struct wc_engine *e = ctx;
+    struct wc_event event = {.type = WC_EVENT_LEAVE};
+    struct wc_node_leaving leaving;
+    uint64_t now_ms = wc_mono_ms();
+    bool room = links_have_room(e);
+    if (room)
+        step(e, &event);
+    wc_node_leaving(e->node, &leaving);
+    if (leaving.waiting_count > 0 && now_ms < e->leave_until_mono_ms) {
+        wc_timer_set(e->leave_timer, room && leaving.more ? 0 : LEAVE_LOOK_MS, 0);
+        return;
+    }
+    void (*left)(void *ctx, uint32_t told, uint32_t links) = e->left;
+    e->left = NULL;
+    left(e->left_ctx, leaving.told_count, e->leave_links_count);
+}
+
+void wc_engine_leave(struct wc_engine *e, uint64_t wait_ms,
+                     void (*done)(void *ctx, uint32_t told, uint32_t links), void *ctx)
+{
+    struct wc_node_stats stats;
+    assert(e->left == NULL && e->stopped == NULL && e->node != NULL);
+    wc_node_stats(e->node, &stats);
+    e->left = done;
+    e->left_ctx = ctx;
+    e->leave_links_count = stats.links_count;
+    e->leave_until_mono_ms = wc_mono_ms() + wait_ms;
+    wc_timer_set(e->leave_timer, 0, 0);
 }
 
 void wc_engine_close(struct wc_engine *e, void (*closed)(void *ctx), void *ctx)
@@ -1270,6 +1324,7 @@ void wc_engine_close(struct wc_engine *e, void (*closed)(void *ctx), void *ctx)
     wc_timer_free(e->deadline);
     wc_timer_free(e->owed_timer);
     wc_timer_free(e->erase_timer);
+    wc_timer_free(e->leave_timer);
     wc_transport_close(e->transport, closed, ctx);
 }
 
@@ -1287,6 +1342,7 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
     e->deadline = wc_timer_new(config->loop, on_deadline, e);
     e->owed_timer = wc_timer_new(config->loop, on_wake_timer, e);
     e->erase_timer = wc_timer_new(config->loop, on_wake_timer, e);
+    e->leave_timer = wc_timer_new(config->loop, on_leave_timer, e);
     struct wc_transport_events events = {.ctx = e,
                                          .up = on_up,
                                          .frame = on_frame,
@@ -1296,8 +1352,8 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
                                          .misbehaved = on_misbehaved,
                                          .twin = on_twin};
     int rc = wc_twins_new(&e->twins);
-    if (rc == 0 &&
-        (e->deadline == NULL || e->owed_timer == NULL || e->erase_timer == NULL))
+    if (rc == 0 && (e->deadline == NULL || e->owed_timer == NULL ||
+                    e->erase_timer == NULL || e->leave_timer == NULL))
         rc = -WC_ENOMEM;
     if (rc == 0)
         rc = wc_transport_new(&e->transport, wc_loop_uv(config->loop), &events);
@@ -1310,6 +1366,7 @@ int wc_engine_new(struct wc_engine **out, const struct wc_engine_config *config)
     wc_timer_free(e->deadline);
     wc_timer_free(e->owed_timer);
     wc_timer_free(e->erase_timer);
+    wc_timer_free(e->leave_timer);
     wc_engine_free(e);
     return rc;
 }

@@ -76,6 +76,16 @@ void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join);
  * committed; then stopped(ctx) is called (not before this returns). */
 void wc_engine_stop(struct wc_engine *e, void (*stopped)(void *ctx), void *ctx);
 
+/*
+ * Have the neighbours forget this office: what it has is retired on all links, and
+ * done(ctx, told, links) is called when all have said that they have it, or after
+ * wait_ms; not before this returns. told of links neighbours have said so. Nothing is
+ * stored; the caller made it durable that the office ends, takes no put in the meantime,
+ * and stops the engine then (and not before).
+ */
+void wc_engine_leave(struct wc_engine *e, uint64_t wait_ms,
+                     void (*done)(void *ctx, uint32_t told, uint32_t links), void *ctx);
+
 struct wc_transport *wc_engine_transport(struct wc_engine *e);
 
 /* The node to look at (never to step); NULL while stopped. */

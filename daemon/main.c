@@ -199,6 +199,14 @@ static int open_state(struct wc_daemon *d)
                        d->vocabulary, on_index_progress, &logged_ms, problem);
     if (rc != 0)
         return complain(rc, problem);
+    rc = wc_office_resume_leave(d->records, d->index, &d->identity, wc_wall_ms());
+    if (rc != 0) {
+        snprintf(problem, sizeof(problem),
+                 "this office was leaving its organisation, and that could not be "
+                 "finished: the records %s",
+                 wc_strerror(rc));
+        return complain(rc, problem);
+    }
     return check_name(d);
 }
 

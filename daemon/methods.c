@@ -277,6 +277,16 @@ static const struct wc_result known_results[] = {
      "[{name, title, key, link_key, not_before_ms, not_after_ms, serial, quota}]",
      "by name, neither revoked nor ended"},
     END};
+static const struct wc_result leave_results[] = {
+    {"name", "str", "of this office from now on"},
+    {"organisation", "str", "the name of the one that it left"},
+    {"key", "str", "the key that it had there in hexadecimal, to revoke it"},
+    {"people_kept", "int", "people of this office, who are all here still"},
+    {"offices_linked", "int", "neighbours when it left"},
+    {"offices_told", "int",
+     "of them, who have said that they have forgotten its people"},
+    END};
+
 static const struct wc_result submit_results[] = {
     {"accepted", "int", "statements that were new here, and are on disk"},
     {"known", "int", "statements that were known already"},
@@ -390,6 +400,9 @@ const struct wc_method wc_methods[] = {
     {"org.known", WC_METHOD_ADMIN, false,
      "The organisation's keys, and the certificates that this office knows",
      known_params, known_results, NULL, wc_org_known, WC_COST_ADMIN},
+    {"office.leave", WC_METHOD_ADMIN, false,
+     "Leave the organisation: the office stands alone, with its people", no_params,
+     leave_results, NULL, wc_office_leave, WC_COST_ADMIN},
     {"org.submit", WC_METHOD_ADMIN, false,
      "Take what the organisation signed, and tell every office", submit_params,
      submit_results, NULL, wc_org_submit, WC_COST_ADMIN},
@@ -636,7 +649,8 @@ static void carry_out(struct wc_daemon *d, struct wc_request *r,
     if (d->joining && method->call != wc_api_describe)
         wc_request_fail(
             r, -WC_EBUSY, NULL,
-            "this office is joining an organisation: try again in a moment");
+            "this office is joining or leaving an organisation: try again in a "
+            "moment");
     else if (is_act(method))
         wc_act_call(d, r, method);
     else if (method->access != WC_METHOD_SELF || has_login(r))

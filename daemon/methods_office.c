@@ -726,6 +726,13 @@ void wc_office_join(struct wc_request *r)
     struct wc_identity *to = read_line(r);
     if (to == NULL)
         return;
+    if (wc_office_has_left(d->records, to->signer.key)) {
+        wc_request_fail(r, -WC_EEXISTS, "invite",
+                        "this office left with the keys of this invitation: ask for a "
+                        "new one");
+        wc_office_free(to);
+        return;
+    }
     uint64_t people = wc_records_people_count(d->records, d->identity->signer.key);
     if (people > to->cert.quota) {
         wc_request_fail(r, -WC_ELIMIT, "invite",

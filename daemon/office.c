@@ -18,6 +18,9 @@
 #include "daemon/people.h"
 #include "daemon/random.h"
 
+#define LEAVING_KEY       "leaving" /* in the records: the identity to become */
+#define LEFT_KEY          "left/"   /* and the key, in hexadecimal: it is used up */
+#define LEFT_KEY_BYTES    (sizeof(LEFT_KEY) + 2 * WC_KEY_BYTES)
 #define MOVE_PAGE_COUNT   500 /* people signed anew in one commit */
 #define COMMIT_PAGE_COUNT 2000
 
@@ -144,6 +147,7 @@ struct move {
     const struct wc_identity *from, *to;
     uint64_t now_ms;
     uint64_t seq;
+    bool drop_others; /* who is neither `from` nor `to`, too */
     struct wc_change *changes;
     size_t count, cap;
 };
@@ -267,13 +271,17 @@ static int move_people(struct move *m, uint64_t *moved)
     return rc;
 }
 
-/* Records of every kind that the former office signed, its card included. */
+/* Records of every kind that the former office signed, its card included; or all but
+ * those of the new one. */
 static int gather_former(void *ctx, struct wc_slice bytes)
 {
     struct move *m = ctx;
     struct wc_record r;
-    if (wc_record_decode(bytes, &r, NULL) != 0 ||
-        memcmp(r.office_key, m->from->signer.key, WC_KEY_BYTES) != 0)
+    if (wc_record_decode(bytes, &r, NULL) != 0)
+        return 0;
+    bool former = memcmp(r.office_key, m->from->signer.key, WC_KEY_BYTES) == 0;
+    bool own = memcmp(r.office_key, m->to->signer.key, WC_KEY_BYTES) == 0;
+    if (m->drop_others ? own : !former)
         return 0;
     struct wc_change *c = new_change(m);
     if (c == NULL)
@@ -324,4 +332,116 @@ int wc_office_adopt(struct wc_records *records, struct wc_index *index,
     }
     free(m.changes);
     return rc;
+}
+
+/* ---------------------------------------------------------------- leaving */
+
+static void left_key(char out[LEFT_KEY_BYTES], const uint8_t key[WC_KEY_BYTES])
+{
+    memcpy(out, LEFT_KEY, sizeof(LEFT_KEY));
+    wc_hex(out + sizeof(LEFT_KEY) - 1, key, WC_KEY_BYTES);
+}
+
+static void secret_fini(struct wc_buf *b)
+{
+    if (b->data != NULL)
+        wc_wipe(b->data, b->cap);
+    wc_buf_fini(b);
+}
+
+bool wc_office_has_left(struct wc_records *records, const uint8_t key[WC_KEY_BYTES])
+{
+    char name[LEFT_KEY_BYTES];
+    struct wc_buf value = {0};
+    left_key(name, key);
+    int rc = wc_records_meta_get(records, name, &value);
+    wc_buf_fini(&value);
+    return rc == 0;
+}
+
+int wc_office_begin_leave(struct wc_records *records, const struct wc_identity *from,
+                          const struct wc_identity *to)
+{
+    char left[LEFT_KEY_BYTES];
+    struct wc_buf bytes = {0};
+    left_key(left, from->signer.key);
+    bool room = wc_buf_reserve(&bytes, (size_t)2 * WC_CERT_MAX_BYTES) != NULL;
+    int rc = room ? wc_identity_encode(to, &bytes) : -WC_ENOMEM;
+    const struct wc_meta_edit edits[] = {
+        {.key = left, .value = wc_slice_text("left")},
+        {.key = LEAVING_KEY, .value = wc_buf_slice(&bytes)}};
+    if (rc == 0)
+        rc = wc_records_meta_edit(records, edits, 2);
+    secret_fini(&bytes);
+    return rc;
+}
+
+/* What others wrote is to be in no free page, either. */
+static void drop_others(struct move *m)
+{
+    m->drop_others = true;
+    int rc = drop_former(m);
+    if (rc == 0)
+        rc = wc_index_compact(m->index);
+    if (rc == 0)
+        rc = wc_records_compact(m->records);
+    if (rc != 0)
+        wc_log(WC_LOG_WARNING,
+               "records of other offices, or free pages that held them, are left: what "
+               "the stores are written on %s",
+               wc_strerror(rc));
+}
+
+int wc_office_end_leave(struct wc_records *records, struct wc_index *index,
+                        const struct wc_identity *from, const struct wc_identity *to,
+                        uint64_t now_ms, uint64_t *moved)
+{
+    const struct wc_meta_edit done = {.key = LEAVING_KEY, .drop = true};
+    struct move m = {.records = records,
+                     .index = index,
+                     .from = from,
+                     .to = to,
+                     .now_ms = now_ms,
+                     .seq = now_ms};
+    bool moves = memcmp(from->signer.key, to->signer.key, WC_KEY_BYTES) != 0;
+    *moved = 0;
+    int rc = moves ? move_people(&m, moved) : 0;
+    forget_changes(&m);
+    if (rc == 0 && moves)
+        rc = store_identity(records, to);
+    if (rc == 0) {
+        drop_others(&m);
+        rc = wc_records_meta_edit(records, &done, 1);
+    }
+    free(m.changes);
+    return rc;
+}
+
+int wc_office_resume_leave(struct wc_records *records, struct wc_index *index,
+                           struct wc_identity **identity, uint64_t now_ms)
+{
+    struct wc_buf bytes = {0};
+    struct wc_identity *to = NULL;
+    uint64_t moved;
+    int rc = wc_records_meta_get(records, LEAVING_KEY, &bytes);
+    if (rc != 0) {
+        wc_buf_fini(&bytes);
+        return rc == -WC_ENOTFOUND ? 0 : rc;
+    }
+    to = calloc(1, sizeof(*to));
+    rc = to == NULL ? -WC_ENOMEM : wc_identity_decode(wc_buf_slice(&bytes), to, NULL);
+    secret_fini(&bytes);
+    if (rc == 0)
+        rc = wc_office_end_leave(records, index, *identity, to, now_ms, &moved);
+    if (rc != 0) {
+        free(to);
+        return rc;
+    }
+    wc_log(WC_LOG_NOTICE,
+           "this office left %s and is %s now; %" PRIu64 " people stayed",
+           (*identity)->org.name, to->cert.name,
+           wc_records_people_count(records, to->signer.key));
+    wc_office_free(*identity);
+    *identity = to;
+    return 0;
 }

@@ -45,4 +45,29 @@ int wc_office_adopt(struct wc_records *records, struct wc_index *index,
                     const struct wc_identity *from, const struct wc_identity *to,
                     uint64_t now_ms, uint64_t *moved);
 
+/*
+ * Leave: go back to standing alone under a fresh identity, in two parts, so that a crash
+ * leaves the office a member, or alone with all its people, and never in between.
+ *
+ * wc_office_begin_leave() makes the decision durable, together with the note that the
+ * keys of `from` are used up; `to` comes from wc_office_standalone(). It may run while the
+ * engine works. wc_office_end_leave(), with the engine stopped, signs the people anew as
+ * `to`, stores it, and drops what is not of `to`, from the files' free pages, too, when
+ * there is space for a copy. Should the process end between the two, or in the second,
+ * wc_office_resume_leave() at the next start does the rest: it replaces *identity, or does
+ * nothing. All on the pool, or before the loop runs. -WC_EFULL, -WC_ENOMEM, -WC_EIO; after
+ * an error of the second part the process must end: others may have been told.
+ */
+int wc_office_begin_leave(struct wc_records *records, const struct wc_identity *from,
+                          const struct wc_identity *to);
+int wc_office_end_leave(struct wc_records *records, struct wc_index *index,
+                        const struct wc_identity *from, const struct wc_identity *to,
+                        uint64_t now_ms, uint64_t *moved);
+int wc_office_resume_leave(struct wc_records *records, struct wc_index *index,
+                           struct wc_identity **identity, uint64_t now_ms);
+
+/* Whether an office here left with these keys: others hold retirements of all that they
+ * signed, and joining with them again would bring those here. */
+bool wc_office_has_left(struct wc_records *records, const uint8_t key[WC_KEY_BYTES]);
+
 #endif

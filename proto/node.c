@@ -269,6 +269,9 @@ static void act(struct wc_node *node, const struct wc_event *event)
     case WC_EVENT_STATEMENT:
         wc_node_local_statement(node, event);
         break;
+    case WC_EVENT_LEAVE:
+        wc_node_leave(node);
+        break;
     case WC_EVENT_STORED:
         wc_node_stored(node, event->u.stored.token, event->u.stored.rc);
         break;

@@ -11,6 +11,7 @@
  *   node_statement.c  what the organisation says: revocations, grants, rotations
  *   node_blame.c      who is to blame, and what one office may cost the others
  *   node_local.c      records that originate here, the own card, stamping again
+ *   node_leave.c      leaving the organisation
  *   node_broadcast.c  passing records and answers on
  *   node_links.c      links, clocks
  *   node_sync.c       reconciliation
@@ -98,6 +99,7 @@
     3600000 /* what had expired before the start waits so long for its deletion: the
                clock may be wrong, and the neighbours say so within that time */
 #define WC_EXPIRY_STEP_COUNT  512 /* records looked at in one step */
+#define WC_LEAVE_STEP_COUNT   128 /* retired in one step: two signatures each */
 #define WC_RESTAMP_STEP_COUNT 64  /* stamped again in one step: a signature each */
 #define WC_RESTAMP_OPEN_COUNT 256 /* of them waiting for their commit */
 #define WC_RESTAMP_RETRY_MS   600000
@@ -286,6 +288,7 @@ struct wc_peer {
     bool closing;   /* freed at the end of the step */
     uint64_t up_ms, heard_ms, pinged_ms;
     uint64_t ping_token; /* of the ping that is not answered yet, or 0 */
+    bool leave_asked; /* whether it has all retirements of this office, that leaves */
 
     struct wc_outbox records, answers;
     struct wc_want *wants[WC_WANTS_OPEN_MAX_COUNT]; /* in order; NULL: none */
@@ -458,6 +461,11 @@ struct wc_node {
     bool (*may_restamp)(void *ctx, uint8_t kind, const char *subject);
     void *may_restamp_ctx;
     uint32_t erased_count;
+    uint32_t leave_at; /* how far the records were retired, while leaving */
+    uint32_t leave_told;
+    uint64_t leave_retired;
+    bool
+        leave_asked; /* all are, and the neighbours were asked whether they have them */
     uint32_t purge_at; /* how far the records were looked at, while purging */
     bool purging;
     bool started;
@@ -652,6 +660,11 @@ void wc_node_stored(struct wc_node *node, uint64_t token, int rc);
 void wc_node_run_card(struct wc_node *node);
 /* 0, -WC_EREVOKED, -WC_ECLOCK, -WC_EEXPIRED: whether this office may stamp now. */
 int wc_node_may_stamp(const struct wc_node *node);
+/* Append a record of this office to *out, under the next sequence number. -WC_EEXPIRED,
+ * or what wc_record_stamp() says. */
+int wc_node_stamp(struct wc_node *node, uint8_t kind, struct wc_slice body,
+                  const uint8_t *author_key, const uint8_t *author_sig,
+                  struct wc_buf *out);
 /* A sequence number of this office was seen: the next one is greater. */
 void wc_node_seq_seen(struct wc_node *node, uint64_t seq);
 /* Next sequence number. */
@@ -663,6 +676,12 @@ uint64_t wc_node_restamp_due(struct wc_node *node, const struct wc_held *h);
 const struct wc_pending *wc_node_pending_of(const struct wc_node *node,
                                             const uint8_t slot[WC_DIGEST_BYTES]);
 void wc_node_card_changed(struct wc_node *node);
+
+/* ---- node_leave.c ---- */
+
+void wc_node_leave(struct wc_node *node);
+/* The neighbour answered the last ping. */
+void wc_node_leave_heard(struct wc_node *node, struct wc_peer *peer);
 
 /* ---- node_broadcast.c ---- */
 
@@ -685,6 +704,7 @@ void wc_node_close(struct wc_node *node, struct wc_peer *peer, int rc);
 void wc_node_reap(struct wc_node *node);
 void wc_node_on_frame(struct wc_node *node, uint32_t link, struct wc_slice frame);
 void wc_node_run_links(struct wc_node *node);
+void wc_node_ping(struct wc_node *node, struct wc_peer *peer);
 
 /* ---- node_sync.c ---- */
 

@@ -321,6 +321,7 @@ static int on_pong(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
         return rc;
     if (clock.token == peer->ping_token) {
         peer->ping_token = 0;
+        wc_node_leave_heard(node, peer);
         heard_clock(node, peer, clock.now_ms);
     }
     return 0;
@@ -397,7 +398,7 @@ void wc_node_on_frame(struct wc_node *node, uint32_t link, struct wc_slice frame
 
 /* ---- alive ---- */
 
-static void ping(struct wc_node *node, struct wc_peer *peer)
+void wc_node_ping(struct wc_node *node, struct wc_peer *peer)
 {
     struct wc_buf frame = {0};
     peer->pinged_ms = node->mono_ms;
@@ -435,7 +436,7 @@ void wc_node_run_links(struct wc_node *node)
         uint64_t spoken_ms =
             peer->heard_ms > peer->pinged_ms ? peer->heard_ms : peer->pinged_ms;
         if (node->mono_ms - spoken_ms >= WC_PING_AFTER_MS) {
-            ping(node, peer);
+            wc_node_ping(node, peer);
             spoken_ms = node->mono_ms;
         }
         wc_node_due(node, WC_DUE_LINKS, spoken_ms + WC_PING_AFTER_MS);

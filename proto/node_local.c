@@ -157,6 +157,19 @@ static uint64_t lease_end(const struct wc_node *node, uint8_t kind)
     return end < not_after_ms ? end : not_after_ms;
 }
 
+int wc_node_stamp(struct wc_node *node, uint8_t kind, struct wc_slice body,
+                  const uint8_t *author_key, const uint8_t *author_sig,
+                  struct wc_buf *out)
+{
+    struct wc_stamp_params stamp = {.stamped_at_ms = node->now_ms,
+                                    .expires_at_ms = lease_end(node, kind)};
+    if (stamp.expires_at_ms <= node->now_ms)
+        return -WC_EEXPIRED;
+    stamp.seq = wc_node_next_seq(node);
+    return wc_record_stamp(kind, body, author_key, author_sig, &node->identity->signer,
+                           &stamp, out);
+}
+
 /* Stamp a body, put it, and wait for its commit. */
 static int stamp_and_put(struct wc_node *node, uint64_t token, uint8_t kind,
                          struct wc_slice body, const uint8_t *author_key,
@@ -165,13 +178,7 @@ static int stamp_and_put(struct wc_node *node, uint64_t token, uint8_t kind,
     struct wc_buf bytes = {0};
     struct wc_record r;
     uint8_t slot[WC_DIGEST_BYTES];
-    struct wc_stamp_params stamp = {.stamped_at_ms = node->now_ms,
-                                    .expires_at_ms = lease_end(node, kind)};
-    if (stamp.expires_at_ms <= node->now_ms)
-        return -WC_EEXPIRED;
-    stamp.seq = wc_node_next_seq(node);
-    int rc = wc_record_stamp(kind, body, author_key, author_sig,
-                             &node->identity->signer, &stamp, &bytes);
+    int rc = wc_node_stamp(node, kind, body, author_key, author_sig, &bytes);
     if (rc == 0)
         rc = wc_record_decode(wc_buf_slice(&bytes), &r, NULL);
     /* nobody would believe us any more if we passed on what its author did not sign */

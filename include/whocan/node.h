@@ -81,6 +81,9 @@ enum wc_event_type {
     WC_EVENT_DIAL_FAILED, /* a DIAL effect led to no link */
     WC_EVENT_LOCAL_PUT,   /* a body that originates here */
     WC_EVENT_STATEMENT,   /* a record that the organisation signed */
+    WC_EVENT_LEAVE, /* this office ends here: retire what it has. Before this the caller
+                       made it durable that these keys never sign again: nothing of it
+                       is put. Repeated until wc_node_leaving() says that it is done. */
     WC_EVENT_STORED,      /* the commit of a token'd PUT ended */
     WC_EVENT_LOCAL_ASK,   /* somebody here asks */
     WC_EVENT_ASK_CANCEL,  /* they no longer listen */
@@ -429,6 +432,16 @@ void wc_evidence_encode(struct wc_buf *b, const struct wc_node_evidence *e);
 int wc_evidence_decode(struct wc_slice bytes, struct wc_node_evidence *out);
 /* Before START: one that was kept. Errors as those of wc_evidence_decode(). */
 int wc_node_load_evidence(struct wc_node *node, struct wc_slice bytes);
+
+/* How far LEAVE events have come. */
+struct wc_node_leaving {
+    bool more;              /* there is more to retire: another LEAVE. False, too, when
+                               this office may not sign: revoked, expired, wrong clock */
+    uint64_t retired_count; /* records */
+    uint32_t waiting_count; /* neighbours that have not said yet that they have them */
+    uint32_t told_count;    /* neighbours that have said so */
+};
+void wc_node_leaving(const struct wc_node *node, struct wc_node_leaving *out);
 
 /* What the node is doing now, for people and for tests. */
 void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out);
