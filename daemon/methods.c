@@ -277,6 +277,7 @@ static const struct wc_result known_results[] = {
      "[{name, title, key, link_key, not_before_ms, not_after_ms, serial, quota}]",
      "by name, neither revoked nor ended"},
     END};
+
 static const struct wc_result leave_results[] = {
     {"name", "str", "of this office from now on"},
     {"organisation", "str", "the name of the one that it left"},

@@ -109,7 +109,7 @@ void wc_node_status(struct wc_request *r);
 void wc_office_show(struct wc_request *r);
 void wc_office_ask_admission(struct wc_request *r);
 void wc_office_join(struct wc_request *r);
-void wc_org_known(struct wc_request *r);  /* methods_org.c */
+void wc_org_known(struct wc_request *r); /* methods_org.c */
 void wc_office_leave(struct wc_request *r);
 void wc_org_submit(struct wc_request *r); /* methods_org.c */
 void wc_audit_read(struct wc_request *r); /* methods_audit.c */
