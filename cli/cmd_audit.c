@@ -276,13 +276,8 @@ static int read_since(struct wc_run *run, uint64_t *ms)
         return 0;
     }
     struct tm tm = {.tm_isdst = -1};
-    int used = 0;
-    if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) ==
-            3 &&
-        text[used] == '\0' && tm.tm_year >= 1970 && tm.tm_mon >= 1 && tm.tm_mon <= 12 &&
-        tm.tm_mday >= 1 && tm.tm_mday <= 31) {
-        tm.tm_year -= 1900;
-        tm.tm_mon -= 1;
+    const char *rest = strptime(text, "%Y-%m-%d", &tm);
+    if (rest != NULL && *rest == '\0' && tm.tm_year >= 70) {
         time_t when = mktime(&tm);
         *ms = when > 0 ? (uint64_t)when * 1000 : 0;
         return 0;

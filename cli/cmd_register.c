@@ -66,7 +66,8 @@ static int list_order(const void *one, const void *other)
 static json_t *register_json(const struct wc_register *reg, uint64_t now_ms)
 {
     enum wc_issued_state *states = calloc(reg->issued_count + 1u, sizeof(*states));
-    const struct wc_issued **sorted = calloc(reg->issued_count + 1u, sizeof(*sorted));
+    const struct wc_issued **sorted =
+        calloc(reg->issued_count + 1u, sizeof(struct wc_issued *));
     json_t *list = json_array();
     json_t *result = NULL;
     if (states == NULL || sorted == NULL ||
@@ -74,7 +75,7 @@ static json_t *register_json(const struct wc_register *reg, uint64_t now_ms)
         goto out;
     for (uint32_t i = 0; i < reg->issued_count; i++)
         sorted[i] = &reg->issued[i];
-    qsort(sorted, reg->issued_count, sizeof(*sorted), list_order);
+    qsort(sorted, reg->issued_count, sizeof(struct wc_issued *), list_order);
     for (uint32_t i = 0; i < reg->issued_count; i++)
         json_array_append_new(
             list, issued_json(reg, sorted[i], states[sorted[i] - reg->issued], now_ms));

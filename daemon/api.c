@@ -355,10 +355,10 @@ static void count_find(struct wc_api_stats *stats, uint64_t took_us)
 static void request_end(struct wc_request *r)
 {
     struct client *c = r->client;
-    if (r->previous != NULL)
-        r->previous->next = r->next;
-    else
+    if (c->requests == r)
         c->requests = r->next;
+    else
+        r->previous->next = r->next;
     if (r->next != NULL)
         r->next->previous = r->previous;
     c->requests_count--;

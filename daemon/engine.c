@@ -1144,7 +1144,7 @@ static bool may_restamp(void *ctx, uint8_t kind, const char *subject)
 static int load_evidence(struct wc_engine *e)
 {
     static const struct wc_scan_limits limits = {
-        .bytes_max = WC_EVIDENCE_MAX_COUNT * 1024,
+        .bytes_max = (size_t)WC_EVIDENCE_MAX_COUNT * 1024,
         .depth_max = 2,
         .nodes_max = WC_EVIDENCE_MAX_COUNT + 1};
     struct wc_buf packed = {0};

@@ -47,8 +47,9 @@ struct wc_leavers {
 
 static void account_key(const char *login, char out[KEY_BYTES])
 {
-    wc_about_prefix(login, out);
-    strcat(out, "account");
+    char prefix[WC_ABOUT_PREFIX_BYTES];
+    wc_about_prefix(login, prefix);
+    snprintf(out, KEY_BYTES, "%saccount", prefix);
 }
 
 void wc_leavers_get(struct wc_records *records, const char *login,
@@ -119,8 +120,8 @@ static int store(struct wc_leavers *l)
         char key[KEY_BYTES];
         uint8_t value[WC_LEAVER_BYTES];
     };
-    struct kept *kept = calloc(l->count, sizeof(*kept));
-    struct wc_meta_edit *edits = calloc(l->count, sizeof(*edits));
+    struct kept *kept = calloc(l->count + 1U, sizeof(*kept));
+    struct wc_meta_edit *edits = calloc(l->count + 1U, sizeof(*edits));
     uint32_t count = 0;
     int rc = kept == NULL || edits == NULL ? -WC_ENOMEM : 0;
     for (uint32_t i = 0; rc == 0 && i < l->count; i++) {

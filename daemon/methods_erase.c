@@ -464,9 +464,8 @@ static void gather_done(void *ctx)
         e->count == 0 && e->facts_count == 0 && wc_asks_count(e->d, e->login) == 0;
     if (nothing)
         nothing_left(e, erased_before);
-    else if (!has_profile_slot(e) && add_slot(e, WC_KIND_PROFILE, e->login) == NULL)
-        erasure_fail(e, -WC_ENOMEM);
-    else if (wc_loop_work(e->d->loop, facts_work, facts_done, e) != 0)
+    else if ((!has_profile_slot(e) && add_slot(e, WC_KIND_PROFILE, e->login) == NULL) ||
+             wc_loop_work(e->d->loop, facts_work, facts_done, e) != 0)
         erasure_fail(e, -WC_ENOMEM);
 }
 

@@ -187,7 +187,8 @@ void wc_node_worth(const struct wc_peer *peer, uint64_t bytes)
 bool wc_node_wasteful(const struct wc_node *node, const struct wc_peer *peer)
 {
     return !wc_bucket_has_room(&peer->conduct->waste, node->mono_ms,
-                               WC_WASTE_BRIM_BYTES * 3 / 4, WC_WASTE_AN_HOUR_BYTES);
+                               (uint64_t)WC_WASTE_BRIM_BYTES * 3 / 4,
+                               WC_WASTE_AN_HOUR_BYTES);
 }
 
 bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer)

@@ -117,7 +117,7 @@
 #define WC_SEEN_COUNT 1024
 
 /* What one office may cost the others. Brims are for moments, leaks for the long run. */
-#define WC_HOUR_MS             3600000
+#define WC_HOUR_MS             3600000ULL
 #define WC_ASKS_BRIM_COUNT     256 /* asks of one office: a quarter of those remembered, */
 #define WC_ASKS_AN_HOUR        7200        /* and two a second */
 #define WC_WASTE_BRIM_BYTES    (16u << 20) /* useless records of a neighbour */

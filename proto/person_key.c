@@ -33,11 +33,16 @@ int wc_person_key_encode(const uint8_t seed[WC_KEY_BYTES], struct wc_buf *out)
     return out->failed ? -WC_ENOMEM : 0;
 }
 
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct wc_slice trimmed(struct wc_slice text)
 {
-    while (text.len > 0 && memchr(" \t\r\n", text.data[0], 4) != NULL)
+    while (text.len > 0 && is_space(text.data[0]))
         text = wc_slice(text.data + 1, text.len - 1);
-    while (text.len > 0 && memchr(" \t\r\n", text.data[text.len - 1], 4) != NULL)
+    while (text.len > 0 && is_space(text.data[text.len - 1]))
         text.len--;
     return text;
 }

@@ -204,7 +204,8 @@ static bool same_name(const struct wc_issued *a, const struct wc_issued *b)
 int wc_register_states(const struct wc_register *reg, uint64_t now_ms,
                        enum wc_issued_state *out)
 {
-    const struct wc_issued **sorted = calloc(reg->issued_count + 1u, sizeof(*sorted));
+    const struct wc_issued **sorted =
+        calloc(reg->issued_count + 1u, sizeof(struct wc_issued *));
     if (sorted == NULL)
         return -WC_ENOMEM;
     for (uint32_t i = 0; i < reg->issued_count; i++) {
@@ -213,9 +214,9 @@ int wc_register_states(const struct wc_register *reg, uint64_t now_ms,
         out[i] = revoked ? WC_ISSUED_REVOKED : WC_ISSUED_CURRENT;
         sorted[i] = c;
     }
-    qsort(sorted, reg->issued_count, sizeof(*sorted), by_key);
+    qsort(sorted, reg->issued_count, sizeof(struct wc_issued *), by_key);
     replace_runs(reg, sorted, same_key, out);
-    qsort(sorted, reg->issued_count, sizeof(*sorted), by_name);
+    qsort(sorted, reg->issued_count, sizeof(struct wc_issued *), by_name);
     replace_runs(reg, sorted, same_name, out);
     for (uint32_t i = 0; i < reg->issued_count; i++) {
         if (out[i] == WC_ISSUED_CURRENT && now_ms >= reg->issued[i].cert.not_after_ms)

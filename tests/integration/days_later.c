@@ -19,7 +19,7 @@ static int one_day_older(struct wc_records *records, const char *login)
 {
     struct wc_leaver leaver;
     char key[WC_ABOUT_PREFIX_BYTES + sizeof("account")];
-    uint8_t value[WC_LEAVER_BYTES];
+    uint8_t value[WC_LEAVER_BYTES] = {0};
     struct wc_meta_edit edit = {.key = key, .value = wc_slice(value, sizeof(value))};
     wc_leavers_get(records, login, &leaver);
     if (wc_leaver_is_empty(&leaver)) {
