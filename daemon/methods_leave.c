@@ -127,6 +127,8 @@ static void decide_done(void *ctx)
 {
     struct leave *l = ctx;
     if (l->rc == 0) {
+        wc_log(WC_LOG_NOTICE, "this office leaves %s: telling its neighbours",
+               l->from->org.name);
         wc_engine_leave(l->d->engine, TELL_MAX_MS, neighbours_told, l);
         return;
     }

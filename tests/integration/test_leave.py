@@ -137,6 +137,21 @@ class Leaving(harness.Case):
 
 
 class Killed(harness.Case):
+    def test_killed_after_the_decision_it_is_alone(self):
+        attic, york = self.offices("attic", "york")
+        attic.import_rows([row(f"p{i}", skills=["welding"]) for i in range(50)])
+        wait_same_people([attic, york], 50)
+        york.signal(signal.SIGSTOP)  # it says nothing: attic waits for it
+        self.addCleanup(york.signal, signal.SIGCONT)
+        with attic.client() as client:
+            client.send("office.leave")
+            wait(lambda: "telling its neighbours" in attic.log(), "the decision", alive=[attic])
+            attic.kill()
+        attic.start()
+        self.assertEqual(attic.call("office.show")["mode"], "standalone")
+        self.assertEqual(set(attic.people(all=True)), {f"p{i}@attic" for i in range(50)})
+        self.assertEqual(list(attic.offices()), ["attic"])
+
     def test_killed_while_leaving_it_is_a_member_or_alone(self):
         organisation = self.organisation()
         york = self.offices("york", organisation=organisation, linked=False)[0]
