@@ -554,7 +554,10 @@ int wc_node_restamp(struct wc_node *node, uint32_t id)
     rc = node->store.read(node->store.ctx, h->slot, &bytes);
     if (rc == 0)
         rc = wc_record_decode(wc_buf_slice(&bytes), &r, NULL);
-    if (rc == 0)
+    if (rc == 0 && wc_version_cmp(&r.version, &h->version) != 0)
+        rc =
+            -WC_EBUSY; /* a newer one came from outside and is on its way to the disk */
+    else if (rc == 0)
         rc = stamp_and_put(node, own_token(node), r.kind, r.body, r.author_key,
                            r.author_sig);
     else

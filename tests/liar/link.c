@@ -43,7 +43,7 @@ static void hear_clock(struct liar *l, struct wc_slice frame, int type)
 static void invent(struct liar *l, const struct wc_wire_range *asked, uint32_t place)
 {
     struct wc_wire_range *r;
-    if (asked->bits < 16 && answer.count + 16 <= 64) {
+    if (asked->bits < 16 && answer.count + 16 <= WC_DIFF_RANGES_MAX_COUNT) {
         for (unsigned branch = 0; branch < 16; branch++) {
             r = &answer.ranges[answer.count++];
             *r = *asked;

@@ -9,7 +9,10 @@
  * - an ask is matched at most once by an office and answered at most once by it, and by
  *   all that are connected while nothing breaks;
  * - in the end all honest offices hold the same records, in memory and on disk, and
- *   nothing of a revoked office.
+ *   nothing of a revoked office;
+ * - whoever is blamed is an office that lied;
+ * - an office that runs on an old copy stamps nothing again before it knows what others
+ *   have.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -115,9 +118,14 @@ static void check_put(struct world *w, struct office *o, const struct wc_effect 
                       wc_record_verify(&r, &w->former_org) != 0))
         ledger_fail(w, "%s believes a forged record", o->identity.cert.name);
     bool statement = wc_kind_by_organisation(r.kind);
-    if (!statement && home == WC_MAP_NONE)
+    bool of_liar = world_is_liar(w, r.office_key);
+    if (!statement && home == WC_MAP_NONE && !of_liar)
         ledger_fail(w, "%s believes a record of nobody", o->identity.cert.name);
-    if (!statement && home != o->index && !b->home_committed)
+    if ((e->u.put.token & WC_NODE_TOKEN) != 0 && r.kind != WC_KIND_CARD &&
+        o->restored && !o->reconciled)
+        ledger_fail(w, "%s stamps again before it knows what others have",
+                    o->identity.cert.name);
+    if (!statement && !of_liar && home != o->index && !b->home_committed)
         ledger_fail(w, "%s holds a record that its home may lose",
                     o->identity.cert.name);
     if (e->u.put.token != 0 && (e->u.put.token & WC_NODE_TOKEN) == 0) {
@@ -155,7 +163,8 @@ static void check_held(const struct world *w, const struct office *o,
 void ledger_started(struct world *w, const struct office *o)
 {
     for (uint32_t i = 0; i < w->acked_count; i++) {
-        if (w->acked[i].office == o->index)
+        /* an old copy lacks what came after it, until others give it back */
+        if (w->acked[i].office == o->index && !o->restored)
             check_held(w, o, &w->acked[i]);
     }
     /* nobody waits for the tokens of its life before */
@@ -244,6 +253,7 @@ void ledger_effect(struct world *w, struct office *o, const struct wc_effect *e)
         break;
     case WC_EFFECT_NOTE:
         o->clock_notes += e->u.note.what == WC_NOTE_CLOCK_OFF;
+        o->reconciled = o->reconciled || e->u.note.what == WC_NOTE_SYNC_DONE;
         break;
     case WC_EFFECT_IDENTITY:
     case WC_EFFECT_DIAL:
@@ -341,6 +351,40 @@ static void check_trust(const struct world *w, const struct office *o)
         ledger_fail(w, "%s has a certificate by another key", own->cert.name);
 }
 
+static void check_blamed(const struct world *w, const struct office *o)
+{
+    struct wc_node_blamed b;
+    for (uint32_t i = 0; wc_node_blamed_at(o->node, i, &b); i++) {
+        int reason = 0;
+        while (b.counts[reason] == 0)
+            reason++;
+        if (!world_is_liar(w, b.office_key))
+            ledger_fail(w, "%s blames %s, which is honest, for reason %d",
+                        o->identity.cert.name, b.office, reason);
+    }
+}
+
+/* Of an office that lied nobody keeps more people than it may have. */
+static void check_quota(const struct world *w, const struct office *o)
+{
+    uint32_t *rows = calloc(w->liar_count + 1, sizeof(*rows));
+    assert(rows != NULL);
+    for (uint32_t i = 0; i < o->store.count; i++) {
+        const struct blob *b = &w->blobs[o->store.list[i].blob];
+        if (b->home != WC_MAP_NONE)
+            continue;
+        struct wc_record r = decode(w, b->bytes, b->len);
+        for (uint32_t k = 0; r.kind == WC_KIND_ROW && k < w->liar_count; k++)
+            rows[k] += memcmp(w->liars[k].signer.key, r.office_key, WC_KEY_BYTES) == 0;
+    }
+    for (uint32_t k = 0; k < w->liar_count; k++) {
+        if (rows[k] > SIM_LIAR_QUOTA)
+            ledger_fail(w, "%s has %u people of %s", o->identity.cert.name, rows[k],
+                        w->liars[k].cert.name);
+    }
+    free(rows);
+}
+
 void ledger_end(struct world *w)
 {
     for (uint32_t i = 0; i < w->office_count; i++) {
@@ -358,6 +402,9 @@ void ledger_end(struct world *w)
             if (w->offices[k].revoked)
                 check_revoked(w, o, &w->offices[k]);
         }
+        if (w->scenario->nobody_blamed)
+            check_blamed(w, o);
+        check_quota(w, o);
         if (o->wrong_clock && o->clock_notes == 0)
             ledger_fail(w, "%s does not say that its clock is wrong",
                         o->identity.cert.name);

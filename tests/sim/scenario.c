@@ -259,6 +259,44 @@ const struct scenario scenarios[] = {
             {22, STEP_END, 0}),
     },
     {
+        .name = "liars",
+        .what = "member offices lie in every way while links break and halves part",
+        .nodes = 30,
+        .delay_min_ms = 1,
+        .delay_max_ms = 40,
+        .weather.dial_loss_percent = 10,
+        .weather.reset_after_s = 40,
+        .nobody_blamed = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {8, STEP_EDIT, 100},
+            {10, STEP_LIE, 20},
+            {14, STEP_PARTITION, 40},
+            {16, STEP_LIE, 20},
+            {20, STEP_EDIT, 100},
+            {40, STEP_HEAL, 0}, /* no link outlives it: they would miss frames */
+            {40, STEP_LIE, 20},
+            {46, STEP_END, 0}),
+    },
+    {
+        .name = "backup",
+        .what = "offices lose their stores and start again with old copies of them",
+        .nodes = 30,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .weather.dial_loss_percent = 30,
+        .nobody_blamed = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {5, STEP_EDIT, 150},
+            {15, STEP_BACKUP, 6},
+            {16, STEP_EDIT, 150},
+            {30, STEP_DAYS, 100},
+            {60, STEP_RESTORE, 0},
+            {62, STEP_EDIT, 50},
+            {75, STEP_END, 0}),
+    },
+    {
         .name = "import",
         .what = "one office imports thousands of rows, and some come late",
         .nodes = 8,
@@ -503,10 +541,32 @@ static void restart_all(struct world *w)
     }
 }
 
-/* A neighbour with a certificate, and one office to which it links. */
-static void messenger(struct world *w, struct wc_identity *out)
+/* Stores that are copied, and what becomes of the copies. */
+static void backup_some(struct world *w, unsigned amount)
 {
-    world_identity(w, out, 900000, "messenger", &w->org_signer);
+    for (unsigned i = 0; i < amount; i++) {
+        struct office *o = draw_office(w);
+        if (o != NULL)
+            world_backup(w, o->index);
+    }
+}
+
+static void restore_all(struct world *w)
+{
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        if (w->offices[i].backup == NULL)
+            continue;
+        world_kill(w, i);
+        world_restore(w, i);
+        world_later(w, wc_rng_below(&w->rng, SIM_SECOND),
+                    (struct event){.what = HAPPENS_START, .office = i});
+    }
+}
+
+static void days_pass(struct world *w, unsigned days)
+{
+    for (uint32_t i = 0; i < w->office_count; i++)
+        w->offices[i].skew_ms += (int64_t)days * (int64_t)WC_DAY_MS;
 }
 
 static void one_record(struct wc_buf *frames, const struct wc_buf *record)
@@ -518,16 +578,24 @@ static void one_record(struct wc_buf *frames, const struct wc_buf *record)
     wc_buf_fini(&packed);
 }
 
-static void tell(struct world *w, uint32_t office, struct wc_buf *record)
+/* One office is told one record by a neighbour with a certificate. */
+static void tell(struct world *w, uint32_t office, const struct wc_identity *from,
+                 struct wc_buf *record)
 {
-    struct wc_identity from;
     struct wc_buf frames[2] = {{0}};
-    messenger(w, &from);
     one_record(frames, record);
-    world_inject(w, office, &from, frames, 2);
+    world_inject(w, office, from, frames, 2);
     wc_buf_fini(&frames[0]);
     wc_buf_fini(&frames[1]);
     wc_buf_fini(record);
+}
+
+/* The same by somebody honest. */
+static void send_word(struct world *w, uint32_t office, struct wc_buf *record)
+{
+    struct wc_identity messenger;
+    world_identity(w, &messenger, 900000, "messenger", &w->org_signer);
+    tell(w, office, &messenger, record);
 }
 
 static void revoke_some(struct world *w, unsigned amount)
@@ -542,7 +610,7 @@ static void revoke_some(struct world *w, unsigned amount)
                                  SIM_WALL_MS + w->now_ms, &record);
         assert(rc == 0);
         struct office *first = draw_office(w);
-        tell(w, first->index, &record);
+        send_word(w, first->index, &record);
     }
 }
 
@@ -572,7 +640,7 @@ static void renew_some(struct world *w, unsigned percent)
         if (w->offices[i].revoked || wc_rng_below(&w->rng, 100) >= percent)
             continue;
         certify(w, &w->offices[i], &grant);
-        tell(w, first->index, &grant);
+        send_word(w, first->index, &grant);
     }
 }
 
@@ -590,13 +658,13 @@ static void rotate(struct world *w)
     if (rc == 0)
         rc = wc_org_rotate(&w->org, wc_buf_slice(&rotation));
     assert(rc == 0);
-    tell(w, first->index, &rotation);
+    send_word(w, first->index, &rotation);
     for (uint32_t i = 0; i < w->office_count; i++) {
         struct wc_buf grant = {0};
         if (w->offices[i].revoked)
             continue;
         certify(w, &w->offices[i], &grant);
-        tell(w, first->index, &grant);
+        send_word(w, first->index, &grant);
     }
 }
 
@@ -645,10 +713,11 @@ static void foreign_card(struct world *w, const struct wc_identity *office,
 
 static void lie(struct world *w, uint32_t to, unsigned which)
 {
-    struct wc_identity liar, stranger;
+    /* each by somebody else, because who lied once has to wait */
+    const struct wc_identity *liar = world_liar(w);
+    struct wc_identity stranger;
     struct wc_buf record = {0};
     const struct office *victim = draw_office(w);
-    messenger(w, &liar);
     world_identity(w, &stranger, 900001, "stranger", &w->foreign_signer);
     switch (which % 4) {
     case 0: /* an office without a certificate of ours */
@@ -658,7 +727,7 @@ static void lie(struct world *w, uint32_t to, unsigned which)
         foreign_card(w, &stranger, &record);
         break;
     case 2: /* in the name of another office */
-        stamped_row(w, &victim->identity, &liar.signer, &record);
+        stamped_row(w, &victim->identity, &liar->signer, &record);
         break;
     case 3: /* a revocation that the organisation did not sign */
         if (wc_revoke_build(victim->identity.signer.key, &w->foreign_signer,
@@ -668,7 +737,7 @@ static void lie(struct world *w, uint32_t to, unsigned which)
     }
     uint32_t blob = world_blob(w, record.data, record.len);
     w->blobs[blob].forged = true;
-    tell(w, to, &record);
+    tell(w, to, liar, &record);
 }
 
 static void forge(struct world *w, unsigned amount)
@@ -721,7 +790,7 @@ static void visit(struct world *w, struct office *o, bool posing)
         ledger_fail(w, "%s lets a thief in", o->identity.cert.name);
     wc_buf_fini(&frames[0]);
     wc_buf_fini(&frames[1]);
-    tell(w, o->index, &record);
+    tell(w, o->index, world_liar(w), &record);
 }
 
 static void thieves(struct world *w, unsigned amount)
@@ -731,6 +800,146 @@ static void thieves(struct world *w, unsigned amount)
         if (wc_org_rotations(&wc_node_identity(o->node)->org) ==
             wc_org_rotations(&w->org))
             visit(w, o, i % 2 == 0);
+    }
+}
+
+/* ---- members that lie ---- */
+
+struct claim {
+    const char *login;
+    uint8_t kind; /* a row */
+    uint64_t rev, seq, stamped_at_ms, lease_ms;
+    const struct wc_signer *author, *stamper;
+    const uint8_t *office_key;
+};
+
+/* A record of whatever, signed by whoever: the liar, unless told otherwise. */
+static void claim(struct world *w, const struct wc_identity *liar,
+                  const struct claim *c, struct wc_buf *out)
+{
+    uint8_t sig[WC_SIG_BYTES];
+    struct wc_buf body = {0};
+    struct wc_signer who = liar->signer;
+    const struct wc_signer *author = c->author != NULL ? c->author : &liar->signer;
+    struct wc_card card = {.cert = wc_slice(liar->cert_bytes, liar->cert_len)};
+    uint8_t kind = c->kind != 0 ? c->kind : WC_KIND_ROW;
+    uint64_t now_ms = SIM_WALL_MS + w->now_ms, rev = c->rev != 0 ? c->rev : 1;
+    struct wc_stamp_params stamp = {
+        .seq = c->seq != 0 ? c->seq : now_ms,
+        .stamped_at_ms = c->stamped_at_ms != 0 ? c->stamped_at_ms : now_ms};
+    int rc = 0;
+    stamp.expires_at_ms =
+        stamp.stamped_at_ms + (c->lease_ms != 0 ? c->lease_ms : WC_DAY_MS);
+    if (c->office_key != NULL) /* their key on the outside, our secret beneath */
+        memcpy(who.key, c->office_key, WC_KEY_BYTES);
+    if (kind == WC_KIND_CARD) {
+        rc = wc_card_body(who.key, rev, &card, &body);
+    } else {
+        wc_body_begin(&body, who.key, c->login, rev, 1);
+        wc_pack_text(&body, "title");
+        wc_pack_u64(&body, wc_rng_u64(&w->rng)); /* no two contents are the same */
+    }
+    if (rc == 0)
+        rc = wc_body_sign(sig, kind, wc_buf_slice(&body),
+                          c->office_key != NULL ? &who : author);
+    if (rc == 0)
+        rc = wc_record_stamp(kind, wc_buf_slice(&body),
+                             c->office_key != NULL ? who.key : author->key, sig, &who,
+                             &stamp, out);
+    assert(rc == 0);
+    wc_buf_fini(&body);
+}
+
+/* An honest office hears it. */
+static void hear(struct world *w, const struct office *o,
+                 const struct wc_identity *liar, const struct claim *c, bool believable)
+{
+    struct wc_buf record = {0};
+    claim(w, liar, c, &record);
+    uint32_t blob = world_blob(w, record.data, record.len);
+    w->blobs[blob].forged = !believable;
+    tell(w, o->index, liar, &record);
+}
+
+/* Whoever heard a lie knows whose it was. */
+static void check_named(const struct world *w, const struct office *o,
+                        const struct wc_identity *liar, enum wc_blame reason)
+{
+    struct wc_node_blamed b;
+    for (uint32_t i = 0; wc_node_blamed_at(o->node, i, &b); i++) {
+        if (memcmp(b.office_key, liar->signer.key, WC_KEY_BYTES) == 0 &&
+            b.counts[reason] > 0)
+            return;
+    }
+    ledger_fail(w, "%s does not name %s for its lie", o->identity.cert.name,
+                liar->cert.name);
+}
+
+static void hear_bytes(struct world *w, const struct office *o,
+                       const struct wc_identity *liar, size_t len)
+{
+    struct wc_buf bytes = {0};
+    for (size_t i = 0; i < len; i++)
+        wc_buf_byte(&bytes, 0x91); /* an array in an array */
+    tell(w, o->index, liar, &bytes);
+}
+
+/* Twice as many people as it may have; each is told to somebody else. */
+static void crowd(struct world *w, const struct wc_identity *liar)
+{
+    char login[16];
+    for (unsigned i = 0; i < 2 * SIM_LIAR_QUOTA; i++) {
+        snprintf(login, sizeof(login), "p%u", i);
+        hear(w, draw_office(w), liar, &(struct claim){.login = login}, true);
+    }
+}
+
+/* One lie of one member, to one honest office or to several. */
+static void member_lies(struct world *w)
+{
+    const struct wc_identity *liar = world_liar(w);
+    const struct office *o = draw_office(w), *victim = draw_office(w);
+    uint64_t which = wc_rng_below(&w->rng, 8), now_ms = SIM_WALL_MS + w->now_ms;
+    struct claim c = {.login = "mallory"};
+    hear(w, o, liar, &(struct claim){.login = "card", .kind = WC_KIND_CARD}, true);
+    switch (which) {
+    case 0:
+        c.office_key = victim->identity.signer.key;
+        hear(w, o, liar, &c, false);
+        check_named(w, o, liar, WC_BLAME_FRAME);
+        break;
+    case 1:
+        c.author = &w->foreign_signer;
+        hear(w, o, liar, &c, false);
+        check_named(w, o, liar, WC_BLAME_CONTENT);
+        break;
+    case 2:
+        c.stamped_at_ms = now_ms + WC_DAY_MS;
+        hear(w, o, liar, &c, false);
+        check_named(w, o, liar, WC_BLAME_FUTURE);
+        break;
+    case 3:
+        c.lease_ms = WC_PROFILE_LEASE_MAX_MS + 1;
+        hear(w, o, liar, &c, false);
+        check_named(w, o, liar, WC_BLAME_LEASE);
+        break;
+    case 4:
+        c.rev = c.seq = WC_REV_MAX;
+        hear(w, o, liar, &c, true);
+        break;
+    case 5: /* two contents: here one, there the other, and both where they meet */
+        c.seq = now_ms;
+        hear(w, o, liar, &c, true);
+        hear(w, draw_office(w), liar, &c, true);
+        break;
+    case 6:
+        crowd(w, liar);
+        break;
+    case 7:
+        hear_bytes(w, o, liar,
+                   wc_rng_below(&w->rng, 2) == 0 ? 1000 : WC_RECORD_MAX_BYTES + 1);
+        check_named(w, o, liar, WC_BLAME_FRAME);
+        break;
     }
 }
 
@@ -777,11 +986,16 @@ static void settle(struct world *w, const struct event *e)
         if (w->offices[i].node == NULL)
             continue;
         wc_node_stats(w->offices[i].node, &stats);
-        fprintf(stderr, "%s: %u links, %u offices, %llu and %llu records%s\n",
-                w->offices[i].identity.cert.name, stats.links_count,
-                stats.offices_count, (unsigned long long)stats.records_count[0],
-                (unsigned long long)stats.records_count[1],
-                w->offices[i].revoked ? ", revoked" : "");
+        fprintf(
+            stderr,
+            "%s: %u links, %u offices, %llu and %llu records (%02x%02x), %u on disk "
+            "(%04llx)%s\n",
+            w->offices[i].identity.cert.name, stats.links_count, stats.offices_count,
+            (unsigned long long)stats.records_count[0],
+            (unsigned long long)stats.records_count[1], stats.fingerprint[0],
+            stats.fingerprint[1], w->offices[i].store.count,
+            (unsigned long long)(w->offices[i].store.sum >> 48),
+            w->offices[i].revoked ? ", revoked" : "");
     }
     ledger_fail(w, "offices do not hold the same records after %llu s",
                 (unsigned long long)(SETTLE_MAX_MS / SIM_SECOND));
@@ -844,6 +1058,19 @@ static void take_step(struct world *w, const struct event *e)
         break;
     case STEP_CLOCK_RIGHT:
         clock_right(w);
+        break;
+    case STEP_LIE:
+        for (unsigned i = 0; i < s->amount; i++)
+            member_lies(w);
+        break;
+    case STEP_BACKUP:
+        backup_some(w, s->amount);
+        break;
+    case STEP_RESTORE:
+        restore_all(w);
+        break;
+    case STEP_DAYS:
+        days_pass(w, s->amount);
         break;
     case STEP_CLEAR:
         w->weather = (struct weather){0};

@@ -24,8 +24,9 @@
 #include "proto/rng.h"
 #include "proto/wire.h"
 
-#define SIM_WALL_MS 1700000000000ULL /* the wall clock when virtual time is 0 */
-#define SIM_SECOND  1000ULL
+#define SIM_WALL_MS    1700000000000ULL /* the wall clock when virtual time is 0 */
+#define SIM_SECOND     1000ULL
+#define SIM_LIAR_QUOTA 10 /* people that an office which lies may have */
 
 /* ---- scenarios ---- */
 
@@ -46,7 +47,11 @@ enum step_what {
     STEP_FORGE,  /* amount offices are told lies by a certified neighbour */
     STEP_CLOCK,  /* one office's clock goes amount hours wrong */
     STEP_CLOCK_RIGHT,
-    STEP_CLEAR, /* network and disks do nothing wrong any more */
+    STEP_LIE,     /* amount member offices lie, each in one way */
+    STEP_BACKUP,  /* the stores of amount offices are copied */
+    STEP_RESTORE, /* these offices lose their stores and start again with the copies */
+    STEP_DAYS,    /* amount days pass, for every clock at once */
+    STEP_CLEAR,   /* network and disks do nothing wrong any more */
 };
 
 struct step {
@@ -74,6 +79,7 @@ struct scenario {
     unsigned skew_s;          /* clocks differ by at most twice this */
     unsigned not_replicating; /* percent of offices that keep only their own records */
     bool asks_reach_all;      /* nothing breaks while asks are under way */
+    bool nobody_blamed; /* whoever is to blame in the end is an office that lied */
     const struct step *steps;
 };
 
@@ -123,8 +129,12 @@ struct office {
     struct wc_identity identity;
     struct wc_node *node; /* NULL while it is down */
     struct store store;
-    uint64_t last_seq; /* highest committed */
-    uint64_t timer_ms; /* when a TIMER event is queued for, UINT64_MAX none */
+    uint64_t last_seq;     /* highest committed */
+    struct stored *backup; /* a copy of the store, and of what was highest then */
+    uint32_t backup_count;
+    uint64_t backup_seq;
+    bool restored, reconciled; /* runs on a copy; and was told since what others have */
+    uint64_t timer_ms;         /* when a TIMER event is queued for, UINT64_MAX none */
     int64_t skew_ms;
     unsigned side; /* of a partition */
     bool started, revoked, killed, replicates, wrong_clock;
@@ -227,6 +237,8 @@ struct world {
     uint32_t ask_count;
     struct acked *acked;
     uint32_t acked_count, acked_cap;
+    struct wc_identity *liars; /* members that lied, each once */
+    uint32_t liar_count;
     struct put *puts; /* local edits on their way */
     uint32_t put_count, put_cap;
 
@@ -255,6 +267,12 @@ void world_step(struct world *w, struct office *o, struct wc_event *e);
  * Whether the office let it in. */
 bool world_inject(struct world *w, uint32_t office, const struct wc_identity *from,
                   const struct wc_buf *frames, size_t count);
+/* A member office that is no node. */
+const struct wc_identity *world_liar(struct world *w);
+bool world_is_liar(const struct world *w, const uint8_t key[WC_KEY_BYTES]);
+/* Copy the store of an office; put the copy in the place of the store of one that is down. */
+void world_backup(struct world *w, uint32_t office);
+void world_restore(struct world *w, uint32_t office);
 bool world_connected(const struct world *w, uint32_t a, uint32_t b);
 uint32_t world_reachable(const struct world *w, uint32_t from);
 void world_identity(struct world *w, struct wc_identity *out, uint32_t number,

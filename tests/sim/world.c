@@ -401,12 +401,33 @@ void world_identity(struct world *w, struct wc_identity *out, uint32_t number,
     if (number < w->office_count && w->scenario->certificates_s > 0)
         out->cert.not_after_ms = SIM_WALL_MS + SIM_SECOND * w->scenario->certificates_s;
     out->cert.serial = number + 1;
-    out->cert.quota = 100000;
+    out->cert.quota = number < 900000 ? 100000 : SIM_LIAR_QUOTA;
     int rc = wc_cert_issue(&out->cert, org, &bytes);
     assert(rc == 0 && bytes.len <= sizeof(out->cert_bytes));
     memcpy(out->cert_bytes, bytes.data, bytes.len);
     out->cert_len = bytes.len;
     wc_buf_fini(&bytes);
+}
+
+const struct wc_identity *world_liar(struct world *w)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "liar%u", w->liar_count);
+    w->liars = realloc(w->liars, (w->liar_count + 1) * sizeof(*w->liars));
+    assert(w->liars != NULL);
+    struct wc_identity *liar = &w->liars[w->liar_count];
+    world_identity(w, liar, 910000 + w->liar_count, name, &w->org_signer);
+    w->liar_count++;
+    return liar;
+}
+
+bool world_is_liar(const struct world *w, const uint8_t key[WC_KEY_BYTES])
+{
+    for (uint32_t i = 0; i < w->liar_count; i++) {
+        if (memcmp(w->liars[i].signer.key, key, WC_KEY_BYTES) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void office_init(struct world *w, uint32_t index)
@@ -474,6 +495,7 @@ void world_free(struct world *w)
         wc_node_free(o->node);
         free(o->links);
         free(o->store.list);
+        free(o->backup);
         free(o->store.waiting.list);
         free(o->store.committing.list);
         wc_map_fini(&o->store.by_slot);
@@ -490,6 +512,7 @@ void world_free(struct world *w)
     wc_map_fini(&w->blobs_by_hash);
     wc_effects_fini(&w->fx);
     free(w->offices);
+    free(w->liars);
     free(w->blobs);
     free(w->links);
     free(w->queue);
@@ -585,6 +608,37 @@ void world_kill(struct world *w, uint32_t office)
         else
             break_link(w, i);
     }
+}
+
+void world_backup(struct world *w, uint32_t office)
+{
+    struct office *o = &w->offices[office];
+    size_t bytes = o->store.count * sizeof(*o->backup);
+    free(o->backup);
+    o->backup = malloc(bytes + 1);
+    assert(o->backup != NULL);
+    memcpy(o->backup, o->store.list, bytes);
+    o->backup_count = o->store.count;
+    o->backup_seq = o->last_seq;
+}
+
+void world_restore(struct world *w, uint32_t office)
+{
+    struct office *o = &w->offices[office];
+    struct store *s = &o->store;
+    while (s->count > 0) {
+        struct change drop = {.drop = true};
+        memcpy(drop.slot, s->list[s->count - 1].slot, sizeof(drop.slot));
+        store_apply(w, o, &drop);
+    }
+    for (uint32_t i = 0; i < o->backup_count; i++) {
+        struct change put = {.blob = o->backup[i].blob};
+        memcpy(put.slot, o->backup[i].slot, sizeof(put.slot));
+        store_apply(w, o, &put);
+    }
+    o->last_seq = o->backup_seq;
+    o->restored = true;
+    o->reconciled = false;
 }
 
 /* ---- effects ---- */

@@ -1138,6 +1138,40 @@ static void who_says_that_it_is_alone_stamps_again(void **state)
     assert_true(r.stamped_at_ms > OFFICES_NOW_MS + 90 * WC_DAY_MS);
 }
 
+/* A newer own record came back and is not on the disk yet: what is there is the old one, and is
+ * not stamped again in its place. */
+static void what_the_disk_has_of_old_is_not_stamped_again(void **state)
+{
+    (void)state;
+    struct wc_record r;
+    uint8_t slot[WC_DIGEST_BYTES];
+    net.nodes[0].alone = true;
+    uint32_t link = begin();
+    net_put(0, WC_KIND_ROW, "alice");
+    net_run();
+    net.nodes[0].hold_commits = true;
+    say(link, &(struct made){.office = &net.nodes[0].identity,
+                             .kind = WC_KIND_ROW,
+                             .login = "alice",
+                             .rev = 2,
+                             .lease_ms = WC_PROFILE_LEASE_MAX_MS});
+    net_days(120); /* more than half of the lease */
+    net.nodes[0].hold_commits = false;
+    net_run();
+    wc_slot(slot, WC_KIND_ROW, net_key(0), "alice");
+    struct net_stored *s = net_find(&net.nodes[0], slot);
+    assert_non_null(s);
+    assert_int_equal(wc_record_decode(wc_buf_slice(&s->bytes), &r, NULL), 0);
+    assert_int_equal(r.version.rev, 2);
+    net_wait(WC_RESTAMP_RETRY_MS); /* and then the new one is */
+    net_run();
+    assert_int_equal(
+        wc_record_decode(wc_buf_slice(&net_find(&net.nodes[0], slot)->bytes), &r, NULL),
+        0);
+    assert_int_equal(r.version.rev, 2);
+    assert_true(r.stamped_at_ms > OFFICES_NOW_MS + 90 * WC_DAY_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1172,6 +1206,7 @@ int main(void)
         net_test(questions_have_an_end),
         net_test(who_fetches_again_and_again_gets_it_slowly),
         net_test(who_says_that_it_is_alone_stamps_again),
+        net_test(what_the_disk_has_of_old_is_not_stamped_again),
     };
     if (wc_crypto_init() != 0)
         return 1;
