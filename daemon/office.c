@@ -20,7 +20,7 @@
 
 #define LEAVING_KEY       "leaving" /* in the records: the identity to become */
 #define LEFT_KEY          "left/"   /* and the key, in hexadecimal: it is used up */
-#define LEFT_KEY_BYTES    (sizeof(LEFT_KEY) + 2 * WC_KEY_BYTES)
+#define LEFT_KEY_BYTES    (sizeof(LEFT_KEY) + (size_t)2 * WC_KEY_BYTES)
 #define MOVE_PAGE_COUNT   500 /* people signed anew in one commit */
 #define COMMIT_PAGE_COUNT 2000
 

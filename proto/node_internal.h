@@ -126,7 +126,7 @@
 #define WC_WASTE_RANGE_BYTES   16    /* a range that it said differed */
 #define WC_WORTH_RECORD_BYTES  1024  /* what a record that was of use makes up for */
 #define WC_SYNCS_BRIM_COUNT    16384 /* SYNC frames: a session about a million records */
-#define WC_SYNCS_AN_HOUR       (64 * 3600)
+#define WC_SYNCS_AN_HOUR       (64 * 3600ULL)
 #define WC_FETCH_BRIM_COUNT                                                            \
     16384                      /* records asked for, and four times all that is held */
 #define WC_FETCH_PACE_MS   100 /* who asked for more gets one at a time */

@@ -595,7 +595,7 @@ int wc_rotate_build(const uint8_t new_key[WC_KEY_BYTES], uint64_t rev,
 
 int wc_org_rotate(struct wc_org *org, struct wc_slice rotation)
 {
-    struct wc_record r, last;
+    struct wc_record r = {0}, last = {0};
     int rc = wc_record_decode(rotation, &r, NULL);
     if (rc != 0)
         return rc;
@@ -618,7 +618,7 @@ int wc_org_rotate(struct wc_org *org, struct wc_slice rotation)
 
 uint64_t wc_org_rotations(const struct wc_org *org)
 {
-    struct wc_record r;
+    struct wc_record r = {0};
     if (org->rotation_len == 0 ||
         wc_record_decode(wc_slice(org->rotation, org->rotation_len), &r, NULL) != 0)
         return 0;

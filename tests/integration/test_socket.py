@@ -154,7 +154,7 @@ class Describe(OneDaemon):
             if cell.startswith(" the fields below"):
                 params -= {"name", "title", "team", "skills", "interests", "ask_me_about", "languages", "working_days",
                            "email", "phone", "willing"}
-            self.assertEqual(set(re.findall(r"`(\w+)`\??:? (?:str|int|list|bool|bin|\[|\d)", cell)), params, method["name"])
+            self.assertEqual(set(re.findall(r"`(\w+)`\??:? (?:str|int|list|map|bool|bin|\[|\d)", cell)), params, method["name"])
         roles = re.findall(r"^\| `(\w+)` \| (.*) \|$", text.split("\n## Who may call what\n")[1].split("\n## ")[0], re.M)
         self.assertEqual([(r["name"], r["who"]) for r in described["roles"]], roles)
         self.assertEqual(described["name"], "whocand")
@@ -177,7 +177,7 @@ class Describe(OneDaemon):
         for method in self.client.call("api.describe")["methods"]:
             for param in method["params"]:
                 self.assertEqual(set(param), {"name", "type", "required", "help"})
-                self.assertIn(param["type"], ("str", "int", "bool", "list", "bin"))
+                self.assertIn(param["type"], ("str", "int", "bool", "list", "bin", "map"))
             if method["name"] in ("ask.cancel", "office.join", "office.leave", "org.submit", "me.put"):
                 continue
             with self.subTest(method=method["name"]):
