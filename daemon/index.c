@@ -394,10 +394,25 @@ static int open_index(struct wc_index *ix, wc_index_progress_fn progress, void *
     return rebuild(ix, progress, ctx, problem);
 }
 
+void wc_index_set_home(struct wc_index *ix, const uint8_t *office_key)
+{
+    ix->has_home = office_key != NULL;
+    if (office_key != NULL)
+        memcpy(ix->home_key, office_key, WC_KEY_BYTES);
+}
+
+enum wc_audience wc_index_audience(const struct wc_index *ix, const uint8_t *office_key,
+                                   bool home)
+{
+    bool own =
+        home && ix->has_home && memcmp(ix->home_key, office_key, WC_KEY_BYTES) == 0;
+    return own ? WC_AUDIENCE_OFFICE : WC_AUDIENCE_ORGANISATION;
+}
+
 int wc_index_open(struct wc_index **out, const char *state_dir,
                   struct wc_records *records, const char *const *languages,
-                  const struct wc_vocabulary *vocabulary, wc_index_progress_fn progress,
-                  void *ctx, char problem[256])
+                  const struct wc_vocabulary *vocabulary, const uint8_t *home_key,
+                  wc_index_progress_fn progress, void *ctx, char problem[256])
 {
     *out = NULL;
     problem[0] = '\0';
@@ -405,6 +420,7 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
     if (ix == NULL)
         return fail(problem, -WC_ENOMEM, "out of memory");
     ix->vocabulary = vocabulary;
+    wc_index_set_home(ix, home_key);
     int rc = set_languages(ix, languages, problem);
     if (rc == 0)
         rc = open_index(ix, progress, ctx, problem);

@@ -25,7 +25,12 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
                                                    "english", "norwegian" */
                   const struct wc_vocabulary *vocabulary, /* outlives the index; NULL:
                                                              none */
+                  const uint8_t *home_key, /* as wc_index_set_home() takes it */
                   wc_index_progress_fn progress, void *ctx, char problem[256]);
+/* Whose people's fields for the home office are indexed, in a scope of their own, from now
+ * on: before an index of such is opened, and before people move to another key. NULL:
+ * nobody's. Not while something is applied. */
+void wc_index_set_home(struct wc_index *ix, const uint8_t *office_key);
 void wc_index_close(struct wc_index *ix); /* marks it clean; NULL is fine */
 
 /* Bring the people touched by committed changes up to date (cards etc. are skipped).
@@ -37,6 +42,7 @@ struct wc_index_query {
     struct wc_slice text;
     uint32_t limit;
     const uint8_t *office_key; /* only this office, or NULL */
+    bool home;     /* of somebody of the home office: its own scope is searched too */
     bool near_too; /* when nobody answers: those whose concepts lie near those meant */
 };
 

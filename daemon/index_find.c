@@ -20,11 +20,11 @@
 
 #define GROUPS_MAX   32  /* words of a question that count; a long letter has more */
 #define WORDS_MAX    256 /* words of a question that are looked at */
-#define TERMS_MAX    32  /* terms of one group */
+#define TERMS_MAX    64  /* terms of one group, in both scopes */
 #define MENTIONS_MAX 16  /* concepts that a question names */
 #define PHRASES_MAX  32
 #define OFFICES_MAX  16
-#define LISTS_MAX    (GROUPS_MAX * TERMS_MAX + PHRASES_MAX)
+#define LISTS_MAX    (GROUPS_MAX * TERMS_MAX + 2 * PHRASES_MAX)
 
 /* As written is best; a stem may be chance; another spelling or a part of a word is
  * further away. */
@@ -58,7 +58,7 @@ struct group {
 };
 
 struct phrase {
-    struct term term;
+    struct term term, home_term;
     uint32_t groups; /* bit set of those that its words belong to */
     float rarity;    /* of its words together */
 };
@@ -79,6 +79,7 @@ struct question {
     uint32_t phrase_count;
     float rarity;       /* of all groups together */
     bool initials[256]; /* first bytes of the terms */
+    bool home;          /* terms of the home office's scope are searched too */
     double unit;        /* turns a sum of scores into a share of the perfect one */
 };
 
@@ -190,8 +191,8 @@ static struct wc_slice key_of(const struct question *q, const struct term *t)
     return wc_slice(q->text.data + t->at, t->len);
 }
 
-static void add_term(struct question *q, struct group *g, enum wc_term_kind kind,
-                     struct wc_slice text, float weight)
+static void add_scoped_term(struct question *q, struct group *g, unsigned kind,
+                            struct wc_slice text, float weight)
 {
     struct term t = {.at = (uint32_t)q->text.len, .weight = weight};
     if (g->term_count == TERMS_MAX)
@@ -207,8 +208,16 @@ static void add_term(struct question *q, struct group *g, enum wc_term_kind kind
         }
     }
     g->terms[g->term_count++] = t;
-    if (kind != WC_TERM_CONCEPT)
+    if ((kind & ~(unsigned)WC_TERM_HOME) != WC_TERM_CONCEPT)
         q->initials[text.data[0]] = true;
+}
+
+static void add_term(struct question *q, struct group *g, enum wc_term_kind kind,
+                     struct wc_slice text, float weight)
+{
+    add_scoped_term(q, g, kind, text, weight);
+    if (q->home)
+        add_scoped_term(q, g, kind | WC_TERM_HOME, text, weight);
 }
 
 /* Stemmers are not even: "rådgivere" becomes "rådgiver", which becomes "rådgiv". So
@@ -385,6 +394,17 @@ static int look_up_groups(struct wc_txn *t, struct question *q, uint64_t people)
     return 0;
 }
 
+/* The same name in the scope of the home office. */
+static int look_up_at_home(struct wc_txn *t, struct question *q, struct phrase *p)
+{
+    p->home_term = (struct term){.at = (uint32_t)q->text.len, .len = p->term.len};
+    for (uint32_t i = 0; i < p->term.len; i++) {
+        uint8_t byte = q->text.data[p->term.at + i]; /* the buffer may move */
+        wc_buf_byte(&q->text, i == 0 ? byte | WC_TERM_HOME : byte);
+    }
+    return q->text.failed ? -WC_ENOMEM : look_up(t, q, &p->home_term);
+}
+
 /* Whether the words from..from+n of the question are a name that somebody uses. */
 static int look_up_phrase(struct wc_txn *t, struct question *q, uint32_t from,
                           uint32_t n)
@@ -408,7 +428,9 @@ static int look_up_phrase(struct wc_txn *t, struct question *q, uint32_t from,
         return -WC_ENOMEM;
     p->term.len = (uint32_t)q->text.len - p->term.at;
     int rc = p->groups != 0 ? look_up(t, q, &p->term) : 0;
-    if (rc == 0 && p->term.number != 0)
+    if (rc == 0 && q->home && p->groups != 0)
+        rc = look_up_at_home(t, q, p);
+    if (rc == 0 && (p->term.number != 0 || p->home_term.number != 0))
         q->phrase_count++;
     else
         q->text.len = p->term.at;
@@ -456,6 +478,14 @@ static int list_open(struct wc_searcher *s, struct wc_txn *t, const struct term 
     return list_here(l, wc_cursor_seek(&l->cursor, wc_slice(key, sizeof(key))));
 }
 
+static int open_phrase(struct wc_searcher *s, struct wc_txn *t, uint32_t i)
+{
+    const struct phrase *p = &s->q.phrases[i];
+    float weight = WEIGHT_PHRASE * p->rarity / 255.0F;
+    int rc = list_open(s, t, &p->term, GROUPS_MAX + i, weight);
+    return rc == 0 ? list_open(s, t, &p->home_term, GROUPS_MAX + i, weight) : rc;
+}
+
 static int open_lists(struct wc_searcher *s, struct wc_txn *t)
 {
     struct question *q = &s->q;
@@ -465,8 +495,7 @@ static int open_lists(struct wc_searcher *s, struct wc_txn *t)
             rc = list_open(s, t, &q->groups[i].terms[k], i,
                            q->groups[i].terms[k].weight / 255.0F);
     for (uint32_t i = 0; rc == 0 && i < q->phrase_count; i++)
-        rc = list_open(s, t, &q->phrases[i].term, GROUPS_MAX + i,
-                       WEIGHT_PHRASE * q->phrases[i].rarity / 255.0F);
+        rc = open_phrase(s, t, i);
     return rc;
 }
 
@@ -856,8 +885,9 @@ static void match_word(struct wc_searcher *s, struct wc_slice word, float best[]
             const struct term *t = &q->groups[i].terms[k];
             struct wc_slice key = key_of(q, t);
             struct wc_slice text = wc_slice(key.data + 1, key.len - 1);
-            bool same = key.data[0] == WC_TERM_WORD && wc_slice_eq(text, word);
-            for (uint32_t j = 0; key.data[0] == WC_TERM_STEM && j < n && !same; j++)
+            uint8_t kind = key.data[0] & (uint8_t)~WC_TERM_HOME;
+            bool same = kind == WC_TERM_WORD && wc_slice_eq(text, word);
+            for (uint32_t j = 0; kind == WC_TERM_STEM && j < n && !same; j++)
                 same = wc_slice_eq(text, stems[j]);
             if (same && t->weight > best[i])
                 best[i] = t->weight;
@@ -879,7 +909,7 @@ static void match_concepts(struct wc_searcher *s, const struct wc_unit *u, float
                 const struct term *t = &q->groups[i].terms[k];
                 struct wc_slice key = key_of(q, t);
                 float x = t->weight * concepts[c].factor;
-                if (key.data[0] == WC_TERM_CONCEPT &&
+                if ((key.data[0] & ~WC_TERM_HOME) == WC_TERM_CONCEPT &&
                     wc_slice_is(wc_slice(key.data + 1, key.len - 1), id) && x > best[i])
                     best[i] = x;
             }
@@ -1016,8 +1046,9 @@ static int explain(struct wc_searcher *s, struct wc_hit *hit, bool *here)
     struct reason top[WC_WHY_MAX];
     struct wc_slice office;
     uint32_t count = 0;
-    int rc =
-        wc_people_load(s->ix->records, hit->who.office_key, hit->who.subject, &s->view);
+    int rc = wc_people_load_as(
+        s->ix->records, hit->who.office_key, hit->who.subject,
+        wc_index_audience(s->ix, hit->who.office_key, s->query->home), &s->view);
     *here = rc == 0;
     if (rc != 0)
         return rc == -WC_ENOTFOUND || rc == -WC_ECORRUPT ? 0 : rc;
@@ -1083,6 +1114,7 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
     s->hits = hits;
     s->total = s->near = 0;
     s->hit_count = 0;
+    s->q.home = query->home && ix->has_home;
     int rc = read_question(s, query->text);
     if (rc == 0)
         rc = reserve_heap(s, query->limit);

@@ -5,7 +5,7 @@
  *
  * Tables (numbers are big-endian):
  *
- *   term     kind (1) ‖ text            ->  term number (4)
+ *   term     kind (1; + 64: for the home office) ‖ text            ->  term number (4)
  *   name     term number (4)            ->  people who have it (4) ‖ kind ‖ text
  *   post     term number (4) ‖ block (4)->  postings.h; block = document number / 512
  *   doc      document number (4)        ->  office key (32) ‖ subject length (1) ‖
@@ -61,11 +61,17 @@ struct wc_index {
     pthread_mutex_t writing;
     pthread_mutex_t pool; /* guards idle */
     struct wc_searcher *idle;
+    bool has_home;
+    uint8_t home_key[WC_KEY_BYTES];
     atomic_bool damaged; /* a value was found that nobody writes */
 };
 
 /* Note a result: -WC_ECORRUPT makes the next open build the index anew. Returns rc. */
 int wc_index_note(struct wc_index *ix, int rc);
+
+/* What of the people of an office is read for a scope. */
+enum wc_audience wc_index_audience(const struct wc_index *ix, const uint8_t *office_key,
+                                   bool home);
 
 /* ---- index_write.c ---- */
 

@@ -58,7 +58,8 @@ struct vec {
 
 struct wc_batch {
     struct wc_index *ix;
-    struct wc_people_view view; /* 20 KB, kept off the stack */
+    struct wc_people_view view;      /* 40 KB, kept off the stack */
+    struct wc_people_view home_view; /* as the home office sees the same person */
     struct wc_unit units[WC_UNITS_MAX];
     struct vec people, found, entries, offices;
     struct wc_buf text; /* the keys of entries */
@@ -256,17 +257,27 @@ static int keep_terms(struct wc_batch *b, struct person *p, const struct wc_term
     return 0;
 }
 
+static int add_units(struct wc_batch *b, uint32_t count)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        rc = wc_terms_add(&b->ix->terms, b->ix->text, b->ix->vocabulary, &b->units[i]);
+    return rc;
+}
+
 static int analyse(struct wc_batch *b, struct person *p)
 {
     struct wc_terms *s = &b->ix->terms;
     struct office *o = (struct office *)b->offices.items + p->office;
     uint32_t n = wc_units(&b->view, wc_slice_text(p->who.subject),
                           wc_slice_text(o->text), b->units);
-    int rc = 0;
     wc_terms_reset(s);
-    for (uint32_t i = 0; rc == 0 && i < n; i++)
-        rc = wc_terms_add(s, b->ix->text, b->ix->vocabulary, &b->units[i]);
-    wc_terms_finish(s, is_willing(&b->view.person));
+    int rc = add_units(b, n);
+    if (rc == 0 && b->home_view.has_profile) { /* last: it takes nobody's place */
+        wc_terms_go_home(s);
+        rc = add_units(b, wc_units_home(&b->home_view, b->units));
+    }
+    wc_terms_finish(s, is_willing(&b->view.person), is_willing(&b->home_view.person));
     return rc != 0 ? rc : keep_terms(b, p, s);
 }
 
@@ -280,6 +291,21 @@ static bool in_batch(const struct wc_batch *b, const struct wc_person_ref *who)
     return false;
 }
 
+/* The same person as the home office sees them, if they are of it and it sees more. */
+static int load_home(struct wc_batch *b, const struct wc_person_ref *who)
+{
+    memset(&b->home_view, 0, sizeof(b->home_view));
+    if (wc_index_audience(b->ix, who->office_key, true) == WC_AUDIENCE_ORGANISATION)
+        return 0;
+    int rc = wc_people_load_as(b->ix->records, who->office_key, who->subject,
+                               WC_AUDIENCE_OFFICE, &b->home_view);
+    if (rc == -WC_ENOMEM || rc == -WC_EIO || rc == -WC_EBUSY)
+        return rc;
+    if (rc != 0) /* what cannot be read cannot be found */
+        memset(&b->home_view, 0, sizeof(b->home_view));
+    return 0;
+}
+
 int wc_batch_add(struct wc_batch *b, const struct wc_person_ref *who)
 {
     if (in_batch(b, who))
@@ -289,6 +315,11 @@ int wc_batch_add(struct wc_batch *b, const struct wc_person_ref *who)
         return rc;
     struct person *p = push(&b->people, sizeof(*p));
     bool exists = rc == 0; /* what cannot be read cannot be found either */
+    rc = exists ? load_home(b, who) : 0;
+    if (rc != 0) {
+        wc_people_view_fini(&b->view);
+        return rc;
+    }
     rc = p == NULL ? -WC_ENOMEM : 0;
     if (rc == 0) {
         p->who = *who;
@@ -298,8 +329,10 @@ int wc_batch_add(struct wc_batch *b, const struct wc_person_ref *who)
         rc = office_of(b, who->office_key, &p->office);
     if (rc == 0 && exists)
         rc = analyse(b, p);
-    if (exists)
+    if (exists) {
         wc_people_view_fini(&b->view);
+        wc_people_view_fini(&b->home_view);
+    }
     return rc;
 }
 

@@ -196,7 +196,8 @@ static int open_state(struct wc_daemon *d)
     struct list languages;
     list_of(&languages, &d->config.languages);
     rc = wc_index_open(&d->index, d->config.state, d->records, languages.items,
-                       d->vocabulary, on_index_progress, &logged_ms, problem);
+                       d->vocabulary, d->identity->signer.key, on_index_progress,
+                       &logged_ms, problem);
     if (rc != 0)
         return complain(rc, problem);
     rc = wc_office_resume_leave(d->records, d->index, &d->identity, wc_wall_ms());

@@ -197,6 +197,7 @@ void wc_people_find(struct wc_request *r)
     f->query.near_too = true;
     memcpy(f->home_key, d->identity->signer.key, WC_KEY_BYTES);
     f->home_audience = sees(r, f->home_key);
+    f->query.home = f->home_audience == WC_AUDIENCE_OFFICE;
     if (one_office) {
         memcpy(f->office_key, office.cert.sign_key, WC_KEY_BYTES);
         f->query.office_key = f->office_key;

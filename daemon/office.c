@@ -319,6 +319,7 @@ int wc_office_adopt(struct wc_records *records, struct wc_index *index,
         *moved = wc_records_people_count(records, to->signer.key);
         return store_identity(records, to);
     }
+    wc_index_set_home(index, to->signer.key);
     int rc = move_people(&m, moved);
     forget_changes(&m);
     if (rc == 0)
@@ -327,6 +328,7 @@ int wc_office_adopt(struct wc_records *records, struct wc_index *index,
         wc_log(WC_LOG_WARNING, "records of the former office are left: the next start "
                                "clears them");
     if (rc != 0) {
+        wc_index_set_home(index, from->signer.key);
         m.from = to; /* nobody may find people twice */
         drop_former(&m);
     }

@@ -104,24 +104,37 @@ static void add_about(struct units *u, struct wc_slice text)
         add_unit(u, WC_UNIT_ABOUT, trimmed(text.data + from, text.len - from), NULL);
 }
 
+static void add_person(struct units *u, const struct wc_person *p,
+                       uint32_t own_skill_count, struct wc_slice subject)
+{
+    add_unit(u, WC_UNIT_NAME, p->name, NULL);
+    add_unit(u, WC_UNIT_HANDLE, subject, NULL);
+    add_unit(u, WC_UNIT_TITLE, p->title, NULL);
+    add_unit(u, WC_UNIT_TEAM, p->team, NULL);
+    for (uint32_t i = 0; i < p->skill_count; i++)
+        add_unit(u, i < own_skill_count ? WC_UNIT_SKILL : WC_UNIT_LISTED,
+                 p->skills[i].name, &p->skills[i]);
+    for (uint32_t i = 0; i < p->interest_count; i++)
+        add_unit(u, WC_UNIT_INTEREST, p->interests[i], NULL);
+    add_about(u, p->ask_me_about);
+    for (uint32_t i = 0; i < p->language_count; i++)
+        add_unit(u, WC_UNIT_LANGUAGE, p->languages[i], NULL);
+}
+
 uint32_t wc_units(const struct wc_people_view *v, struct wc_slice subject,
                   struct wc_slice office, struct wc_unit out[WC_UNITS_MAX])
 {
     struct units u = {.out = out};
-    const struct wc_person *p = &v->person;
-    add_unit(&u, WC_UNIT_NAME, p->name, NULL);
-    add_unit(&u, WC_UNIT_HANDLE, subject, NULL);
-    add_unit(&u, WC_UNIT_TITLE, p->title, NULL);
-    add_unit(&u, WC_UNIT_TEAM, p->team, NULL);
-    for (uint32_t i = 0; i < p->skill_count; i++)
-        add_unit(&u, i < v->own_skill_count ? WC_UNIT_SKILL : WC_UNIT_LISTED,
-                 p->skills[i].name, &p->skills[i]);
-    for (uint32_t i = 0; i < p->interest_count; i++)
-        add_unit(&u, WC_UNIT_INTEREST, p->interests[i], NULL);
-    add_about(&u, p->ask_me_about);
-    for (uint32_t i = 0; i < p->language_count; i++)
-        add_unit(&u, WC_UNIT_LANGUAGE, p->languages[i], NULL);
+    add_person(&u, &v->person, v->own_skill_count, subject);
     add_unit(&u, WC_UNIT_OFFICE, office, NULL);
+    return u.count;
+}
+
+uint32_t wc_units_home(const struct wc_people_view *v, struct wc_unit out[WC_UNITS_MAX])
+{
+    struct units u = {.out = out};
+    const struct wc_person *p = &v->local.of[WC_AUDIENCE_OFFICE];
+    add_person(&u, p, p->skill_count, wc_slice("", 0));
     return u.count;
 }
 
@@ -151,6 +164,8 @@ void wc_terms_reset(struct wc_terms *s)
 {
     wc_buf_reset(&s->text);
     s->count = 0;
+    s->scope = 0;
+    s->home_from = UINT32_MAX;
     if (s->slots != NULL)
         memset(s->slots, 0, s->slot_count * sizeof(s->slots[0]));
 }
@@ -189,7 +204,7 @@ static int grow(struct wc_terms *s)
     return 0;
 }
 
-void wc_term_key(struct wc_buf *out, enum wc_term_kind kind, struct wc_slice text)
+void wc_term_key(struct wc_buf *out, unsigned kind, struct wc_slice text)
 {
     wc_buf_byte(out, (uint8_t)kind);
     wc_buf_append(out, text.data, text.len);
@@ -221,7 +236,7 @@ static int count_term(struct wc_terms *s, enum wc_term_kind kind, struct wc_slic
                       float weight, bool named)
 {
     uint32_t at = (uint32_t)s->text.len;
-    wc_term_key(&s->text, kind, text);
+    wc_term_key(&s->text, kind | s->scope, text);
     return count_key(s, at, weight, named);
 }
 
@@ -325,13 +340,20 @@ int wc_terms_add(struct wc_terms *s, struct wc_text *text,
     return rc == 0 ? count_concepts(s, text, vocabulary, u) : rc;
 }
 
-void wc_terms_finish(struct wc_terms *s, bool willing)
+void wc_terms_go_home(struct wc_terms *s)
+{
+    s->scope = WC_TERM_HOME;
+    s->home_from = s->count;
+}
+
+void wc_terms_finish(struct wc_terms *s, bool willing, bool willing_at_home)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         struct wc_term *t = &s->items[i];
         float x = saturate(t->weight);
         /* Whoever is searched for by name is wanted, willing or not. */
-        if (!willing && !t->named)
+        bool wills = i >= s->home_from ? willing_at_home : willing;
+        if (!wills && !t->named)
             x *= UNWILLING;
         float scaled = ceilf(x * 255.0F);
         t->impact = (uint8_t)(scaled < 1.0F ? 1.0F : scaled);

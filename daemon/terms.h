@@ -13,7 +13,7 @@
 #include "daemon/vocabulary.h"
 
 /* Goes up with every change of terms or impacts: the index is then built anew. */
-#define WC_TERMS_VERSION 2
+#define WC_TERMS_VERSION 3
 
 enum wc_unit_kind {
     WC_UNIT_NAME,
@@ -44,6 +44,10 @@ struct wc_unit {
 uint32_t wc_units(const struct wc_people_view *v, struct wc_slice subject,
                   struct wc_slice office, struct wc_unit out[WC_UNITS_MAX]);
 
+/* The units of what the home office sees beside those: of v->local alone. */
+uint32_t wc_units_home(const struct wc_people_view *v,
+                       struct wc_unit out[WC_UNITS_MAX]);
+
 /* What the score of an expert's own skill, named once, is: the measure of a score. */
 double wc_terms_reference(void);
 
@@ -54,6 +58,9 @@ enum wc_term_kind {
     WC_TERM_PHRASE = 3,  /* a whole name of 2 to WC_PHRASE_WORDS_MAX words */
     WC_TERM_CONCEPT = 4, /* the id of a concept of the vocabulary */
 };
+/* Added to the kind of a term of what is for the home office: a scope of its own, with its
+ * own people and counts, which only a question of the home office opens. */
+#define WC_TERM_HOME        0x40
 #define WC_PHRASE_WORDS_MAX 5
 #define WC_TERM_MAX_BYTES   (1 + WC_PHRASE_WORDS_MAX * (WC_WORD_MAX_BYTES + 1))
 
@@ -98,18 +105,23 @@ struct wc_terms {
     uint32_t *slots; /* open addressing; item number + 1 */
     uint32_t slot_count;
     struct wc_words words; /* of the unit at hand */
+    uint8_t scope;         /* 0, or WC_TERM_HOME: of the terms that are added */
+    uint32_t home_from;    /* items from here on are of that scope */
 };
 void wc_terms_fini(struct wc_terms *s);
 void wc_terms_reset(struct wc_terms *s);
+
+/* From here on terms are of the home office's scope, until the set is reset. */
+void wc_terms_go_home(struct wc_terms *s);
 
 /* Add the terms of a unit. -WC_ENOMEM. */
 int wc_terms_add(struct wc_terms *s, struct wc_text *text,
                  const struct wc_vocabulary *vocabulary, const struct wc_unit *u);
 
-/* Turn weights into impacts. */
-void wc_terms_finish(struct wc_terms *s, bool willing);
+/* Turn weights into impacts. Willing may itself be for the home office alone. */
+void wc_terms_finish(struct wc_terms *s, bool willing, bool willing_at_home);
 
-/* Append the key of a term to *out. */
-void wc_term_key(struct wc_buf *out, enum wc_term_kind kind, struct wc_slice text);
+/* Append the key of a term to *out: an enum wc_term_kind, perhaps with WC_TERM_HOME. */
+void wc_term_key(struct wc_buf *out, unsigned kind, struct wc_slice text);
 
 #endif

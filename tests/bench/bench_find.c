@@ -331,7 +331,7 @@ static void open_both(struct import *m, const char *dir)
     static const char *const languages[] = {"english", "norwegian", NULL};
     char problem[256];
     if (wc_records_open(&m->records, dir, problem) != 0 ||
-        wc_index_open(&m->index, dir, m->records, languages, NULL, NULL, NULL,
+        wc_index_open(&m->index, dir, m->records, languages, NULL, NULL, NULL, NULL,
                       problem) != 0) {
         fprintf(stderr, "bench_find: %s\n", problem);
         exit(1);

@@ -136,6 +136,10 @@ class Canaries(Case):
             for field in TEXTS + LISTS:
                 found = self.call_as("other", self.leeds, "people.find", query=canary(field, audience))
                 self.assertEqual((found["total"], found["people"]), (0, []), field)
+        for field in ("name", "title", "team", "ask_me_about", "skills", "interests", "languages"):
+            found = self.call_as("other", self.leeds, "people.find", query=canary(field, "office"))
+            self.assertEqual([p["handle"] for p in found["people"]], ["uoffice@leeds"], field)
+            self.assertEqual(self.call_as("web", self.leeds, "people.find", query=canary(field, "office"))["total"], 0)
         for audience in AUDIENCES:
             for field in ("title", "skills", "interests"):
                 found = self.york.call("people.find", query=canary(field, audience))

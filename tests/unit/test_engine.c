@@ -41,7 +41,7 @@ static int set_up(void **state)
     assert_int_equal(wc_crypto_init(), 0);
     assert_int_equal(wc_records_open(&records, scratch_path("s"), problem), 0);
     assert_int_equal(wc_index_open(&ix, scratch_path("s"), records, languages, NULL,
-                                   NULL, NULL, problem),
+                                   NULL, NULL, NULL, problem),
                      0);
     assert_int_equal(wc_office_standalone(&identity, "attic"), 0);
     assert_int_equal(wc_loop_new(&loop), 0);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "daemon/index.h"
+#include "daemon/local.h"
 #include "daemon/postings.h"
 #include "daemon/records_log.h"
 #include "daemon/store.h"
@@ -20,6 +21,7 @@ static struct wc_records *records;
 static struct wc_index *index_;
 static struct wc_vocabulary *vocabulary; /* of the next open_index() */
 static struct office leeds, bergen;
+static const uint8_t *home_key; /* of the next open_index() */
 static struct wc_hit hits[64];
 static uint64_t total;
 
@@ -37,7 +39,7 @@ static void open_index(void)
     char problem[256];
     built = UINT64_MAX;
     int rc = wc_index_open(&index_, scratch_path("state"), records, languages,
-                           vocabulary, progress, NULL, problem);
+                           vocabulary, home_key, progress, NULL, problem);
     if (rc != 0)
         fail_msg("%s: %s", wc_strerror(rc), problem);
 }
@@ -796,7 +798,7 @@ static void test_builds_anew_for_another_version(void **state)
     wc_index_close(index_);
     built = UINT64_MAX;
     assert_int_equal(wc_index_open(&index_, scratch_path("state"), records, english,
-                                   NULL, progress, NULL, problem),
+                                   NULL, NULL, progress, NULL, problem),
                      0);
     assert_int_equal(built, 3);
 }
@@ -874,7 +876,7 @@ static void test_unknown_language(void **state)
     char problem[256];
     struct wc_index *other;
     assert_int_equal(wc_index_open(&other, scratch_path("state"), records, klingon,
-                                   NULL, NULL, NULL, problem),
+                                   NULL, NULL, NULL, NULL, problem),
                      -WC_ECONFIG);
     assert_null(other);
     assert_non_null(strstr(problem, " norwegian"));
@@ -1152,9 +1154,82 @@ static void test_another_vocabulary_builds_anew(void **state)
     assert_int_equal(built, 1);
 }
 
+/* A profile of leeds with a skill that is for the home office alone. */
+static void put_at_home(const char *subject, const char *skill, const char *hidden)
+{
+    struct wc_person p = {.present = 0};
+    struct wc_parts parts = {.of = {{.present = 0}}};
+    struct wc_buf value = {0};
+    char name[WC_LOCAL_NAME_BYTES];
+    person_skill(&p, skill, WC_LEVEL_WORKING);
+    person_skill(&parts.of[WC_AUDIENCE_OFFICE], hidden, WC_LEVEL_EXPERT);
+    person_skill(&parts.of[WC_AUDIENCE_MATCH], "kept for questions", WC_LEVEL_EXPERT);
+    person_skill(&parts.of[WC_AUDIENCE_ME], "kept for me", WC_LEVEL_EXPERT);
+    assert_int_equal(wc_local_pack(&value, &parts), 0);
+    wc_local_name(subject, name);
+    struct wc_meta_edit beside = {.key = name, .value = wc_buf_slice(&value)};
+    struct wc_change c = office_person(&leeds, WC_KIND_PROFILE, subject, 2, &p);
+    c.beside = &beside;
+    apply_one(c);
+    wc_buf_fini(&value);
+}
+
+static int find_at_home(const char *text)
+{
+    struct wc_index_query q = {
+        .text = wc_slice_text(text), .limit = 64, .near_too = true, .home = true};
+    return wc_index_find(index_, &q, hits, &total);
+}
+
+/* Found at home, with its reason; in the wider scope nothing is other than without it. */
+static void what_is_for_the_home_office_changes_no_wider_scope(void **state)
+{
+    (void)state;
+    static const char *const questions[] = {"brewing", "welding", "sign language",
+                                            "welding sign language brewing",
+                                            "language"};
+    static struct wc_hit before[5][64];
+    uint64_t totals[5];
+    int counts[5];
+    home_key = leeds.key;
+    reopen();
+    put_skill("alice", "brewing", WC_LEVEL_WORKING);
+    put_skill("bob", "welding", WC_LEVEL_EXPERT);
+    put_skill("carol", "sign language", WC_LEVEL_AWARENESS);
+    struct wc_person same = {.present = 0};
+    person_skill(&same, "welding", WC_LEVEL_NONE);
+    put(&bergen, "alice", &same); /* another alice: what is local is not hers */
+    for (int i = 0; i < 5; i++) {
+        counts[i] = find(questions[i]);
+        totals[i] = total;
+        memcpy(before[i], hits, sizeof(hits));
+    }
+    put_at_home("alice", "brewing", "sign language");
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < 5; i++) {
+            assert_int_equal(find(questions[i]), counts[i]);
+            assert_int_equal(total, totals[i]);
+            for (int k = 0; k < counts[i]; k++) {
+                assert_string_equal(hits[k].who.subject, before[i][k].who.subject);
+                assert_true(hits[k].score == before[i][k].score);
+                assert_int_equal(hits[k].why_count, before[i][k].why_count);
+            }
+        }
+        assert_int_equal(find_at_home("sign language"), 2);
+        assert_string_equal(hits[0].who.subject, "alice");
+        assert_memory_equal(hits[0].who.office_key, leeds.key, WC_KEY_BYTES);
+        assert_string_equal(hits[0].why[0], "expert in sign language");
+        assert_int_equal(find_at_home("questions"), 0);
+        assert_int_equal(find_at_home("me"), 0);
+        reopen(); /* and the same again, from the disk */
+    }
+    home_key = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        INDEX_TEST(what_is_for_the_home_office_changes_no_wider_scope),
         cmocka_unit_test(test_postings_against_a_table),
         cmocka_unit_test(test_damaged_postings_are_refused),
         INDEX_TEST(test_finds_by_every_field),
