@@ -110,7 +110,7 @@ class Peer:
 
 
 def introduction(certificate):
-    return msgpack.packb([1, 1, certificate])
+    return msgpack.packb([1, 1, certificate, b""])  # there was no rotation
 
 
 def link_key(certificate):
@@ -223,7 +223,7 @@ class Foreign(harness.Case):
                                       frames=self.frames(), until=PONG, hold=True))
 
     def test_a_range_of_versions_without_overlap_ends_it(self):
-        said = self.connect(msgpack.packb([200, 201, self.york.certificate]), static_secret=self.york.link_secret,
+        said = self.connect(msgpack.packb([200, 201, self.york.certificate, b""]), static_secret=self.york.link_secret,
                             until=HELLO).said()
         self.assertEqual((said["complete"], said["frames"]), (True, []))
         harness.wait(lambda: "turned away an office" in self.leeds.log(), "leeds says so", alive=[self.leeds])
