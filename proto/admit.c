@@ -34,36 +34,6 @@ static const struct wc_text_rule org_name_rule = {
     "organisation name", WC_TITLE_MAX_BYTES, "must be at most 200 bytes long", false,
     false};
 
-static int open_doc(struct wc_slice bytes, const char *field, struct wc_doc **doc,
-                    struct wc_err *err)
-{
-    int rc = wc_doc_new(bytes, &wc_scan_default, doc);
-    return rc == 0 ? 0 : wc_fail(err, (enum wc_error)(-rc), field, NULL);
-}
-
-static int read_version(const struct wc_obj *root, uint32_t count, uint64_t version,
-                        const char *field, struct wc_err *err)
-{
-    uint64_t v;
-    if (wc_obj_type(root) != WC_ARRAY || wc_obj_u64(wc_obj_at(root, 0), &v) != 0)
-        return wc_fail(err, WC_ETYPE, field, "must be an array with a version");
-    if (v != version)
-        return wc_fail(err, WC_EVERSION, field, NULL);
-    if (wc_obj_count(root) != count)
-        return wc_fail(err, WC_EINVALID, field, "has the wrong number of elements");
-    return 0;
-}
-
-static int read_text(const struct wc_obj *o, const struct wc_text_rule *rule, char *out,
-                     struct wc_err *err)
-{
-    struct wc_slice text;
-    int rc = wc_field_text(o, rule, &text, err);
-    if (rc == 0)
-        wc_slice_copy(text, out, rule->max_bytes + 1);
-    return rc;
-}
-
 /* ---- requests ---- */
 
 static int check_names(const char *name, const char *title, struct wc_err *err)
@@ -110,11 +80,11 @@ int wc_request_line(const struct wc_identity *office, const char *name,
 static int decode_request_body(const struct wc_obj *root, struct wc_office_request *r,
                                struct wc_err *err)
 {
-    int rc = read_version(root, 6, REQUEST_VERSION, "request", err);
+    int rc = wc_field_version(root, 6, REQUEST_VERSION, "request", err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 1), &name_rule, r->name, err);
+        rc = wc_field_copy(wc_obj_at(root, 1), &name_rule, r->name, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 2), &title_rule, r->title, err);
+        rc = wc_field_copy(wc_obj_at(root, 2), &title_rule, r->title, err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 3), "sign key", r->sign_key, WC_KEY_BYTES,
                           err);
@@ -132,7 +102,7 @@ static int decode_request(struct wc_slice raw, struct wc_office_request *r,
     struct wc_doc *outer = NULL, *inner = NULL;
     struct wc_slice body = {0};
     uint8_t sig[WC_SIG_BYTES];
-    int rc = open_doc(raw, "request", &outer, err);
+    int rc = wc_field_doc(raw, "request", &outer, err);
     if (rc != 0)
         return rc;
     const struct wc_obj *root = wc_doc_root(outer);
@@ -143,7 +113,7 @@ static int decode_request(struct wc_slice raw, struct wc_office_request *r,
         rc = wc_field_bin(wc_obj_at(root, 1), "request signature", sig, WC_SIG_BYTES,
                           err);
     if (rc == 0)
-        rc = open_doc(body, "request", &inner, err);
+        rc = wc_field_doc(body, "request", &inner, err);
     if (rc == 0)
         rc = decode_request_body(wc_doc_root(inner), r, err);
     if (rc == 0 && wc_verify(sig, r->sign_key, REQUEST_DOMAIN, REQUEST_KIND, body) != 0)
@@ -291,12 +261,12 @@ static int unseal(const struct wc_obj *o, const struct wc_identity *mine,
 static int decode_admission(const struct wc_obj *root, const struct wc_identity *mine,
                             struct wc_identity *id, struct wc_err *err)
 {
-    int rc = read_version(root, 8, ADMISSION_VERSION, "admission", err);
+    int rc = wc_field_version(root, 8, ADMISSION_VERSION, "admission", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", id->org.id,
                           WC_ORG_ID_BYTES, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 2), &org_name_rule, id->org.name, err);
+        rc = wc_field_copy(wc_obj_at(root, 2), &org_name_rule, id->org.name, err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 3), "organisation key", id->org.key,
                           WC_KEY_BYTES, err);
@@ -315,7 +285,7 @@ int wc_admission_open(struct wc_slice line, const struct wc_identity *mine,
     *out = (struct wc_identity){0};
     int rc = wc_line_decode(&admission_line, line, &raw, err);
     if (rc == 0)
-        rc = open_doc(wc_buf_slice(&raw), "admission", &doc, err);
+        rc = wc_field_doc(wc_buf_slice(&raw), "admission", &doc, err);
     if (rc == 0)
         rc = decode_admission(wc_doc_root(doc), mine, out, err);
     if (rc == 0) {

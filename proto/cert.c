@@ -105,38 +105,6 @@ out:
     return rc;
 }
 
-static int open_doc(struct wc_slice bytes, const char *field, struct wc_doc **doc,
-                    struct wc_err *err)
-{
-    int rc = wc_doc_new(bytes, &wc_scan_default, doc);
-    return rc == 0 ? 0 : wc_fail(err, (enum wc_error)(-rc), field, NULL);
-}
-
-/* Whether root is an array of `count` elements whose first is `version`. */
-static int read_version(const struct wc_obj *root, uint32_t count, uint64_t version,
-                        const char *field, struct wc_err *err)
-{
-    uint64_t v;
-    if (wc_obj_type(root) != WC_ARRAY || wc_obj_u64(wc_obj_at(root, 0), &v) != 0)
-        return wc_fail(err, WC_ETYPE, field, "must be an array with a version");
-    if (v != version)
-        return wc_fail(err, WC_EVERSION, field, NULL);
-    if (wc_obj_count(root) != count)
-        return wc_fail(err, WC_EINVALID, field, "has the wrong number of elements");
-    return 0;
-}
-
-/* Read a text into a fixed array that has room for what the rule allows. */
-static int read_text(const struct wc_obj *o, const struct wc_text_rule *rule, char *out,
-                     struct wc_err *err)
-{
-    struct wc_slice text;
-    int rc = wc_field_text(o, rule, &text, err);
-    if (rc == 0)
-        wc_slice_copy(text, out, rule->max_bytes + 1);
-    return rc;
-}
-
 static const struct wc_text_rule office_name_rule = {
     "office name", WC_OFFICE_NAME_MAX_BYTES,
     "must be 1 to 32 characters of a-z, 0-9 and '-'", false, false};
@@ -145,14 +113,14 @@ static int decode_cert_body(const struct wc_obj *root, struct wc_cert *c,
                             struct wc_err *err)
 {
     uint64_t quota = 0;
-    int rc = read_version(root, 10, CERT_VERSION, "certificate", err);
+    int rc = wc_field_version(root, 10, CERT_VERSION, "certificate", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", c->org_id,
                           WC_ORG_ID_BYTES, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 2), &office_name_rule, c->name, err);
+        rc = wc_field_copy(wc_obj_at(root, 2), &office_name_rule, c->name, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 3), &office_title_rule, c->title, err);
+        rc = wc_field_copy(wc_obj_at(root, 3), &office_title_rule, c->title, err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 4), "sign key", c->sign_key, WC_KEY_BYTES,
                           err);
@@ -184,7 +152,7 @@ static int decode_cert(struct wc_slice bytes, struct wc_cert *out,
     if (bytes.len > WC_CERT_MAX_BYTES)
         return wc_fail(err, WC_ETOOBIG, "certificate",
                        "must be at most 1024 bytes long");
-    int rc = open_doc(bytes, "certificate", &outer, err);
+    int rc = wc_field_doc(bytes, "certificate", &outer, err);
     if (rc != 0)
         return rc;
     const struct wc_obj *root = wc_doc_root(outer);
@@ -195,7 +163,7 @@ static int decode_cert(struct wc_slice bytes, struct wc_cert *out,
         rc = wc_field_bin(wc_obj_at(root, 1), "certificate signature", sig,
                           WC_SIG_BYTES, err);
     if (rc == 0)
-        rc = open_doc(*body, "certificate", &inner, err);
+        rc = wc_field_doc(*body, "certificate", &inner, err);
     if (rc == 0)
         rc = decode_cert_body(wc_doc_root(inner), out, err);
     wc_doc_free(inner);
@@ -388,12 +356,12 @@ static int decode_identity(const struct wc_obj *root, struct wc_identity *id,
 {
     struct wc_slice cert = {0};
     uint8_t check[CHECK_BYTES];
-    int rc = read_version(root, 11, IDENTITY_VERSION, "identity", err);
+    int rc = wc_field_version(root, 11, IDENTITY_VERSION, "identity", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", id->org.id,
                           WC_ORG_ID_BYTES, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 2), &org_name_rule, id->org.name, err);
+        rc = wc_field_copy(wc_obj_at(root, 2), &org_name_rule, id->org.name, err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 3), "organisation key", id->org.key,
                           WC_KEY_BYTES, err);
@@ -425,7 +393,7 @@ int wc_identity_decode(struct wc_slice bytes, struct wc_identity *out,
 {
     struct wc_doc *doc;
     *out = (struct wc_identity){0};
-    int rc = open_doc(bytes, "identity", &doc, err);
+    int rc = wc_field_doc(bytes, "identity", &doc, err);
     if (rc != 0)
         return rc;
     rc = decode_identity(wc_doc_root(doc), out, err);
@@ -501,12 +469,12 @@ static int decode_recovery(const struct wc_obj *root, struct wc_recovery *r,
                            struct wc_err *err)
 {
     uint8_t check[WC_DIGEST_BYTES], written[CHECK_BYTES];
-    int rc = read_version(root, 6, RECOVERY_VERSION, "recovery line", err);
+    int rc = wc_field_version(root, 6, RECOVERY_VERSION, "recovery line", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", r->org_id,
                           WC_ORG_ID_BYTES, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 2), &org_name_rule, r->org_name, err);
+        rc = wc_field_copy(wc_obj_at(root, 2), &org_name_rule, r->org_name, err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 3), "recovery seed", r->seed, WC_KEY_BYTES,
                           err);
@@ -713,12 +681,12 @@ static int decode_orgkey(const struct wc_obj *root, struct wc_orgkey *k,
                          struct wc_err *err)
 {
     uint64_t ops = 0;
-    int rc = read_version(root, 13, ORGKEY_VERSION, "organisation key file", err);
+    int rc = wc_field_version(root, 13, ORGKEY_VERSION, "organisation key file", err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 1), "organisation id", k->org.id,
                           WC_ORG_ID_BYTES, err);
     if (rc == 0)
-        rc = read_text(wc_obj_at(root, 2), &org_name_rule, k->org.name, err);
+        rc = wc_field_copy(wc_obj_at(root, 2), &org_name_rule, k->org.name, err);
     if (rc == 0)
         rc = wc_field_bin(wc_obj_at(root, 3), "organisation key", k->org.key,
                           WC_KEY_BYTES, err);

@@ -82,3 +82,33 @@ int wc_field_bin(const struct wc_obj *o, const char *field, uint8_t *out, size_t
         return wc_fail(err, WC_EINVALID, field, "has the wrong length");
     return 0;
 }
+
+int wc_field_copy(const struct wc_obj *o, const struct wc_text_rule *rule, char *out,
+                  struct wc_err *err)
+{
+    struct wc_slice text;
+    int rc = wc_field_text(o, rule, &text, err);
+    if (rc == 0)
+        wc_slice_copy(text, out, rule->max_bytes + 1);
+    return rc;
+}
+
+int wc_field_doc(struct wc_slice bytes, const char *field, struct wc_doc **doc,
+                 struct wc_err *err)
+{
+    int rc = wc_doc_new(bytes, &wc_scan_default, doc);
+    return rc == 0 ? 0 : wc_fail(err, (enum wc_error)(-rc), field, NULL);
+}
+
+int wc_field_version(const struct wc_obj *root, uint32_t count, uint64_t version,
+                     const char *field, struct wc_err *err)
+{
+    uint64_t v;
+    if (wc_obj_type(root) != WC_ARRAY || wc_obj_u64(wc_obj_at(root, 0), &v) != 0)
+        return wc_fail(err, WC_ETYPE, field, "must be an array with a version");
+    if (v != version)
+        return wc_fail(err, WC_EVERSION, field, NULL);
+    if (wc_obj_count(root) != count)
+        return wc_fail(err, WC_EINVALID, field, "has the wrong number of elements");
+    return 0;
+}

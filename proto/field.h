@@ -36,4 +36,18 @@ int wc_field_u64(const struct wc_obj *o, const char *field, uint64_t max, uint64
 int wc_field_bin(const struct wc_obj *o, const char *field, uint8_t *out, size_t len,
                  struct wc_err *err);
 
+/* Read a text into `out`, which has room for what the rule allows and a terminator. */
+int wc_field_copy(const struct wc_obj *o, const struct wc_text_rule *rule, char *out,
+                  struct wc_err *err);
+
+/* Decode a document within the usual limits; `field` names it in errors. What
+ * wc_doc_new() gives. */
+int wc_field_doc(struct wc_slice bytes, const char *field, struct wc_doc **doc,
+                 struct wc_err *err);
+
+/* Whether root is an array of `count` elements whose first is `version`. -WC_ETYPE,
+ * -WC_EVERSION, -WC_EINVALID. */
+int wc_field_version(const struct wc_obj *root, uint32_t count, uint64_t version,
+                     const char *field, struct wc_err *err);
+
 #endif

@@ -219,14 +219,6 @@ int wc_body_verify(const uint8_t sig[WC_SIG_BYTES], uint8_t kind, struct wc_slic
 
 /* ---- decoding ---- */
 
-/* Open a document, naming it in *err when it is not one. */
-static int open_doc(struct wc_slice bytes, const char *field, struct wc_doc **doc,
-                    struct wc_err *err)
-{
-    int rc = wc_doc_new(bytes, &wc_scan_default, doc);
-    return rc == 0 ? 0 : wc_fail(err, (enum wc_error)(-rc), field, NULL);
-}
-
 static int read_bin(const struct wc_obj *o, const char *field, struct wc_slice *out,
                     struct wc_err *err)
 {
@@ -317,7 +309,7 @@ static int decode_body(struct wc_record *r, struct wc_slice stamp_sig,
                        struct wc_err *err)
 {
     struct wc_doc *doc;
-    int rc = open_doc(r->body, "body", &doc, err);
+    int rc = wc_field_doc(r->body, "body", &doc, err);
     if (rc != 0)
         return rc;
     const struct wc_obj *body = wc_doc_root(doc);
@@ -376,7 +368,7 @@ static int decode_stamp(struct wc_record *r, struct wc_slice stamp_sig,
     if (stamp_sig.len != WC_SIG_BYTES)
         return wc_fail(err, WC_EINVALID, "stamp_sig", "has the wrong length");
     memcpy(r->stamp_sig, stamp_sig.data, WC_SIG_BYTES);
-    int rc = open_doc(r->stamp, "stamp", &doc, err);
+    int rc = wc_field_doc(r->stamp, "stamp", &doc, err);
     if (rc != 0)
         return rc;
     rc = decode_stamp_fields(wc_doc_root(doc), r, err);
@@ -391,7 +383,7 @@ int wc_record_decode(struct wc_slice bytes, struct wc_record *out, struct wc_err
     struct wc_doc *doc;
     if (bytes.len > WC_RECORD_MAX_BYTES)
         return wc_fail(err, WC_ETOOBIG, "record", "must be at most 16384 bytes long");
-    int rc = open_doc(bytes, "record", &doc, err);
+    int rc = wc_field_doc(bytes, "record", &doc, err);
     if (rc != 0)
         return rc;
     rc = decode_envelope(wc_doc_root(doc), &r, &stamp_sig, err);
