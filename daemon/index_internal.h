@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the index share: index.c opens, rebuilds and keeps it up with the
- * records, index_write.c writes a batch of people, index_find.c answers questions.
+ * records, index_write.c writes a batch of people, question.c reads a question,
+ * index_find.c finds who answers it, why.c says why.
  *
  * Tables (numbers are big-endian):
  *

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/why.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/index_internal.h"
+
+#define OFFICES_MAX 16
+
+struct office {
+    uint8_t key[WC_KEY_BYTES];
+    char text[WC_OFFICE_TEXT_BYTES];
+};
+
+struct wc_why {
+    struct wc_index *ix;
+    struct wc_text *text;        /* the searcher's */
+    const struct wc_question *q; /* likewise */
+    bool home;
+    struct wc_people_view view;
+    struct wc_unit units[WC_UNITS_MAX];
+    struct wc_words words;              /* of one unit */
+    struct office offices[OFFICES_MAX]; /* of the hits: there are many hits and few */
+    uint32_t office_count;              /* offices */
+};
+
+int wc_why_new(struct wc_why **out, struct wc_index *ix, struct wc_text *text)
+{
+    *out = calloc(1, sizeof(**out));
+    if (*out == NULL)
+        return -WC_ENOMEM;
+    (*out)->ix = ix;
+    (*out)->text = text;
+    return 0;
+}
+
+void wc_why_free(struct wc_why *y)
+{
+    free(y);
+}
+
+void wc_why_begin(struct wc_why *y, const struct wc_question *q, bool home)
+{
+    y->q = q;
+    y->home = home;
+    y->office_count = 0;
+}
+
+struct reason {
+    const struct wc_unit *unit;
+    float worth;
+};
+
+/* Note for each group how well a word of a unit answers it. */
+static void match_word(struct wc_why *y, struct wc_slice word, float best[])
+{
+    const struct wc_question *q = y->q;
+    struct wc_slice stems[WC_STEMMERS_MAX];
+    /* A stem begins as its word does: most words need no stemming here. */
+    if (!q->initials[word.data[0]])
+        return;
+    uint32_t n = wc_text_stems(y->text, word, stems);
+    for (uint32_t i = 0; i < q->group_count; i++) {
+        for (uint32_t k = 0; k < q->groups[i].term_count; k++) {
+            const struct wc_asked_term *t = &q->groups[i].terms[k];
+            struct wc_slice key = wc_question_key(q, t);
+            struct wc_slice text = wc_slice(key.data + 1, key.len - 1);
+            uint8_t kind = key.data[0] & (uint8_t)~WC_TERM_HOME;
+            bool same = kind == WC_TERM_WORD && wc_slice_eq(text, word);
+            for (uint32_t j = 0; kind == WC_TERM_STEM && j < n && !same; j++)
+                same = wc_slice_eq(text, stems[j]);
+            if (same && t->weight > best[i])
+                best[i] = t->weight;
+        }
+    }
+}
+
+/* The same by the concepts of a unit. */
+static void match_concepts(struct wc_why *y, const struct wc_unit *u, float best[])
+{
+    struct wc_unit_concept concepts[WC_UNIT_CONCEPTS_MAX];
+    const struct wc_question *q = y->q;
+    const struct wc_vocabulary *v = y->ix->vocabulary;
+    uint32_t n = wc_unit_concepts(v, y->text, u, &y->words, concepts);
+    for (uint32_t c = 0; c < n; c++) {
+        const char *id = wc_vocabulary_at(v, concepts[c].concept)->id;
+        for (uint32_t i = 0; i < q->group_count; i++) {
+            for (uint32_t k = 0; k < q->groups[i].term_count; k++) {
+                const struct wc_asked_term *t = &q->groups[i].terms[k];
+                struct wc_slice key = wc_question_key(q, t);
+                float x = t->weight * concepts[c].factor;
+                if ((key.data[0] & ~WC_TERM_HOME) == WC_TERM_CONCEPT &&
+                    wc_slice_is(wc_slice(key.data + 1, key.len - 1), id) && x > best[i])
+                    best[i] = x;
+            }
+        }
+    }
+}
+
+/* How much of the question a unit answers. */
+static int worth_of(struct wc_why *y, const struct wc_unit *u, float *worth)
+{
+    float best[WC_ASKED_GROUPS_MAX] = {0};
+    struct wc_word w;
+    int rc = wc_text_set(y->text, u->text);
+    y->words.count = 0;
+    while (rc == 0 && wc_text_next(y->text, &w)) {
+        wc_words_add(&y->words, w.main);
+        match_word(y, w.main, best);
+        for (uint32_t i = 0; i < w.other_count; i++)
+            match_word(y, w.others[i], best);
+    }
+    if (rc == 0)
+        match_concepts(y, u, best);
+    *worth = 0;
+    for (uint32_t i = 0; i < y->q->group_count; i++)
+        *worth += best[i] * y->q->groups[i].rarity * u->weight;
+    return rc;
+}
+
+static const char *skill_word(const struct wc_skill *s)
+{
+    if (s->learn)
+        return "wants to learn";
+    switch (s->level) {
+    case WC_LEVEL_NONE:
+        return "skilled in";
+    case WC_LEVEL_AWARENESS:
+        return "some awareness of";
+    case WC_LEVEL_WORKING:
+        return "working knowledge of";
+    case WC_LEVEL_PRACTITIONER:
+        return "practitioner in";
+    case WC_LEVEL_EXPERT:
+        return "expert in";
+    }
+    return "skilled in";
+}
+
+static const char *unit_word(const struct wc_unit *u)
+{
+    switch (u->kind) {
+    case WC_UNIT_NAME:
+        return "name:";
+    case WC_UNIT_HANDLE:
+        return "login:";
+    case WC_UNIT_TITLE:
+        return "title:";
+    case WC_UNIT_TEAM:
+        return "team:";
+    case WC_UNIT_SKILL:
+    case WC_UNIT_LISTED:
+        return skill_word(u->skill);
+    case WC_UNIT_INTEREST:
+        return "interested in";
+    case WC_UNIT_ABOUT:
+        return "can be asked about:";
+    case WC_UNIT_LANGUAGE:
+        return "speaks";
+    case WC_UNIT_OFFICE:
+        return "office:";
+    }
+    return "";
+}
+
+static const char *unit_tail(const struct wc_unit *u)
+{
+    if (u->kind == WC_UNIT_LISTED)
+        return " (directory)";
+    return u->kind == WC_UNIT_SKILL && u->skill->mentor ? ", willing to mentor" : "";
+}
+
+#define ELLIPSIS "\xe2\x80\xa6"
+
+/* Cut between characters, and say so. */
+static void write_reason(const struct wc_unit *u, char *out, size_t cap)
+{
+    const char *word = unit_word(u), *tail = unit_tail(u);
+    size_t room = cap - 1 - strlen(word) - 1 - strlen(tail), len = u->text.len;
+    bool cut = len > room;
+    if (cut) {
+        len = room - strlen(ELLIPSIS);
+        while (len > 0 && (u->text.data[len] & 0xC0) == 0x80)
+            len--;
+    }
+    snprintf(out, cap, "%s %.*s%s%s", word, (int)len, (const char *)u->text.data,
+             cut ? ELLIPSIS : "", tail);
+    for (char *c = out; *c != '\0'; c++) /* "ask me about" may have tabs */
+        if (*c == '\t' || *c == '\n')
+            *c = ' ';
+}
+
+static void insert_reason(struct reason top[WC_WHY_MAX], uint32_t *count,
+                          const struct reason *r)
+{
+    uint32_t at = *count;
+    while (at > 0 && top[at - 1].worth < r->worth)
+        at--;
+    if (at == WC_WHY_MAX)
+        return;
+    if (*count < WC_WHY_MAX)
+        ++*count;
+    memmove(&top[at + 1], &top[at], (*count - at - 1) * sizeof(top[0]));
+    top[at] = *r;
+}
+
+static int office_text(struct wc_why *y, const uint8_t *key, struct wc_slice *out)
+{
+    uint32_t i = 0;
+    while (i < y->office_count && memcmp(y->offices[i].key, key, WC_KEY_BYTES) != 0)
+        i++;
+    if (i == y->office_count) {
+        i = y->office_count == OFFICES_MAX ? 0 : y->office_count++;
+        int rc = wc_office_text(y->ix->records, key, y->offices[i].text);
+        if (rc != 0)
+            return rc;
+        memcpy(y->offices[i].key, key, WC_KEY_BYTES);
+    }
+    *out = wc_slice_text(y->offices[i].text);
+    return 0;
+}
+
+int wc_why_hit(struct wc_why *y, struct wc_hit *hit, bool *here)
+{
+    struct reason top[WC_WHY_MAX];
+    struct wc_slice office;
+    uint32_t count = 0;
+    int rc = wc_people_load_as(y->ix->records, hit->who.office_key, hit->who.subject,
+                               wc_index_audience(y->ix, hit->who.office_key, y->home),
+                               &y->view);
+    *here = rc == 0;
+    if (rc != 0)
+        return rc == -WC_ENOTFOUND || rc == -WC_ECORRUPT ? 0 : rc;
+    rc = office_text(y, hit->who.office_key, &office);
+    uint32_t n =
+        rc != 0 ? 0
+                : wc_units(&y->view, wc_slice_text(hit->who.subject), office, y->units);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        struct reason reason = {.unit = &y->units[i]};
+        rc = worth_of(y, reason.unit, &reason.worth);
+        if (rc == 0 && reason.worth > 0)
+            insert_reason(top, &count, &reason);
+    }
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        write_reason(top[i].unit, hit->why[i], sizeof(hit->why[i]));
+    hit->why_count = count;
+    wc_people_view_fini(&y->view);
+    return rc;
+}
