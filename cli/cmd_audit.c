@@ -25,8 +25,9 @@ struct audit {
 
 static bool is_said_elsewhere(const char *key)
 {
-    static const char *const keys[] = {"n",   "prev",  "at",    "act",   "uid",
-                                       "for", "login", "about", "stage", "request"};
+    static const char *const keys[] = {"n",     "prev",    "at",    "act",
+                                       "uid",   "for",     "login", "about",
+                                       "stage", "request", "names"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (strcmp(keys[i], key) == 0)
             return true;
@@ -45,11 +46,25 @@ static void add_safe(struct wc_buf *out, struct wc_slice text, size_t width)
     wc_buf_fini(&safe);
 }
 
+/* A member whose value is a person: by name where the daemon knows it. */
+static struct wc_slice person_of(const json_t *line, const char *key)
+{
+    struct wc_slice name = wc_json_str(json_object_get(line, "names"), key);
+    return name.len > 0 ? name : wc_json_str(line, key);
+}
+
+/* Somebody of whom only the hash is known is who the account number says. */
+static struct wc_slice named_person_of(const json_t *line, const char *key)
+{
+    struct wc_slice name = person_of(line, key);
+    return name.len > 0 && name.data[0] == '#' ? wc_slice(NULL, 0) : name;
+}
+
 static void add_who(struct wc_buf *out, const json_t *line)
 {
     char text[160];
-    struct wc_slice login = wc_json_str(line, "login"),
-                    person = wc_json_str(line, "for");
+    struct wc_slice login = named_person_of(line, "login"),
+                    person = person_of(line, "for");
     unsigned long long uid = wc_json_u64(line, "uid");
     if (json_object_get(line, "uid") == NULL)
         snprintf(text, sizeof(text), "-");
@@ -68,7 +83,7 @@ static void add_details(struct wc_buf *out, json_t *line)
     const char *key;
     json_t *value;
     char number[32];
-    struct wc_slice about = wc_json_str(line, "about"),
+    struct wc_slice about = person_of(line, "about"),
                     stage = wc_json_str(line, "stage");
     if (stage.len > 0)
         add_safe(out, stage, 6);
@@ -105,7 +120,33 @@ static void add_for_people(struct wc_buf *out, json_t *line)
     wc_buf_byte(out, '\n');
 }
 
-static void add_line(const struct audit *x, struct wc_buf *out, struct wc_slice text)
+/* "names": whoever of the line is known: {"about": "alice@leeds", "login": "root"}. */
+static void add_names(json_t *line, const struct wc_obj *names)
+{
+    static const char *const keys[] = {"login", "for", "about"};
+    json_t *known = json_object();
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        char person[WC_AUDIT_PERSON_CHARS + 1];
+        struct wc_slice login, said = wc_json_str(line, keys[i]);
+        if (said.len < WC_AUDIT_PERSON_CHARS)
+            continue;
+        wc_slice_copy(wc_slice(said.data, WC_AUDIT_PERSON_CHARS), person,
+                      sizeof(person));
+        if (wc_obj_str(wc_obj_get(names, person), &login) != 0)
+            continue;
+        json_object_set_new(
+            known, keys[i],
+            json_sprintf("%.*s%.*s", (int)login.len, (const char *)login.data,
+                         (int)(said.len - WC_AUDIT_PERSON_CHARS),
+                         (const char *)said.data + WC_AUDIT_PERSON_CHARS));
+    }
+    if (json_object_size(known) > 0)
+        json_object_set(line, "names", known);
+    json_decref(known);
+}
+
+static void add_line(const struct audit *x, struct wc_buf *out, struct wc_slice text,
+                     const struct wc_obj *names)
 {
     json_t *line = NULL;
     char why[160];
@@ -113,6 +154,8 @@ static void add_line(const struct audit *x, struct wc_buf *out, struct wc_slice 
         json_decref(
             line); /* somebody wrote it: the check names it, it is shown as is */
         line = wc_json_new_str(text);
+    } else {
+        add_names(line, names);
     }
     if (line == NULL) {
         out->failed = true;
@@ -140,7 +183,7 @@ static void on_batch(void *arg, const char *method, uint32_t request,
     for (uint32_t i = 0; i < wc_obj_count(lines); i++) {
         if (wc_obj_str(wc_obj_at(lines, i), &line) != 0)
             continue;
-        add_line(x, &text, line);
+        add_line(x, &text, line, wc_obj_get(params, "names"));
         x->shown_count++;
     }
     x->code = wc_run_write(x->run, &text);

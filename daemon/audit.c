@@ -24,10 +24,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <whocan/crypto.h>
 #include <whocan/error.h>
 #include <whocan/pack.h>
 
 #include "daemon/log.h"
+#include "daemon/random.h"
 
 #define NAME_BYTES 32
 #define PATH_BYTES 4096
@@ -50,6 +52,8 @@ struct line {
 struct wc_audit {
     char dir[PATH_BYTES];
     int dir_fd, fd, head_fd;
+    uint8_t key[WC_SECRET_BYTES]; /* of the hashes of people */
+    bool key_stored;              /* before the first line with one */
     struct wc_loop *loop;
     _Atomic uint64_t keep_days, file_bytes;
     _Atomic bool failing;
@@ -165,6 +169,77 @@ static FILE *open_file(const struct wc_audit *a, uint32_t number)
     return f;
 }
 
+/* ---------------------------------------------------------------- the key */
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0 ? -WC_EFULL : result(errno);
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+#define KEY_TEXT_BYTES (2 * WC_SECRET_BYTES + 1) /* in hexadecimal, and a newline */
+
+/* Read the key, or make one, which is written with the first line. */
+static int load_key(struct wc_audit *a, char problem[WC_PROBLEM_BYTES])
+{
+    char text[KEY_TEXT_BYTES + 1];
+    int fd = openat(a->dir_fd, "key", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        wc_random_bytes(a->key, sizeof(a->key));
+        return 0;
+    }
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
+    int rc = len < 0 ? result(errno) : 0;
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0 &&
+        (len != KEY_TEXT_BYTES || text[len - 1] != '\n' ||
+         wc_unhex(a->key, sizeof(a->key), wc_slice(text, KEY_TEXT_BYTES - 1)) != 0))
+        rc = -WC_ECORRUPT;
+    a->key_stored = rc == 0;
+    if (rc != 0)
+        snprintf(
+            problem, WC_PROBLEM_BYTES,
+            "%.200s/key %s: put it back from a backup, or move it away, and nobody "
+            "can be looked for in the lines up to now",
+            a->dir, wc_strerror(rc));
+    wc_wipe(text, sizeof(text));
+    return rc;
+}
+
+static int write_key(const struct wc_audit *a, int fd)
+{
+    char text[KEY_TEXT_BYTES + 1];
+    wc_hex(text, a->key, sizeof(a->key));
+    text[KEY_TEXT_BYTES - 1] = '\n';
+    int rc = write_all(fd, (const uint8_t *)text, KEY_TEXT_BYTES);
+    wc_wipe(text, sizeof(text));
+    return rc == 0 && fsync(fd) != 0 ? result(errno) : rc;
+}
+
+/* There is the whole of it under its name, or none. */
+static int store_key(struct wc_audit *a)
+{
+    int fd = openat(a->dir_fd, "key.new",
+                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc = fd < 0 ? result(errno) : write_key(a, fd);
+    if (fd >= 0 && close(fd) != 0 && rc == 0)
+        rc = result(errno);
+    if (rc == 0 && (renameat(a->dir_fd, "key.new", a->dir_fd, "key") != 0 ||
+                    fsync(a->dir_fd) != 0))
+        rc = result(errno);
+    a->key_stored = rc == 0;
+    return rc;
+}
+
 /* ---------------------------------------------------------------- keeping */
 
 /* The time of a file's first line; 0 when it has none that can be read. */
@@ -209,7 +284,7 @@ static int drop_old(struct wc_audit *a, struct wc_buf *out, struct wc_audit_head
             unlinkat(a->dir_fd, name, 0) != 0)
             break;
         struct wc_audit_entry entry = {0};
-        wc_audit_begin(&entry, "audit.expire", NULL);
+        wc_audit_begin(a, &entry, "audit.expire", NULL);
         wc_audit_say(&entry.members, "file", wc_slice_text(name));
         rc = add_line(out, head, now_ms, &entry);
     }
@@ -223,8 +298,9 @@ static int begin_file(struct wc_audit *a, struct wc_buf *out,
     char name[NAME_BYTES];
     struct wc_audit_entry entry = {0};
     file_name(name, a->file);
-    wc_audit_begin(&entry, WC_AUDIT_ACT_FILE, NULL);
+    wc_audit_begin(a, &entry, WC_AUDIT_ACT_FILE, NULL);
     wc_audit_say(&entry.members, "file", wc_slice_text(name));
+    wc_audit_say_u64(&entry.members, "format", WC_AUDIT_FORMAT);
     int rc = add_line(out, head, now_ms, &entry);
     return rc != 0 ? rc : drop_old(a, out, head, now_ms);
 }
@@ -265,20 +341,6 @@ static bool is_over(const struct wc_audit *a, size_t more_bytes, uint64_t now_ms
     return a->file_bytes_now > 0 &&
            (a->file_bytes_now + more_bytes > a->file_bytes ||
             (a->file_since_ms > 0 && a->file_since_ms + term_ms < now_ms));
-}
-
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? -WC_EFULL : result(errno);
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
 }
 
 /* Behind the lines is room for more, or the disk is as good as full. A file system that
@@ -331,7 +393,7 @@ static int say_missed(struct wc_audit *a, struct wc_buf *out,
     if (a->missed_count == 0)
         return 0;
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, "audit.gap", NULL);
+    wc_audit_begin(a, &entry, "audit.gap", NULL);
     wc_audit_say_u64(&entry.members, "missed", a->missed_count);
     return add_line(out, head, wc_wall_ms(), &entry);
 }
@@ -355,15 +417,15 @@ static int write_group(struct wc_audit *a, struct line *list)
     struct wc_audit_head head = a->head;
     uint64_t now_ms = wc_wall_ms(), count = 0;
     size_t bytes = 0;
-    int rc = 0;
+    int rc = a->key_stored ? 0 : store_key(a);
     for (const struct line *l = list; l != NULL; l = l->next) {
         count++;
         bytes += LINE_START_BYTES + l->members.len;
     }
-    if (is_over(a, bytes, now_ms))
+    if (rc == 0 && is_over(a, bytes, now_ms))
         create_file(a, a->file + 1); /* without room for one the old one goes on */
     bool begins = a->file_bytes_now == 0;
-    if (begins)
+    if (rc == 0 && begins)
         rc = begin_file(a, &out, &head, now_ms);
     if (rc == 0)
         rc = make_lines(a, list, &out, &head);
@@ -479,23 +541,39 @@ bool wc_audit_failing(const struct wc_audit *a)
 
 /* ---------------------------------------------------------------- saying */
 
-void wc_audit_begin(struct wc_audit_entry *entry, const char *act,
-                    const struct wc_caller *by)
+void wc_audit_hash(const struct wc_audit *a, struct wc_slice login,
+                   char out[WC_AUDIT_PERSON_CHARS + 1])
 {
+    wc_audit_person(out, a->key, login);
+}
+
+void wc_audit_begin(const struct wc_audit *a, struct wc_audit_entry *entry,
+                    const char *act, const struct wc_caller *by)
+{
+    char person[WC_AUDIT_PERSON_CHARS + 1];
     wc_audit_say(&entry->members, "act", wc_slice_text(act));
     if (by == NULL)
         return;
     wc_audit_say_u64(&entry->members, "uid", by->peer_uid);
-    if (by->login_state == WC_LOGIN_OK)
-        wc_audit_say(&entry->members, by->via_intranet ? "for" : "login",
-                     wc_slice_text(by->login));
+    if (by->login_state != WC_LOGIN_OK)
+        return;
+    wc_audit_hash(a, wc_slice_text(by->login), person);
+    wc_audit_say(&entry->members, by->via_intranet ? "for" : "login",
+                 wc_slice_text(person));
 }
 
-void wc_audit_about(struct wc_audit_entry *entry, const char *login, const char *office)
+void wc_audit_about(const struct wc_audit *a, struct wc_audit_entry *entry,
+                    struct wc_slice login, struct wc_slice office)
 {
-    char handle[WC_SUBJECT_MAX_BYTES + WC_OFFICE_NAME_MAX_BYTES + 2];
-    snprintf(handle, sizeof(handle), "%s@%s", login, office);
-    wc_audit_say(&entry->members, "about", wc_slice_text(handle));
+    char person[WC_AUDIT_PERSON_CHARS + 1];
+    struct wc_buf handle = {0};
+    wc_audit_hash(a, login, person);
+    wc_buf_text(&handle, person);
+    wc_buf_byte(&handle, '@');
+    wc_buf_append(&handle, office.data, office.len);
+    wc_audit_say(&entry->members, "about", wc_buf_slice(&handle));
+    entry->members.failed |= handle.failed;
+    wc_buf_fini(&handle);
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -513,6 +591,7 @@ struct tail {
     uint64_t whole_bytes;
     struct wc_audit_head head;
     uint64_t since_ms;
+    bool hashed; /* its people */
 };
 
 /* Lines that cannot be read still count: the next one goes on behind them, and a check
@@ -529,6 +608,9 @@ static void read_tail(FILE *f, struct tail *t)
         uint64_t n = t->head.n + 1;
         if (kind == LINE_TEXT && wc_audit_parse(wc_slice(text, len), &start) == 0) {
             n = start.n;
+            t->hashed = t->hashed || (t->since_ms == 0 &&
+                                      wc_audit_says_u64(wc_slice(text, len), "format",
+                                                        WC_AUDIT_FORMAT));
             t->since_ms = t->since_ms == 0 ? start.at_ms : t->since_ms;
         }
         wc_audit_head_of(&t->head, n, wc_slice(text, len));
@@ -549,11 +631,24 @@ static int scan_file(const struct wc_audit *a, uint32_t number, struct tail *t)
 static int say_cut(struct wc_audit *a, uint64_t bytes)
 {
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, "audit.cut", NULL);
+    wc_audit_begin(a, &entry, "audit.cut", NULL);
     wc_audit_say_u64(&entry.members, "bytes", bytes);
     wc_log(WC_LOG_WARNING,
            "the audit log ended in the middle of a line: %" PRIu64 " bytes are cut off",
            bytes);
+    int rc = wc_audit_add_now(a, &entry);
+    return rc == -WC_EFULL ? 0 : rc;
+}
+
+/* Nobody can be looked for in what was written before. */
+static int say_new_key(struct wc_audit *a)
+{
+    struct wc_audit_entry entry = {0};
+    wc_audit_begin(a, &entry, "audit.key", NULL);
+    wc_log(WC_LOG_WARNING,
+           "%s/key is missing: who is meant in the lines of the audit "
+           "log up to here cannot be told any more",
+           a->dir);
     int rc = wc_audit_add_now(a, &entry);
     return rc == -WC_EFULL ? 0 : rc;
 }
@@ -566,7 +661,7 @@ static int resume(struct wc_audit *a, uint32_t first, uint32_t last)
     int rc = 0;
     if (last > first) { /* the last one may be empty yet */
         rc = scan_file(a, last - 1, &t);
-        t.whole_bytes = t.since_ms = 0;
+        t = (struct tail){.head = t.head};
     }
     if (rc == 0)
         rc = scan_file(a, last, &t);
@@ -583,8 +678,12 @@ static int resume(struct wc_audit *a, uint32_t first, uint32_t last)
     a->file_since_ms = t.since_ms;
     a->head = t.head;
     uint64_t size = (uint64_t)st.st_size;
+    if (t.whole_bytes > 0 && !t.hashed)
+        create_file(a, last + 1); /* without room for one the old one goes on */
     publish(a);
-    return size > t.whole_bytes ? say_cut(a, size - t.whole_bytes) : 0;
+    if (size > t.whole_bytes)
+        rc = say_cut(a, size - t.whole_bytes);
+    return rc == 0 && t.hashed && !a->key_stored ? say_new_key(a) : rc;
 }
 
 static bool read_head(const struct wc_audit *a, struct wc_audit_head *out)
@@ -604,7 +703,7 @@ static int check_head(struct wc_audit *a)
         memcmp(&was, &a->head, sizeof(was)) == 0)
         return 0;
     wc_log(WC_LOG_ERROR, "the audit log was changed while the daemon did not run");
-    wc_audit_begin(&entry, was.n > a->head.n ? "audit.lost" : "audit.changed", NULL);
+    wc_audit_begin(a, &entry, was.n > a->head.n ? "audit.lost" : "audit.changed", NULL);
     wc_audit_say_u64(&entry.members, "was", was.n);
     int rc = wc_audit_add_now(a, &entry);
     return rc == -WC_EFULL ? 0 : rc;
@@ -635,6 +734,9 @@ int wc_audit_open(struct wc_audit **out, const char *state_dir,
     wc_audit_set_limits(a, limits);
     snprintf(a->dir, sizeof(a->dir), "%s/audit", state_dir);
     int rc = open_dir(a, problem);
+    if (rc != 0)
+        goto out;
+    rc = load_key(a, problem);
     if (rc != 0)
         goto out;
     rc = list_files(a, &first, &last);
@@ -689,6 +791,7 @@ void wc_audit_close(struct wc_audit *a)
 struct wc_audit_reader {
     struct wc_audit *a;
     struct wc_audit_filter filter;
+    char person[WC_AUDIT_PERSON_CHARS + 1]; /* whom the filter asks for */
     struct wc_audit_check check;
     FILE *f;             /* the file it reads; NULL between two */
     uint32_t file, last; /* the next one to open, or the one that is open; the last */
@@ -705,6 +808,7 @@ int wc_audit_reader_new(struct wc_audit_reader **out, struct wc_audit *a,
         return -WC_ENOMEM;
     r->a = a;
     r->filter = *filter;
+    wc_audit_hash(a, wc_slice_text(filter->login), r->person);
     pthread_mutex_lock(&a->mutex);
     r->last = a->readable_file;
     r->last_bytes = a->readable_bytes;
@@ -746,7 +850,8 @@ static bool is_wanted(const struct wc_audit_reader *r, struct wc_slice line)
     if (f->since_ms > 0 &&
         (wc_audit_parse(line, &start) != 0 || start.at_ms < f->since_ms))
         return false;
-    return f->about[0] == '\0' || wc_audit_says(line, "about", wc_slice_text(f->about));
+    return f->login[0] == '\0' || wc_audit_is_about(line, r->person, f->office) ||
+           wc_audit_is_about(line, f->login, f->office);
 }
 
 /* Open the next file. -WC_ENOTFOUND after the last. A missing one in between is a gap that
@@ -794,6 +899,8 @@ static int read_one(struct wc_audit_reader *r, struct wc_buf *out, uint32_t *cou
     if (kind == LINE_TEXT && is_wanted(r, line) && wc_utf8_valid(line)) {
         wc_pack_str(out, line);
         (*count)++;
+        if (r->filter.given != NULL)
+            r->filter.given(r->filter.ctx, line);
     }
     return 0;
 }

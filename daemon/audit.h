@@ -2,7 +2,8 @@
 /*
  * The audit log: who administered this office, and who changed or erased whom. Text
  * lines in STATE/audit/000001.log and so on, chained by hashes (docs/audit.md). Never
- * profile text, questions or keys.
+ * profile text, questions or keys; people stand in it by a hash of their login, whose key
+ * is in STATE/audit/key.
  *
  * What is added is written in groups on the pool and flushed before done() is called, in
  * the order in which it was added. Functions are for the loop thread unless they say
@@ -42,12 +43,16 @@ void wc_audit_set_limits(struct wc_audit *a, const struct wc_audit_limits *limit
 struct wc_audit_entry {
     struct wc_buf members;
 };
-void wc_audit_begin(struct wc_audit_entry *entry, const char *act,
-                    const struct wc_caller *by);
+void wc_audit_begin(const struct wc_audit *a, struct wc_audit_entry *entry,
+                    const char *act, const struct wc_caller *by);
 
-/* ,"about":"login@office" */
-void wc_audit_about(struct wc_audit_entry *entry, const char *login,
-                    const char *office);
+/* ,"about":"#hash@office" */
+void wc_audit_about(const struct wc_audit *a, struct wc_audit_entry *entry,
+                    struct wc_slice login, struct wc_slice office);
+
+/* How a login stands in this log. Any thread. */
+void wc_audit_hash(const struct wc_audit *a, struct wc_slice login,
+                   char out[WC_AUDIT_PERSON_CHARS + 1]);
 
 /*
  * Write the line; done(ctx, rc) when it is on the disk, or could not be written: -WC_EFULL,
@@ -67,10 +72,14 @@ bool wc_audit_failing(const struct wc_audit *a);
 /* ---- reading; any thread, one reader each ---- */
 
 struct wc_audit_filter {
-    uint64_t since_ms; /* 0: from the start */
-    char about[WC_SUBJECT_MAX_BYTES + WC_OFFICE_NAME_MAX_BYTES +
-               2]; /* empty: about anybody */
-    bool none;     /* no lines at all: only check */
+    uint64_t since_ms;                    /* 0: from the start */
+    char login[WC_SUBJECT_MAX_BYTES + 1]; /* about them; empty: about anybody */
+    char
+        office[WC_OFFICE_NAME_MAX_BYTES + 1]; /* of it; empty: whatever it was called */
+    bool none;                                /* no lines at all: only check */
+    /* called for each line that is given; NULL: nobody looks */
+    void (*given)(void *ctx, struct wc_slice line);
+    void *ctx;
 };
 
 /* A reader of what is on the disk by now. It checks the chain while it reads. */

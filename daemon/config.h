@@ -21,7 +21,6 @@
 
 #define WC_DEFAULT_GROUP       "whocan"
 #define WC_DEFAULT_ADMIN_GROUP "whocan-admin"
-#define WC_PROBLEM_BYTES       512 /* one line for the operator: a path and a sentence */
 #define WC_PATH_MAX_BYTES      255 /* of the paths in the configuration */
 #define WC_DEFAULT_PORT        "7411"
 

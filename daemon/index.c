@@ -412,7 +412,8 @@ enum wc_audience wc_index_audience(const struct wc_index *ix, const uint8_t *off
 int wc_index_open(struct wc_index **out, const char *state_dir,
                   struct wc_records *records, const char *const *languages,
                   const struct wc_vocabulary *vocabulary, const uint8_t *home_key,
-                  wc_index_progress_fn progress, void *ctx, char problem[256])
+                  wc_index_progress_fn progress, void *ctx,
+                  char problem[WC_PROBLEM_BYTES])
 {
     *out = NULL;
     problem[0] = '\0';

@@ -26,7 +26,8 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
                   const struct wc_vocabulary *vocabulary, /* outlives the index; NULL:
                                                              none */
                   const uint8_t *home_key, /* as wc_index_set_home() takes it */
-                  wc_index_progress_fn progress, void *ctx, char problem[256]);
+                  wc_index_progress_fn progress, void *ctx,
+                  char problem[WC_PROBLEM_BYTES]);
 /* Whose people's fields for the home office are indexed, in a scope of their own, from now
  * on: before an index of such is opened, and before people move to another key. NULL:
  * nobody's. Not while something is applied. */

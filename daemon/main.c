@@ -128,7 +128,7 @@ static int open_audit(struct wc_daemon *d)
     int rc = wc_audit_open(&d->audit, d->config.state, &limits, problem);
     if (rc != 0)
         return complain(rc, problem);
-    wc_audit_begin(&entry, "daemon.start", NULL);
+    wc_audit_begin(d->audit, &entry, "daemon.start", NULL);
     wc_audit_say(&entry.members, "version", wc_slice_text(WHOCAN_VERSION));
     wc_audit_say_u64(&entry.members, "uid", geteuid());
     rc = wc_audit_add_now(d->audit, &entry);
@@ -144,7 +144,7 @@ static void close_audit(struct wc_daemon *d, bool ran)
 {
     struct wc_audit_entry entry = {0};
     if (d->audit != NULL && ran) {
-        wc_audit_begin(&entry, "daemon.stop", NULL);
+        wc_audit_begin(d->audit, &entry, "daemon.stop", NULL);
         if (wc_audit_add_now(d->audit, &entry) != 0)
             wc_log(WC_LOG_ERROR, "the stop could not be written into the audit log");
     }
@@ -363,8 +363,9 @@ static void retire_profile(struct wc_daemon *d, const struct wc_leaving *leaving
         return;
     }
     d->writers_count++;
-    wc_audit_begin(&entry, "leaver", NULL);
-    wc_audit_about(&entry, leaving->who.subject, d->identity->cert.name);
+    wc_audit_begin(d->audit, &entry, "leaver", NULL);
+    wc_audit_about(d->audit, &entry, wc_slice_text(leaving->who.subject),
+                   wc_slice_text(d->identity->cert.name));
     wc_audit_say_u64(&entry.members, "rev", leaving->rev + 1);
     wc_audit_say(&entry.members, "why",
                  wc_slice_text(leaving->another_uid ? "uid" : "account"));
@@ -527,7 +528,7 @@ static void on_reload(void *ctx)
         return;
     }
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, "daemon.reload", NULL);
+    wc_audit_begin(d->audit, &entry, "daemon.reload", NULL);
     wc_audit_add(d->audit, &entry, reload_written, r);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/audit_names.h"
 #include "daemon/daemon.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
@@ -41,7 +42,7 @@ static void act_ending(void *ctx, int rc)
 {
     struct act *act = ctx;
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, act->method->name, wc_request_caller(act->r));
+    wc_audit_begin(act->d->audit, &entry, act->method->name, wc_request_caller(act->r));
     wc_audit_say(&entry.members, "stage", wc_slice_text("end"));
     wc_audit_say_u64(&entry.members, "request", wc_request_number(act->r));
     wc_audit_say(&entry.members, "result", wc_slice_text(wc_errname(rc)));
@@ -78,19 +79,13 @@ static void act_begun(void *ctx, int rc)
 static void say_about(struct wc_audit_entry *entry, const struct act *act)
 {
     struct wc_slice given, login, office;
-    struct wc_buf handle = {0};
     if (wc_obj_str(wc_obj_get(wc_request_params(act->r, NULL), "handle"), &given) !=
             0 ||
         wc_handle_split(given, &login, &office) != 0)
         return;
-    wc_buf_append(&handle, login.data, login.len);
-    wc_buf_byte(&handle, '@');
     if (office.len == 0)
         office = wc_slice_text(act->d->identity->cert.name);
-    wc_buf_append(&handle, office.data, office.len);
-    wc_audit_say(&entry->members, "about", wc_buf_slice(&handle));
-    entry->members.failed |= handle.failed;
-    wc_buf_fini(&handle);
+    wc_audit_about(act->d->audit, entry, login, office);
 }
 
 /* Of how many, where the request names several. */
@@ -117,7 +112,7 @@ void wc_act_call(struct wc_daemon *d, struct wc_request *r,
     act->d = d;
     act->r = r;
     act->method = method;
-    wc_audit_begin(&entry, method->name, wc_request_caller(r));
+    wc_audit_begin(d->audit, &entry, method->name, wc_request_caller(r));
     wc_audit_say(&entry.members, "stage", wc_slice_text("begin"));
     wc_audit_say_u64(&entry.members, "request", wc_request_number(r));
     say_about(&entry, act);
@@ -146,10 +141,14 @@ struct reading {
     struct wc_daemon *d;
     struct wc_audit_filter filter;
     struct wc_audit_reader *reader;
+    uint8_t office_key[WC_KEY_BYTES];
+    struct wc_audit_names *names;
     bool cancelled;
     bool waiting; /* for the client to read */
     struct wc_buf lines;
     uint32_t lines_count; /* in `lines` */
+    struct wc_buf people; /* of them: pairs of hash and login */
+    uint32_t people_count;
     uint64_t sent_count;
     int rc;
 };
@@ -159,7 +158,9 @@ static void read_next(void *ctx);
 static void reading_free(struct reading *x)
 {
     wc_audit_reader_free(x->reader);
+    wc_audit_names_free(x->names);
     wc_buf_fini(&x->lines);
+    wc_buf_fini(&x->people);
     free(x);
 }
 
@@ -217,14 +218,28 @@ static void read_cancel(void *ctx)
         read_end(x);
 }
 
+static void line_given(void *ctx, struct wc_slice line)
+{
+    struct reading *x = ctx;
+    wc_audit_names_of(x->names, line, &x->people, &x->people_count);
+}
+
+static int begin_reading(struct reading *x)
+{
+    int rc = wc_audit_names_new(&x->names, x->d->audit, x->d->records, x->office_key);
+    x->filter.given = line_given;
+    x->filter.ctx = x;
+    return rc != 0 ? rc : wc_audit_reader_new(&x->reader, x->d->audit, &x->filter);
+}
+
 static void read_work(void *ctx)
 {
     struct reading *x = ctx;
-    x->rc = x->reader != NULL
-                ? 0
-                : wc_audit_reader_new(&x->reader, x->d->audit, &x->filter);
-    if (x->rc == 0)
-        x->rc = wc_audit_reader_next(x->reader, PAGE_BYTES, &x->lines, &x->lines_count);
+    x->rc = x->reader != NULL ? 0 : begin_reading(x);
+    if (x->rc != 0)
+        return;
+    wc_audit_names_page(x->names);
+    x->rc = wc_audit_reader_next(x->reader, PAGE_BYTES, &x->lines, &x->lines_count);
 }
 
 static void read_send(struct reading *x)
@@ -232,12 +247,16 @@ static void read_send(struct reading *x)
     struct wc_buf out = {0};
     if (x->lines_count == 0)
         return;
-    wc_pack_map(&out, 2);
+    wc_pack_map(&out, 3);
     wc_pack_text(&out, "request");
     wc_request_pack_id(x->r, &out);
+    wc_pack_text(&out, "names");
+    wc_pack_map(&out, x->people_count);
+    wc_buf_append(&out, x->people.data, x->people.len);
     wc_pack_text(&out, "lines");
     wc_pack_array(&out, x->lines_count);
     wc_buf_append(&out, x->lines.data, x->lines.len);
+    out.failed |= x->people.failed;
     x->sent_count += x->lines_count;
     wc_request_notify(x->r, "audit.batch", &out);
 }
@@ -271,17 +290,17 @@ static void read_next(void *ctx)
         return;
     }
     wc_buf_reset(&x->lines);
-    x->lines_count = 0;
+    wc_buf_reset(&x->people);
+    x->lines_count = x->people_count = 0;
     int rc = wc_loop_work(x->d->loop, read_work, read_done, x);
     if (rc != 0)
         read_fail(x, rc);
 }
 
-/* The handle to look for: a login alone is one of this office. */
+/* Whom to look for: a login alone is one of this office, whatever it was called then. */
 static bool read_about(struct wc_request *r, struct wc_audit_filter *filter)
 {
     struct wc_slice given, login, office;
-    const struct wc_daemon *d = wc_request_daemon(r);
     if (wc_obj_str(wc_obj_get(wc_request_params(r, NULL), "about"), &given) != 0)
         return true;
     if (wc_handle_split(given, &login, &office) != 0) {
@@ -289,11 +308,8 @@ static bool read_about(struct wc_request *r, struct wc_audit_filter *filter)
                         "a handle is a login, or a login and an office: alice@leeds");
         return false;
     }
-    if (office.len == 0)
-        office = wc_slice_text(d->identity->cert.name);
-    snprintf(filter->about, sizeof(filter->about), "%.*s@%.*s", (int)login.len,
-             (const char *)login.data, (int)office.len, (const char *)office.data);
-    return true;
+    return wc_slice_copy(login, filter->login, sizeof(filter->login)) &&
+           wc_slice_copy(office, filter->office, sizeof(filter->office));
 }
 
 void wc_audit_read(struct wc_request *r)
@@ -312,6 +328,7 @@ void wc_audit_read(struct wc_request *r)
     x->r = r;
     x->d = wc_request_daemon(r);
     x->filter = filter;
+    memcpy(x->office_key, x->d->identity->signer.key, WC_KEY_BYTES);
     wc_request_on_cancel(r, read_cancel, x);
     read_next(x);
 }

@@ -152,8 +152,9 @@ static void row_retired(void *ctx, int rc)
     struct wc_audit_entry entry = {0};
     if (rc == 0) {
         t->retired_count++;
-        wc_audit_begin(&entry, "retire", wc_request_caller(t->r));
-        wc_audit_about(&entry, ending->login, t->d->identity->cert.name);
+        wc_audit_begin(t->d->audit, &entry, "retire", wc_request_caller(t->r));
+        wc_audit_about(t->d->audit, &entry, wc_slice_text(ending->login),
+                       wc_slice_text(t->d->identity->cert.name));
         wc_audit_say_u64(&entry.members, "rev", ending->rev);
         wc_audit_add(t->d->audit, &entry, NULL, NULL);
     }

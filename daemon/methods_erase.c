@@ -22,7 +22,7 @@
 #include "daemon/person_params.h"
 
 #define SLOTS_MAX_COUNT 4096 /* more asks than anybody has open */
-#define NOTE_KEY_BYTES  (sizeof("erasure/") + WC_SUBJECT_MAX_BYTES)
+#define NOTE_KEY_BYTES  (sizeof("erasure/") + WC_AUDIT_PERSON_CHARS)
 
 /* A record that is about the person. */
 struct slot {
@@ -50,9 +50,13 @@ struct erasure {
 
 /* ---------------------------------------------------------------- the note */
 
-static void note_key(const char *login, char out[NOTE_KEY_BYTES])
+/* It is there when the person is not, and says as little about them as the audit log. */
+static void note_key(const struct wc_daemon *d, const char *login,
+                     char out[NOTE_KEY_BYTES])
 {
-    snprintf(out, NOTE_KEY_BYTES, "erasure/%.*s", WC_SUBJECT_MAX_BYTES, login);
+    char person[WC_AUDIT_PERSON_CHARS + 1];
+    wc_audit_hash(d->audit, wc_slice_text(login), person);
+    snprintf(out, NOTE_KEY_BYTES, "erasure/%s", person);
 }
 
 static bool note_valid(const struct wc_buf *note, uint64_t now_ms)
@@ -167,7 +171,7 @@ static void read_status(struct wc_request *r, const char *login)
     struct wc_daemon *d = wc_request_daemon(r);
     char key[NOTE_KEY_BYTES];
     struct wc_buf note = {0}, out = {0};
-    note_key(login, key);
+    note_key(d, login, key);
     int rc = wc_records_meta_get(d->records, key, &note);
     if (rc == 0 && !note_valid(&note, wc_wall_ms()))
         rc = -WC_ENOTFOUND;
@@ -301,7 +305,7 @@ static void note_work(void *ctx)
 {
     struct erasure *e = ctx;
     char key[NOTE_KEY_BYTES];
-    note_key(e->login, key);
+    note_key(e->d, e->login, key);
     e->rc = e->note.failed
                 ? -WC_ENOMEM
                 : wc_records_meta_put(e->d->records, key, wc_buf_slice(&e->note));
@@ -329,8 +333,9 @@ static void note_done(void *ctx)
     wc_log(WC_LOG_NOTICE,
            "a person was erased on request of uid %lu: %" PRIu32 " records",
            (unsigned long)wc_request_caller(e->r)->uid, note_marks(&e->note));
-    wc_audit_begin(&entry, "erase", wc_request_caller(e->r));
-    wc_audit_about(&entry, e->login, e->d->identity->cert.name);
+    wc_audit_begin(e->d->audit, &entry, "erase", wc_request_caller(e->r));
+    wc_audit_about(e->d->audit, &entry, wc_slice_text(e->login),
+                   wc_slice_text(e->d->identity->cert.name));
     wc_audit_say_u64(&entry.members, "records", note_marks(&e->note));
     wc_audit_add(e->d->audit, &entry, erasure_audited, e);
 }

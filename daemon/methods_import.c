@@ -264,8 +264,9 @@ static void note_row(const struct row *row)
 {
     const struct import *im = row->of;
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, "row", wc_request_caller(im->r));
-    wc_audit_about(&entry, row->login, im->office_name);
+    wc_audit_begin(im->d->audit, &entry, "row", wc_request_caller(im->r));
+    wc_audit_about(im->d->audit, &entry, wc_slice_text(row->login),
+                   wc_slice_text(im->office_name));
     wc_audit_say_u64(&entry.members, "rev", row->rev);
     wc_audit_add(im->d->audit, &entry, NULL, NULL);
 }

@@ -391,11 +391,18 @@ static void profile_audited(void *ctx, int rc)
     profile_settle(ctx);
 }
 
+static void audit_begin(const struct wc_edit *e, struct wc_audit_entry *entry,
+                        const char *act)
+{
+    wc_audit_begin(e->d->audit, entry, act, wc_request_caller(e->r));
+    wc_audit_about(e->d->audit, entry, wc_slice_text(e->login),
+                   wc_slice_text(e->d->identity->cert.name));
+}
+
 static void audit(struct wc_edit *e)
 {
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, "profile", wc_request_caller(e->r));
-    wc_audit_about(&entry, e->login, e->d->identity->cert.name);
+    audit_begin(e, &entry, "profile");
     wc_audit_say_u64(&entry.members, "rev", e->rev);
     wc_audit_add(e->d->audit, &entry, profile_audited, e);
 }
@@ -414,6 +421,19 @@ static void put_profile(struct wc_edit *e)
                        profile_stored, e);
 }
 
+/* The line stands before that of the profile, which the answer waits for. */
+static void enrolled(struct wc_edit *e)
+{
+    struct wc_audit_entry entry = {0};
+    if (e->enrolling.has_key) {
+        audit_begin(e, &entry, "key");
+        wc_audit_say(&entry.members, "change",
+                     wc_slice_text(e->enrolled.has_key ? "replaced" : "first"));
+        wc_audit_add(e->d->audit, &entry, NULL, NULL);
+    }
+    put_profile(e);
+}
+
 /* Who edits is on disk before what they wrote. */
 static void enrol_and_put(struct wc_edit *e)
 {
@@ -426,7 +446,7 @@ static void enrol_and_put(struct wc_edit *e)
     if (e->enrolled.known && same_key)
         put_profile(e);
     else
-        write_then(e, write_enrolment, put_profile);
+        write_then(e, write_enrolment, enrolled);
 }
 
 static int check_quota(const struct wc_edit *e, const struct wc_people_view *v,
@@ -751,15 +771,16 @@ static void former_retired(void *ctx, int rc)
     write_then(e, write_settled, settled);
 }
 
-/* The account of this login is another one than before: so is the person. */
-static void retire_former(struct wc_edit *e)
+/* The log says it, or it is not done: whose profile it was had no part in this. */
+static void former_written(void *ctx, int written)
 {
+    struct wc_edit *e = ctx;
     const struct wc_signer *office = &e->d->identity->signer;
     uint8_t sig[WC_SIG_BYTES];
     bool live;
     uint64_t rev = next_rev(e, &live);
-    if (!live) {
-        former_retired(e, 0);
+    if (written != 0 || !live) {
+        former_retired(e, written);
         return;
     }
     int rc =
@@ -771,6 +792,19 @@ static void retire_former(struct wc_edit *e)
     else
         wc_engine_put(e->d->engine, WC_KIND_RETIRE, wc_buf_slice(&e->body), office->key,
                       sig, former_retired, e);
+}
+
+/* The account of this login is another one than before: so is the person. */
+static void retire_former(struct wc_edit *e)
+{
+    struct wc_audit_entry entry = {0};
+    bool live;
+    uint64_t rev = next_rev(e, &live);
+    audit_begin(e, &entry, "reused");
+    wc_audit_say_u64(&entry.members, "former", e->enrolled.uid);
+    if (live)
+        wc_audit_say_u64(&entry.members, "rev", rev);
+    wc_audit_add(e->d->audit, &entry, former_written, e);
 }
 
 static void edit_start(struct wc_edit *e)

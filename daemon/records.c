@@ -313,7 +313,8 @@ static int open_store(struct wc_records *r, const char *dir, char *problem)
     return rc == 0 ? 0 : fail(problem, rc, "the store %s %s", path, wc_strerror(rc));
 }
 
-int wc_records_open(struct wc_records **out, const char *state_dir, char problem[256])
+int wc_records_open(struct wc_records **out, const char *state_dir,
+                    char problem[WC_PROBLEM_BYTES])
 {
     *out = NULL;
     problem[0] = '\0';

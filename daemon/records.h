@@ -25,7 +25,8 @@ struct wc_records;
  * to another user or has a loose mode; -WC_EVERSION newer schema; -WC_ECORRUPT;
  * -WC_EFULL; -WC_EIO.
  */
-int wc_records_open(struct wc_records **out, const char *state_dir, char problem[256]);
+int wc_records_open(struct wc_records **out, const char *state_dir,
+                    char problem[WC_PROBLEM_BYTES]);
 void wc_records_close(struct wc_records *r); /* NULL is fine */
 
 /* One of the small values below, put or deleted. */

@@ -17,12 +17,10 @@
 
 #include <whocan/bytes.h>
 #include <whocan/error.h>
+#include <whocan/limits.h>
 
 struct wc_store;
 struct wc_txn;
-
-/* Room for one line to the operator. */
-#define WC_PROBLEM_BYTES 256
 
 /* Keys are 1..WC_STORE_KEY_MAX_BYTES long: LMDB's compiled-in limit. */
 #define WC_STORE_KEY_MAX_BYTES 511

@@ -74,7 +74,7 @@ void wc_transport_set_identity(struct wc_transport *t,
  * problem gets one line on failure, *port (may be NULL) the port on success.
  * -WC_EINVALID, -WC_ENOTFOUND, -WC_EBUSY (taken), -WC_EDENIED, -WC_EIO, -WC_ENOMEM. */
 int wc_transport_listen(struct wc_transport *t, const char *address, uint16_t *port,
-                        char problem[256]);
+                        char problem[WC_PROBLEM_BYTES]);
 
 /* Addresses (HOST:PORT) that are exempt from per-address limits (configured peers),
  * replacing those before. A name stands for what it was when last dialled. */

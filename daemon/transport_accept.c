@@ -321,7 +321,7 @@ static bool is_lookup_error(int status)
 }
 
 int wc_transport_listen(struct wc_transport *t, const char *address, uint16_t *port,
-                        char problem[256])
+                        char problem[WC_PROBLEM_BYTES])
 {
     struct wc_address parsed;
     struct sockaddr_storage numeric;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <string.h>
 
 #include <whocan/audit.h>
@@ -8,6 +9,8 @@
 #define HEX_BYTES  ((size_t)2 * WC_DIGEST_BYTES)
 #define TIME_BYTES 24 /* 2026-11-21T22:30:01.123Z */
 #define NUMBER_CAP 24
+
+#define PERSON_BYTES ((size_t)16)
 
 /* ---------------------------------------------------------------- texts */
 
@@ -101,6 +104,17 @@ void wc_audit_say_u64(struct wc_buf *members, const char *key, uint64_t value)
     wc_buf_text(members, key);
     wc_buf_text(members, "\":");
     add_number(members, value, 1);
+}
+
+void wc_audit_person(char out[WC_AUDIT_PERSON_CHARS + 1],
+                     const uint8_t key[WC_SECRET_BYTES], struct wc_slice login)
+{
+    uint8_t hash[WC_DIGEST_BYTES];
+    const struct wc_slice parts[] = {wc_slice_text("whocan audit"), login};
+    static_assert(1 + 2 * PERSON_BYTES == WC_AUDIT_PERSON_CHARS, "it fits");
+    wc_hash_keyed(hash, sizeof(hash), key, parts, 2);
+    out[0] = '#';
+    wc_hex(out + 1, hash, PERSON_BYTES);
 }
 
 void wc_audit_head_of(struct wc_audit_head *out, uint64_t n, struct wc_slice line)
@@ -200,15 +214,69 @@ int wc_audit_parse(struct wc_slice line, struct wc_audit_start *out)
     return 0;
 }
 
-bool wc_audit_says(struct wc_slice line, const char *key, struct wc_slice text)
+static bool holds(struct wc_slice line, const uint8_t *wanted, size_t len)
+{
+    for (size_t i = 0; i + len <= line.len; i++)
+        if (memcmp(line.data + i, wanted, len) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the line says that of a key, or, with `more`, begins to. */
+static bool says(struct wc_slice line, const char *key, struct wc_slice text, bool more)
 {
     struct wc_buf wanted = {0};
-    bool found = false;
     wc_audit_say(&wanted, key, text);
-    for (size_t i = 0; !wanted.failed && !found && i + wanted.len <= line.len; i++)
-        found = memcmp(line.data + i, wanted.data, wanted.len) == 0;
+    bool found = !wanted.failed && /* with more without the quote at the end */
+                 holds(line, wanted.data, wanted.len - more);
     wc_buf_fini(&wanted);
     return found;
+}
+
+bool wc_audit_says(struct wc_slice line, const char *key, struct wc_slice text)
+{
+    return says(line, key, text, false);
+}
+
+bool wc_audit_says_u64(struct wc_slice line, const char *key, uint64_t value)
+{
+    struct wc_buf wanted = {0};
+    wc_audit_say_u64(&wanted, key, value);
+    bool found = false;
+    for (size_t i = 0; i < 2 && !wanted.failed && !found; i++) {
+        wc_buf_byte(&wanted, i == 0 ? ',' : '}'); /* where the number ends */
+        found = !wanted.failed && holds(line, wanted.data, wanted.len);
+        wanted.len--;
+    }
+    wc_buf_fini(&wanted);
+    return found;
+}
+
+bool wc_audit_is_about(struct wc_slice line, const char *person, const char *office)
+{
+    struct wc_buf handle = {0};
+    wc_buf_text(&handle, person);
+    wc_buf_byte(&handle, '@');
+    wc_buf_text(&handle, office);
+    bool is =
+        !handle.failed && says(line, "about", wc_buf_slice(&handle), office[0] == '\0');
+    wc_buf_fini(&handle);
+    return is;
+}
+
+/* After a colon, for a quote inside a text is escaped. */
+bool wc_audit_next_person(struct wc_slice line, size_t *at, struct wc_slice *out)
+{
+    static const char start[] = {':', '"', '#'};
+    for (size_t i = *at; i + sizeof(start) + 2 * PERSON_BYTES <= line.len; i++) {
+        if (memcmp(line.data + i, start, sizeof(start)) != 0)
+            continue;
+        *out = wc_slice(line.data + i + 2, WC_AUDIT_PERSON_CHARS);
+        *at = i + 2 + WC_AUDIT_PERSON_CHARS;
+        return true;
+    }
+    *at = line.len;
+    return false;
 }
 
 void wc_audit_head_text(char out[WC_AUDIT_HEAD_BYTES + 1],

@@ -17,8 +17,10 @@ struct wc_audit_head {
     uint8_t hash[WC_DIGEST_BYTES];
 };
 
-/* What the first line of each file is about. */
+/* What the first line of each file is about, and the form of the lines after it: in the
+ * first form people stood in them by their logins. */
 #define WC_AUDIT_ACT_FILE "audit.file"
+#define WC_AUDIT_FORMAT   2
 
 /* ---- writing ---- */
 
@@ -26,6 +28,14 @@ struct wc_audit_head {
  * quotes, backslashes and all but printable ASCII are escaped or replaced. */
 void wc_audit_say(struct wc_buf *members, const char *key, struct wc_slice text);
 void wc_audit_say_u64(struct wc_buf *members, const char *key, uint64_t value);
+
+/*
+ * A person as the log knows them: '#' and, in hexadecimal, 16 bytes of BLAKE2b-256 of
+ * "whocan audit" and the login, under the key of this log. '#' stands in no login.
+ */
+#define WC_AUDIT_PERSON_CHARS 33
+void wc_audit_person(char out[WC_AUDIT_PERSON_CHARS + 1],
+                     const uint8_t key[WC_SECRET_BYTES], struct wc_slice login);
 
 /*
  * Append one line with its newline: number, hash of the line before, time (ms since 1970,
@@ -51,6 +61,15 @@ void wc_audit_head_of(struct wc_audit_head *out, uint64_t n, struct wc_slice lin
 /* Whether the line says `"key":"text"`. A text inside another cannot look so: its quotes
  * are escaped. */
 bool wc_audit_says(struct wc_slice line, const char *key, struct wc_slice text);
+bool wc_audit_says_u64(struct wc_slice line, const char *key, uint64_t value);
+
+/* Whether the line is about that person (their hash, or in a file of the first form their
+ * login) of that office; empty: of whichever. */
+bool wc_audit_is_about(struct wc_slice line, const char *person, const char *office);
+
+/* The next person in a line from *at on: their hash, WC_AUDIT_PERSON_CHARS long. *at moves
+ * behind it. False when there is no more. */
+bool wc_audit_next_person(struct wc_slice line, size_t *at, struct wc_slice *out);
 
 /* The text of the file `head`: a number in 20 digits, a blank, a hash in hexadecimal and
  * a newline. Reading: -WC_ECORRUPT. */

@@ -172,9 +172,13 @@
 #define WC_JOIN_MAX_COUNT    64    /* configured peers */
 #define WC_PENDING_MAX_COUNT 65536 /* local edits that wait for their commit */
 
+/* --- what is said to the operator --- */
+#define WC_PROBLEM_BYTES                                                               \
+    512 /* one line: a path and a sentence, cut when it is longer */
+
 /* --- the audit log --- */
 #define WC_AUDIT_LINE_MAX_BYTES                                                        \
-    1024 /* the longest has two handles, a login and five numbers */
+    1024 /* the longest has two people, an office and five numbers */
 
 /* --- what offices that lie may cost --- */
 #define WC_REST_PER_PERSON                                                             \

@@ -329,7 +329,7 @@ static void sizes(struct wc_records *r, struct wc_index *ix)
 static void open_both(struct import *m, const char *dir)
 {
     static const char *const languages[] = {"english", "norwegian", NULL};
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     if (wc_records_open(&m->records, dir, problem) != 0 ||
         wc_index_open(&m->index, dir, m->records, languages, NULL, NULL, NULL, NULL,
                       problem) != 0) {

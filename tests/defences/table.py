@@ -156,4 +156,11 @@ DEFENCES = [
     Defence("T51", "each line names the one before", "proto/audit.c",
             "return memcmp(head->hash, hash, WC_DIGEST_BYTES) == 0;", "(void)head;\n    (void)hash;\n    return true;",
             "test_audit"),
+    Defence("T52", "people stand in the audit log by a hash", "daemon/audit.c",
+            "wc_audit_person(out, a->key, login);", "(void)a;\n    wc_slice_copy(login, out, WC_AUDIT_PERSON_CHARS + 1);",
+            "test_audit"),
+    Defence("T52", "no line before the key of its hashes is kept", "daemon/audit.c",
+            "int rc = a->key_stored ? 0 : store_key(a);", "int rc = 0;\n    (void)store_key;", "test_audit"),
+    Defence("T53", "a key that is enrolled is said", "daemon/methods_me.c",
+            "    if (e->enrolling.has_key) {", "    if (false) {", "test_signing.py Offices"),
 ]

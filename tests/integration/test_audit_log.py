@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -33,6 +34,13 @@ class AuditCase(harness.Case):
                 before = hashlib.blake2b(raw, digest_size=32).hexdigest()
                 out.append(line)
         return out
+
+    def hashed(self, daemon, who):
+        """A login or handle as it stands in the log: by another implementation of the hash."""
+        key = bytes.fromhex((self.directory_of(daemon) / "key").read_text())
+        login, at, office = who.partition("@")
+        digest = hashlib.blake2b(b"whocan audit" + login.encode(), key=key, digest_size=32).hexdigest()
+        return "#" + digest[:32] + at + office
 
     def acts(self, daemon, *names):
         return [line for line in self.lines(daemon) if line["act"] in names]
@@ -68,17 +76,22 @@ class Log(AuditCase):
         counts = [[line[k] for k in ("accepted", "unchanged", "refused")] for line in imports[1::2]]
         self.assertEqual(counts, [[2, 0, 1], [1, 1, 0]])
         self.assertEqual([(line["about"], line["rev"], line["uid"]) for line in self.acts(leeds, "row")],
-                         [("alice@attic", 1, 0), ("bob@attic", 1, 0), ("bob@attic", 2, 0)])
+                         [(self.hashed(leeds, h), rev, 0)
+                          for h, rev in (("alice@attic", 1), ("bob@attic", 1), ("bob@attic", 2))])
         self.assertEqual([(line["about"], line["login"]) for line in self.acts(leeds, "profile")],
-                         [("root@attic", "root")])
+                         [(self.hashed(leeds, "root@attic"), self.hashed(leeds, "root"))])
         joins = self.acts(leeds, "office.join")
         self.assertEqual([line.get("result") for line in joins], [None, "OK", None, "EXISTS"])
         self.assertEqual((joins[1]["office"], joins[1]["people_moved"]), ("leeds", 3))
 
         self.assertEqual([(line["about"], line["records"] > 0) for line in self.acts(leeds, "erase")],
-                         [("root@leeds", True), ("bob@leeds", True)])
+                         [(self.hashed(leeds, "root@leeds"), True), (self.hashed(leeds, "bob@leeds"), True)])
         self.assertEqual([line["about"] for line in self.acts(leeds, "people.erase") if line["stage"] == "begin"],
-                         ["bob@leeds"])
+                         [self.hashed(leeds, "bob@leeds")])
+        # of those who were erased nothing is left but hashes
+        text = b"".join(p.read_bytes() for p in self.directory_of(leeds).iterdir())
+        for login in (b"alice", b"bob", b"root"):
+            self.assertNotIn(login, text)
 
     def test_whose_row_was_ended(self):
         leeds = self.daemon("leeds")
@@ -93,7 +106,7 @@ class Log(AuditCase):
         self.assertEqual((refused["handles"], last["result"]), (2, "INVALID"))
         ended = self.acts(leeds, "retire")
         self.assertEqual(sorted((line["about"], line["rev"], line["uid"]) for line in ended),
-                         [("alice@leeds", 2, os.geteuid()), ("carol@leeds", 2, os.geteuid())])
+                         sorted((self.hashed(leeds, h), 2, os.geteuid()) for h in ("alice@leeds", "carol@leeds")))
         for line in ended:
             self.assertTrue(begin["n"] < line["n"] < end["n"])
 
@@ -115,9 +128,26 @@ class Log(AuditCase):
         leeds.call("office.join", invite=invitation)
         leeds.stop()
         text = b"".join(p.read_bytes() for p in self.directory_of(leeds).iterdir())
-        self.assertIn(b"alice@leeds", text)
+        self.assertIn(self.hashed(leeds, "alice@leeds").encode(), text)
         for canary in (*c.values(), invitation.split(":")[1][:24]):
             self.assertNotIn(canary.encode(), text)
+
+    def test_whoever_is_gone_is_found_by_name_alone(self):
+        """Once erased, the log names nobody; but it is known what was done to somebody whose login is asked for."""
+        leeds = self.daemon("leeds")
+        leeds.call("people.import", rows=[row("alice"), row("bob")])
+        leeds.call("people.erase", handle="alice")
+        self.assertIn("bob@leeds", self.whocan(leeds, "audit").stdout)
+        self.assertNotIn("alice", self.whocan(leeds, "audit").stdout)
+        done = self.whocan(leeds, "audit", "--about", "alice", "--json")
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([(line["act"], line.get("stage")) for line in found],
+                         [("row", None), ("people.erase", "begin"), ("erase", None)])
+        self.assertTrue(all("about" not in line.get("names", {}) for line in found))
+        # the same person, after the office has another name
+        leeds.call("office.join", invite=self.organisation().invite("york"))
+        self.assertEqual(len(self.whocan(leeds, "audit", "--about", "bob").stdout.splitlines()), 1)
+        self.assertIn("bob@leeds", self.whocan(leeds, "audit", "--about", "bob").stdout)
 
     def test_show_and_verify(self):
         leeds = self.daemon("leeds")
@@ -126,7 +156,12 @@ class Log(AuditCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("accepted=2", done.stdout)
         done = self.whocan(leeds, "audit", "--about", "alice", "--json")
-        self.assertEqual([json.loads(line)["about"] for line in done.stdout.splitlines()], ["alice@leeds"])
+        line, = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(line["about"], self.hashed(leeds, "alice@leeds"))
+        self.assertEqual(line["names"], {"about": "alice@leeds", "login": pwd.getpwuid(os.geteuid()).pw_name})
+        done = self.whocan(leeds, "audit", "--about", "alice@leeds")
+        self.assertRegex(done.stdout, r"\A\S+ +root +row +alice@leeds rev=1\n\Z")
+        self.assertEqual(self.whocan(leeds, "audit", "--about", "alice@york").stdout, "")
         tomorrow = time.strftime("%Y-%m-%d", time.localtime(time.time() + 2 * 86400))
         self.assertEqual(self.whocan(leeds, "audit", "--since", tomorrow).stdout, "")
         self.assertIn("accepted=2", self.whocan(leeds, "audit", "--since", "1d").stdout)
@@ -137,10 +172,10 @@ class Log(AuditCase):
         # somebody changes a line while it runs
         path, = self.files(leeds)
         genuine = path.read_bytes()
-        at = genuine.index(b"bob@leeds")
+        at = genuine.index(self.hashed(leeds, "bob@leeds").encode())
         with path.open("r+b") as f:
             f.seek(at)
-            f.write(b"rob@leeds")
+            f.write(self.hashed(leeds, "rob@leeds").encode())
         number = genuine[:at].count(b"\n") + 1
         for words in (("audit", "--verify"), ("audit",), ("audit", "--verify", path)):
             done = self.whocan(leeds, *words)
@@ -200,7 +235,8 @@ class Log(AuditCase):
             self.assertGreaterEqual(len(ends), acknowledged)
             acknowledged = len(ends)
         held = {h for h in leeds.people()}
-        self.assertGreaterEqual(held, {line["about"] for line in self.acts(leeds, "row")})
+        self.assertGreaterEqual({self.hashed(leeds, h) for h in held},
+                                {line["about"] for line in self.acts(leeds, "row")})
         # nothing is stored that has no beginning
         begins = sum(line.get("stage") == "begin" for line in self.acts(leeds, "people.import"))
         self.assertGreaterEqual(begins * 5, len(held))

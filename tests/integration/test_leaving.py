@@ -73,7 +73,7 @@ class Leaving(AsUser, AuditCase):
         self.a_day_later()
         self.everywhere([])
         wait(lambda: "who has no account here any more was retired" in self.leeds.log(), "the log says so")
-        self.assertEqual(self.leaver_lines(), [(HANDLE, 2, "account", None)])
+        self.assertEqual(self.leaver_lines(), [(self.hashed(self.leeds, HANDLE), 2, "account", None)])
         # the row is the staff directory's, and ends with it
         for office in (self.leeds, self.york):
             self.assertEqual(office.handles("gardener"), [HANDLE])
@@ -114,7 +114,7 @@ class Leaving(AsUser, AuditCase):
         self.leeds.config_path.write_text("[whocan]\nleavers_many = yes\n")
         self.leeds.restart()
         self.everywhere([])
-        self.assertEqual(self.leaver_lines(), [(HANDLE, 2, "account", None)])
+        self.assertEqual(self.leaver_lines(), [(self.hashed(self.leeds, HANDLE), 2, "account", None)])
         self.assertNotIn("missing at once", str(self.leeds.status()["warnings"]))
         self.assertIn("\nwhocan_leavers_held 0\n", self.leeds.call("node.metrics")["text"])
 
@@ -123,12 +123,15 @@ class Leaving(AsUser, AuditCase):
         self.accounts.add(LOGIN, self.other)
         self.look(lambda known: known["uid"] == self.other)
         self.everywhere([])
-        self.assertEqual(self.leaver_lines(), [(HANDLE, 2, "uid", None)])
+        self.assertEqual(self.leaver_lines(), [(self.hashed(self.leeds, HANDLE), 2, "uid", None)])
         self.assertIn("whose account is another person's now was retired", self.leeds.log())
         self.write(self.other)
         self.look(lambda known: known["uid"] == self.other)
         self.everywhere([HANDLE])
         self.assertEqual(len(self.leaver_lines()), 1)
+        self.assertEqual([(line["about"], line.get("rev"), line["former"], line["uid"]) for line in
+                          self.acts(self.leeds, "reused")],
+                         [(self.hashed(self.leeds, HANDLE), None, self.person, self.other)])
 
 
 if __name__ == "__main__":

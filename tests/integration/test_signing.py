@@ -3,6 +3,7 @@
 """Profiles signed with a key of the person's own: who can write in whose name, and what others see of it."""
 import ctypes
 import ctypes.util
+import json
 import os
 import re
 import shutil
@@ -217,6 +218,15 @@ class Offices(Case):
         self.accounts = harness.Accounts(self.directory, alice=self.alice, bob=self.bob, web=self.web)
         self.organisation_ = self.organisation()
 
+    def audited(self, daemon, act):
+        """Whose account did that, in the order of the audit log, and what more it says; always to alice."""
+        lines = [json.loads(line) for path in sorted((daemon.state / "audit").glob("*.log"))
+                 for line in path.read_text().splitlines()]
+        found = [line for line in lines if line["act"] == act]
+        self.assertLessEqual(len({line["about"] for line in found}), 1)
+        usual = ("n", "prev", "at", "act", "uid", "login", "for", "about")
+        return [(line["uid"], {k: v for k, v in line.items() if k not in usual}) for line in found]
+
     def start(self, *names, **how):
         return self.offices(*names, organisation=self.organisation_, wrapper=self.accounts.wrapper, **how)
 
@@ -234,6 +244,8 @@ class Offices(Case):
         self.assertRegex(self.whocan(york, self.bob, "show", "alice@leeds"), r"Signature +key changed on \d+ \w+ 20\d\d\n")
         [hit] = york.call("people.find", query="Archivist")["people"]
         self.assertEqual((hit["key_changed_at"], hit["authored_by"]), (seen["key_changed_at"], "person"))
+
+        self.assertEqual(self.audited(leeds, "key"), [(self.alice, {"change": "first"}), (self.alice, {"change": "replaced"})])
 
         # further edits under the new key say the same, restarts forget nothing, and newcomers are told
         self.whocan(leeds, self.alice, "me", "set", "title", "Curator", home="other")
@@ -280,6 +292,8 @@ class Offices(Case):
         self.whocan(leeds, self.next, "me", "set", "name", "Alicia")
         seen = self.sees(york, "alice@leeds", name="Alicia", skills=[], authored_by="person")
         self.assertRegex(seen["key_changed_at"], r"^20\d\d-.*Z$")
+        self.assertEqual(self.audited(leeds, "reused"), [(self.next, {"former": self.alice, "rev": 2})])
+        self.assertEqual(self.audited(leeds, "key"), [(self.alice, {"change": "first"}), (self.next, {"change": "first"})])
         # and the key of the former is not hers
         self.assertFalse(self.key_file(self.next).read_bytes() == self.key_file(self.alice).read_bytes())
 
@@ -293,6 +307,8 @@ class Offices(Case):
         self.as_web(leeds, "me.set", title="Clerk", **{"as": "alice"})
         person = self.person(leeds, "alice@leeds")
         self.assertEqual((person["name"], person["title"], person["key_changed_at"]), ("", "Clerk", None))
+        self.assertEqual(self.audited(leeds, "reused"), [(self.web, {"former": self.alice, "rev": 2})])
+        self.assertEqual(self.audited(leeds, "key"), [])
 
     def as_web(self, daemon, method, **params):
         """A call of the intranet's server."""

@@ -318,7 +318,7 @@ static struct wc_audit *open_log(const struct wc_audit_limits *limits)
 static int add(struct wc_audit *a, const char *act)
 {
     struct wc_audit_entry entry = {0};
-    wc_audit_begin(&entry, act, NULL);
+    wc_audit_begin(a, &entry, act, NULL);
     return wc_audit_add_now(a, &entry);
 }
 
@@ -540,25 +540,177 @@ static void test_filters(void **state)
     snprintf(by.login, sizeof(by.login), "alice");
     assert_int_equal(add(a, "before"), 0);
     atomic_store(&clock_ahead_s, DAY_S);
-    wc_audit_begin(&entry, "profile", &by);
-    wc_audit_about(&entry, "alice", "leeds");
+    wc_audit_begin(a, &entry, "profile", &by);
+    wc_audit_about(a, &entry, wc_slice_text("alice"), wc_slice_text("leeds"));
     wc_audit_say_u64(&entry.members, "rev", 7);
     assert_int_equal(wc_audit_add_now(a, &entry), 0);
-    wc_audit_begin(&entry, "row", NULL);
-    wc_audit_about(&entry, "alic", "leeds");
+    wc_audit_begin(a, &entry, "row", NULL);
+    wc_audit_about(a, &entry, wc_slice_text("alic"), wc_slice_text("leeds"));
     assert_int_equal(wc_audit_add_now(a, &entry), 0);
-    struct wc_audit_filter filter = {.about = "alice@leeds"};
+    struct wc_audit_filter filter = {.login = "alice"};
     read_log(a, &filter, acts, sizeof(acts));
     assert_string_equal(acts, "profile ");
+    snprintf(filter.office, sizeof(filter.office), "leeds");
+    read_log(a, &filter, acts, sizeof(acts));
+    assert_string_equal(acts, "profile ");
+    snprintf(filter.office, sizeof(filter.office), "leed");
+    read_log(a, &filter, acts, sizeof(acts));
+    assert_string_equal(acts, "");
     filter = (struct wc_audit_filter){.since_ms = wc_wall_ms() - WC_DAY_MS / 2};
     read_log(a, &filter, acts, sizeof(acts));
     assert_string_equal(acts, "profile row ");
-    char text[LOG_SIZE];
+    char text[LOG_SIZE], person[WC_AUDIT_PERSON_CHARS + 1], wanted[256];
     slurp("000001.log", text);
-    assert_non_null(strstr(
-        text, "\"uid\":33,\"for\":\"alice\",\"about\":\"alice@leeds\",\"rev\":7"));
+    wc_audit_hash(a, wc_slice_text("alice"), person);
+    snprintf(wanted, sizeof(wanted),
+             "\"uid\":33,\"for\":\"%s\",\"about\":\"%s@leeds\",\"rev\":7", person,
+             person);
+    assert_non_null(strstr(text, wanted));
+    assert_null(strstr(text, "alic"));
     wc_audit_close(a);
     atomic_store(&clock_ahead_s, 0);
+}
+
+/* Anybody with the key of the log finds the same (BLAKE2b, RFC 7693; the value is that of
+ * Python's hashlib). Another key gives another hash. */
+static void test_people_stand_in_it_by_a_hash(void **state)
+{
+    (void)state;
+    uint8_t key[WC_SECRET_BYTES];
+    char person[WC_AUDIT_PERSON_CHARS + 1], again[WC_AUDIT_PERSON_CHARS + 1];
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)i;
+    wc_audit_person(person, key, wc_slice_text("alice"));
+    assert_string_equal(person, "#95214c60dd2f131e19ccf5e408c7881e");
+    key[0] ^= 1;
+    wc_audit_person(again, key, wc_slice_text("alice"));
+    assert_string_not_equal(person, again);
+}
+
+static void test_whom_a_line_is_about(void **state)
+{
+    (void)state;
+    const struct wc_slice line = wc_slice_text(
+        "{\"n\":1,\"login\":\"#0123456789abcdef0123456789abcdef\",\"about\":"
+        "\"#00000000000000000000000000000000@leeds\",\"x\":\"\\\":\\\"#0\"}");
+    const char *zeros = "#00000000000000000000000000000000";
+    struct wc_slice person;
+    size_t at = 0;
+    assert_true(wc_audit_is_about(line, zeros, ""));
+    assert_true(wc_audit_is_about(line, zeros, "leeds"));
+    assert_false(wc_audit_is_about(line, zeros, "york"));
+    assert_false(wc_audit_is_about(line, zeros, "leed"));
+    assert_false(wc_audit_is_about(line, "#0123456789abcdef0123456789abcdef", ""));
+    assert_true(wc_audit_next_person(line, &at, &person));
+    assert_true(wc_slice_is(person, "#0123456789abcdef0123456789abcdef"));
+    assert_true(wc_audit_next_person(line, &at, &person));
+    assert_true(wc_slice_is(person, zeros));
+    assert_false(wc_audit_next_person(line, &at, &person));
+    assert_false(wc_audit_next_person(line, &at, &person));
+    assert_true(wc_audit_says_u64(line, "n", 1) == false); /* the first has no comma */
+    assert_true(wc_audit_says_u64(wc_slice_text("{\"n\":1,\"a\":2,\"b\":3}"), "a", 2));
+    assert_true(wc_audit_says_u64(wc_slice_text("{\"n\":1,\"a\":2,\"b\":3}"), "b", 3));
+    assert_false(wc_audit_says_u64(wc_slice_text("{\"n\":1,\"a\":23}"), "a", 2));
+}
+
+static void read_key(char out[LOG_SIZE])
+{
+    struct stat st;
+    assert_int_equal(slurp("key", out), 2 * WC_SECRET_BYTES + 1);
+    assert_int_equal(stat(scratch_path("audit/key"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void test_the_key_stays(void **state)
+{
+    (void)state;
+    char key[LOG_SIZE], again[LOG_SIZE], before[WC_AUDIT_PERSON_CHARS + 1],
+        after[WC_AUDIT_PERSON_CHARS + 1], problem[WC_PROBLEM_BYTES] = "";
+    struct wc_audit *a = open_log(&wide);
+    assert_int_equal(add(a, "one"), 0);
+    wc_audit_hash(a, wc_slice_text("alice"), before);
+    wc_audit_close(a);
+    read_key(key);
+    a = open_log(&wide);
+    wc_audit_hash(a, wc_slice_text("alice"), after);
+    assert_string_equal(before, after);
+    wc_audit_close(a);
+    /* without it the log goes on, and says so */
+    assert_int_equal(unlink(scratch_path("audit/key")), 0);
+    a = open_log(&wide);
+    assert_acts(a, "audit.file one audit.key ");
+    wc_audit_hash(a, wc_slice_text("alice"), after);
+    assert_string_not_equal(before, after);
+    wc_audit_close(a);
+    read_key(again);
+    assert_string_not_equal(key, again);
+    /* a damaged one is not replaced without a word */
+    again[5] = 'x';
+    spill("key", again, strlen(again));
+    assert_int_equal(wc_audit_open(&a, scratch_dir, &wide, problem), -WC_ECORRUPT);
+    assert_non_null(strstr(problem, "audit/key"));
+    spill("key", key, strlen(key));
+    a = open_log(&wide);
+    assert_acts(a, "audit.file one audit.key ");
+    wc_audit_close(a);
+}
+
+static void test_no_line_without_its_key(void **state)
+{
+    (void)state;
+    char text[LOG_SIZE];
+    assert_int_equal(mkdir(scratch_path("audit"), 0700), 0);
+    assert_int_equal(mkdir(scratch_path("audit/key.new"), 0700), 0);
+    struct wc_audit *a = open_log(&wide);
+    assert_int_not_equal(add(a, "one"), 0);
+    assert_int_equal(slurp("000001.log", text), 0);
+    assert_int_equal(rmdir(scratch_path("audit/key.new")), 0);
+    assert_int_equal(add(a, "two"), 0);
+    assert_acts(a, "audit.file audit.gap two ");
+    wc_audit_close(a);
+}
+
+/* In the first form people stood in the log by their logins: such a file is read and
+ * checked as before, and the next line begins another one. */
+static void test_a_log_of_the_first_form(void **state)
+{
+    (void)state;
+    static const char *const acts[] = {
+        ",\"act\":\"audit.file\",\"file\":\"000001.log\"",
+        ",\"act\":\"row\",\"uid\":0,\"login\":\"root\",\"about\":\"alice@leeds\","
+        "\"rev\":1",
+        ",\"act\":\"row\",\"uid\":0,\"login\":\"root\",\"about\":\"bob@leeds\",\"rev\":"
+        "1"};
+    char found[512], head_text[WC_AUDIT_HEAD_BYTES + 1];
+    struct wc_buf file = {0};
+    struct wc_audit_head head = {0};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(wc_audit_line(&file, &head, 1763764201123 + (uint64_t)i,
+                                       wc_slice_text(acts[i])),
+                         0);
+    wc_audit_head_text(head_text, &head);
+    assert_int_equal(mkdir(scratch_path("audit"), 0700), 0);
+    spill("000001.log", (const char *)file.data, file.len);
+    spill("head", head_text, WC_AUDIT_HEAD_BYTES);
+    struct wc_audit *a = open_log(&wide);
+    struct wc_audit_entry entry = {0};
+    wc_audit_begin(a, &entry, "erase", NULL);
+    wc_audit_about(a, &entry, wc_slice_text("alice"), wc_slice_text("leeds"));
+    assert_int_equal(wc_audit_add_now(a, &entry), 0);
+    assert_acts(a, "audit.file row row audit.file erase ");
+    read_log(a, &(struct wc_audit_filter){.login = "alice"}, found, sizeof(found));
+    assert_string_equal(found, "row erase ");
+    wc_audit_close(a);
+    char text[LOG_SIZE];
+    assert_int_equal(slurp("000001.log", text), file.len);
+    slurp("000002.log", text);
+    assert_non_null(strstr(text, "\"format\":2"));
+    assert_null(strstr(text, "alice"));
+    a = open_log(&wide); /* and that one goes on */
+    assert_int_equal(add(a, "more"), 0);
+    assert_acts(a, "audit.file row row audit.file erase more ");
+    wc_audit_close(a);
+    wc_buf_fini(&file);
 }
 
 /* ---- groups ---- */
@@ -594,7 +746,7 @@ static void test_many_lines_share_a_flush(void **state)
     for (int i = 0; i < GROUP_COUNT; i++) {
         struct wc_audit_entry entry = {0};
         numbers[i] = i;
-        wc_audit_begin(&entry, i == 0 ? "first" : "more", NULL);
+        wc_audit_begin(a, &entry, i == 0 ? "first" : "more", NULL);
         wc_audit_add(a, &entry, on_done, &numbers[i]);
     }
     wc_loop_run(loop);
@@ -609,6 +761,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_bytes_of_a_line),
+        cmocka_unit_test(test_people_stand_in_it_by_a_hash),
+        cmocka_unit_test(test_whom_a_line_is_about),
         cmocka_unit_test(test_every_day_is_written_and_read),
         cmocka_unit_test(test_a_text_cannot_leave_its_quotes),
         cmocka_unit_test(test_a_line_that_is_too_long),
@@ -625,6 +779,9 @@ int main(void)
         SCRATCH_TEST(test_old_files_go_and_the_rest_is_whole),
         SCRATCH_TEST(test_a_full_disk_refuses_and_is_said_afterwards),
         SCRATCH_TEST(test_filters),
+        SCRATCH_TEST(test_the_key_stays),
+        SCRATCH_TEST(test_no_line_without_its_key),
+        SCRATCH_TEST(test_a_log_of_the_first_form),
         SCRATCH_TEST(test_many_lines_share_a_flush),
     };
     assert_int_equal(wc_crypto_init(), 0);

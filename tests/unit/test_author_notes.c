@@ -21,7 +21,7 @@ static void make_signer(struct wc_signer *s, int fill)
 
 static int setup(void **state)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     if (scratch_setup(state) != 0)
         return -1;
     office_init(&leeds, "leeds", 1);

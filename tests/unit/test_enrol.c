@@ -10,7 +10,7 @@ static struct wc_records *records;
 
 static void open_again(void)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     wc_records_close(records);
     assert_int_equal(wc_records_open(&records, scratch_path("state"), problem), 0);
 }

@@ -36,7 +36,7 @@ static void progress(void *ctx, uint64_t done, uint64_t all)
 
 static void open_index(void)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     built = UINT64_MAX;
     int rc = wc_index_open(&index_, scratch_path("state"), records, languages,
                            vocabulary, home_key, progress, NULL, problem);
@@ -46,7 +46,7 @@ static void open_index(void)
 
 static void open_records(void)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     assert_int_equal(wc_records_open(&records, scratch_path("state"), problem), 0);
 }
 
@@ -766,7 +766,7 @@ static void edit_index(uint32_t table, const char *key, struct wc_slice value)
                                  .map_bytes = 64 << 20};
     struct edit e = {.table = table, .key = key, .value = value};
     struct wc_store *s;
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     assert_int_equal(wc_store_open(&s, scratch_path("state/index"), &o, NULL, problem),
                      0);
     assert_int_equal(wc_store_write(s, edit_fn, &e), 0);
@@ -794,7 +794,7 @@ static void test_builds_anew_for_another_version(void **state)
     rebuilds();
 
     static const char *const english[] = {"english", NULL};
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     wc_index_close(index_);
     built = UINT64_MAX;
     assert_int_equal(wc_index_open(&index_, scratch_path("state"), records, english,
@@ -873,7 +873,7 @@ static void test_unknown_language(void **state)
 {
     (void)state;
     static const char *const klingon[] = {"klingon", NULL};
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     struct wc_index *other;
     assert_int_equal(wc_index_open(&other, scratch_path("state"), records, klingon,
                                    NULL, NULL, NULL, NULL, problem),

@@ -156,7 +156,7 @@ static void end(void *ctx, const struct wc_leaving *retire, uint32_t count)
 
 static void open_run(void)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     struct wc_leavers_config config = {
         .now_ms = read_clock, .begin = begin, .end = end};
     assert_int_equal(wc_records_open(&run.records, scratch_path("state"), problem), 0);

@@ -11,7 +11,7 @@ static struct wc_people_view view;
 
 static int setup(void **state)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     if (scratch_setup(state) != 0)
         return -1;
     office_init(&leeds, "leeds", 1);

@@ -12,7 +12,7 @@
 
 static struct wc_records *open_records(void)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     struct wc_records *r;
     int rc = wc_records_open(&r, scratch_path("state"), problem);
     if (rc != 0)
@@ -22,7 +22,7 @@ static struct wc_records *open_records(void)
 
 static void refused(const char *dir, int rc, const char *says)
 {
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     struct wc_records *r;
     assert_int_equal(wc_records_open(&r, dir, problem), rc);
     assert_null(r);

@@ -186,7 +186,7 @@ static void office_done(void *ctx)
 
 static void office_listen(struct office *o, const char *host)
 {
-    char problem[256] = "", address[80];
+    char problem[WC_PROBLEM_BYTES] = "", address[80];
     snprintf(address, sizeof(address), "%s:0", host);
     int rc = wc_transport_listen(o->t, address, &o->port, problem);
     if (rc != 0)
@@ -1463,7 +1463,7 @@ static void listening_says_what_is_wrong(void **state)
 {
     (void)state;
     struct office york, leeds;
-    char problem[256];
+    char problem[WC_PROBLEM_BYTES];
     office_start(&york, &york_id, "127.0.0.1");
     office_start(&leeds, &leeds_id, NULL);
     assert_int_equal(wc_transport_listen(leeds.t, "7411", NULL, problem), -WC_EINVALID);
