@@ -86,7 +86,7 @@ int wc_field_bin(const struct wc_obj *o, const char *field, uint8_t *out, size_t
 int wc_field_copy(const struct wc_obj *o, const struct wc_text_rule *rule, char *out,
                   struct wc_err *err)
 {
-    struct wc_slice text;
+    struct wc_slice text = {0};
     int rc = wc_field_text(o, rule, &text, err);
     if (rc == 0)
         wc_slice_copy(text, out, rule->max_bytes + 1);
