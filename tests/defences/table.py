@@ -36,6 +36,25 @@ DEFENCES = [
     Defence("T7", "objects are counted before there is memory for them", "proto/pack.c",
             "if (s->nodes + *children > limits->nodes_max)", "if (false)", "test_pack"),
     Defence("T7", "depth", "proto/pack.c", "if (s->depth == limits->depth_max)", "if (false)", "test_pack"),
+    Defence("T8", "what passes is sealed", "proto/crypto.c",
+            """    int rc = crypto_aead_chacha20poly1305_ietf_encrypt(
+        out, NULL, plain.data, plain.len, ad.data, ad.len, NULL, npub, key);
+    assert(rc == 0);
+}
+""", """    memmove(out, plain.data, plain.len);
+    memset(out + plain.len, 0, WC_AEAD_TAG_BYTES);
+    (void)ad;
+    (void)key;
+}
+
+static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
+{
+    memmove(out, in, len - WC_AEAD_TAG_BYTES);
+    return 0;
+}
+#define crypto_aead_chacha20poly1305_ietf_decrypt(out, a, b, in, len, c, d, e, f) \\
+    ((void)(c), (void)(d), (void)(e), (void)(f), crypto_aead_without((out), (in), (len)))
+""", "test_leaks.py Leaks.test_nothing_can_be_read_on_the_way"),
 
     # a member office that lies
     Defence("T10", "signatures of records", "proto/node_records.c",
@@ -100,8 +119,18 @@ DEFENCES = [
     Defence("T23", "the register's certificates", "proto/register.c",
             "int rc = wc_cert_open(cert, org, &issued.cert, NULL);",
             "int rc = wc_cert_read(cert, &issued.cert, NULL);\n    (void)org;", "test_register"),
+    Defence("T22", "the passphrase of the key file", "proto/crypto.c",
+            "text, passphrase.len, salt, ops,", "text, 0, salt, ops,", "test_cert"),
+    Defence("T22", "the box of the key file is whole", "proto/crypto.c",
+            "    int rc = crypto_secretbox_open_easy(plain, box.data, box.len, nonce, key);\n"
+            "    return rc == 0 ? 0 : -WC_EBADSIG;",
+            "    (void)crypto_secretbox_open_easy(plain, box.data, box.len, nonce, key);\n    return 0;", "test_cert"),
     Defence("T24", "the process is not dumpable", "daemon/main.c",
             "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)", "false)", "test_daemon.py Memory"),
+    Defence("T24", "cores have no room", "daemon/main.c",
+            "setrlimit(RLIMIT_CORE, &none) != 0", "none.rlim_cur != 0", "test_daemon.py Memory"),
+    Defence("T24", "the command is not dumpable", "cli/main.c",
+            "(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);", "", "test_daemon.py Memory"),
     Defence("T26", "a request is signed by its key", "proto/admit.c",
             "if (rc == 0 && wc_verify(sig, r->sign_key, REQUEST_DOMAIN, REQUEST_KIND, body) != 0)", "if (false)",
             "test_admit"),
@@ -113,8 +142,17 @@ DEFENCES = [
             "return caller->may_read;", "return true;", "test_socket.py Access"),
     Defence("T30", "administration is for administrators", "daemon/methods.c",
             "return caller->may_admin;", "return true;", "test_socket.py Access"),
+    Defence("T31", "a login comes from the uid", "daemon/access.c",
+            "int rc = read_account(NULL, uid, &account);", "int rc = read_account(\"root\", uid, &account);",
+            "test_access"),
     Defence("T32", "acting for others needs leave", "daemon/access.c",
             "if (intranet->is_intranet && rules->intranet_acts)", "if (true)", "test_access"),
+    Defence("T33", "accounts take turns", "daemon/fair.c",
+            "        user_unlink(f, u);\n        user_link_last(f, u);\n        return item;", "        return item;",
+            "test_fair"),
+    Defence("T33", "what waits is bounded", "daemon/fair.c",
+            "if (too_long || over_bounds(&f->config, u, item)) {",
+            "(void)over_bounds;\n    if (too_long) {", "test_fair"),
     Defence("T34", "a host is no option of ssh", "cli/host.c",
             "host[0] != '-' && host[0] != '@' &&\n           name[0] != '-' && ", "", "test_host.py Host"),
 
@@ -123,14 +161,30 @@ DEFENCES = [
             "if (day > l->last_day && l->absent_days", "if (l->absent_days", "test_leavers"),
     Defence("T42", "a database that could not be asked says nothing", "daemon/leavers.c",
             "        errno = EIO;\n", "        errno = 0;\n", "test_leaving.py"),
+    Defence("T42", "too many at once wait", "daemon/leavers.c",
+            "f->held = rc != 0 || wc_leavers_are_many(f->missing_count, f->known_count);", "(void)rc;", "test_leavers"),
     Defence("T43", "another uid is another person", "daemon/leaver.c",
             "if (l->seen && l->uid != uid)", "if (false)", "test_leavers"),
+    Defence("T44", "a refused row keeps everybody", "cli/cmd_import.c",
+            "    if (m->refused_count == 0)\n        return wc_complete(", "    if (m->retired == NULL)\n        return wc_complete(",
+            "test_complete.py"),
+    Defence("T44", "many need a word", "cli/complete.c",
+            "if (count <= ASK_ABOVE_COUNT && count * 100 <= rows * ASK_ABOVE_PERCENT)", "if (count > 0)",
+            "test_complete.py"),
+    Defence("T45", "what is asked is in no log", "daemon/engine.c",
+            'snprintf(m->text, sizeof(m->text), "%s", text);',
+            'snprintf(m->text, sizeof(m->text), "%s", text);\n    wc_log(WC_LOG_DEBUG, "an ask: %s", text);',
+            "test_leaks.py Leaks.test_a_member_is_told_what_is_for_the_organisation_and_nothing_else"),
     Defence("T49", "what is confirmed is what waits", "daemon/methods_me.c",
             "bool same = rc == 0 && wc_slice_is(id, waiting.id);", "bool same = rc == 0;\n    (void)id;",
             "test_signing.py"),
     Defence("T60", "colleagues see no narrower fields", "daemon/index.c",
             "return own ? WC_AUDIENCE_OFFICE : WC_AUDIENCE_ORGANISATION;",
             "(void)own;\n    return WC_AUDIENCE_ME;", "test_index"),
+    Defence("T60", "narrower fields are no part of what is gossiped", "proto/edit.c",
+            "    wc_person_merge(p, &times);\n", "    wc_person_merge(p, &times);\n"
+            "    wc_parts_join(p, &w.parts, WC_AUDIENCE_ME);\n",
+            "test_leaks.py Leaks.test_a_member_is_told_what_is_for_the_organisation_and_nothing_else"),
     Defence("T61", "keys that an office left with are used up", "daemon/methods_office.c",
             "if (wc_office_has_left(d->records, to->signer.key)) {", "if (false) {", "test_leave.py"),
     Defence("T46", "the author's signature", "proto/record.c",

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -387,6 +388,18 @@ class Memory(harness.Case):
         pid = self.leeds.process.pid
         limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
         self.assertRegex(limits, r"Max core file size +0 +0 ")
+        self.assert_dumps_no_core(pid)
+
+    def test_no_core_is_dumped_where_the_limit_counts_for_nothing(self):
+        # as when the kernel gives cores to a program (systemd-coredump), whatever the limit is
+        pid = self.leeds.process.pid
+        try:
+            resource.prlimit(pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        except PermissionError:
+            self.skipTest("needs CAP_SYS_RESOURCE, to lift the limit of another process")
+        self.assert_dumps_no_core(pid)
+
+    def assert_dumps_no_core(self, pid):
         os.kill(pid, signal.SIGSEGV)
         _, status = os.waitpid(pid, 0)
         self.leeds.process.returncode = -signal.SIGSEGV  # it was waited for here
@@ -400,6 +413,22 @@ class Memory(harness.Case):
         done = subprocess.run(["/usr/bin/python3", "-c", code], user=self.uid, group=self.uid, extra_groups=[], cwd="/",
                               check=False)
         self.assertEqual(done.returncode, 7)
+
+    def test_the_command_dumps_none_either(self):
+        # keys and a passphrase pass through it
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(self.directory / "silent"))
+            server.listen()
+            command = subprocess.Popen(["prlimit", "--core=unlimited:unlimited", str(harness.WHOCAN), "--socket",
+                                        str(self.directory / "silent"), "status"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.directory,
+                                       env={**os.environ, "ASAN_OPTIONS": "handle_segv=0:disable_coredump=0"})
+            with server.accept()[0]:
+                os.kill(command.pid, signal.SIGSEGV)
+                _, status = os.waitpid(command.pid, 0)
+            command.returncode = -signal.SIGSEGV  # it was waited for here
+        self.assertTrue(os.WIFSIGNALED(status))
+        self.assertFalse(os.WCOREDUMP(status))
 
 
 if __name__ == "__main__":

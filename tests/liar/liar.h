@@ -35,6 +35,7 @@ struct liar {
     struct wc_identity me;
     const char *victim;     /* name of an honest office, or NULL */
     const char *other_path; /* another office's invitation, or NULL */
+    FILE *heard;            /* a line of hexadecimal digits for each frame; or NULL */
     uint8_t victim_key[WC_KEY_BYTES];
     bool victim_known;
 
@@ -49,13 +50,14 @@ struct liar {
     enum sync sync;
     uint64_t invented; /* items */
     uint64_t wanted;
+    bool fetching; /* a set, of which not all is here */
     bool ask_heard;
     uint8_t ask_id[WC_ASK_ID_BYTES];
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) void liar_fail(const char *format, ...);
 uint64_t liar_now_ms(void);
-/* Whether standard input has ended: some lies go on until then. */
+/* Whether there is something on standard input, or its end: some lies go on until then. */
 bool liar_dismissed(void);
 /* A whole file; ends the program when it cannot be read. */
 void liar_read_file(const char *path, struct wc_buf *out);
@@ -73,6 +75,8 @@ void liar_listen(struct liar *l, uint64_t for_ms);
 void liar_settle(struct liar *l);
 /* Fetch all cards, to learn the victim's key. */
 void liar_meet_victim(struct liar *l);
+/* Fetch all that there is in both sets, which must be little. */
+void liar_fetch(struct liar *l);
 /* Until an ask came. */
 void liar_await_ask(struct liar *l);
 

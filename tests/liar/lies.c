@@ -219,26 +219,29 @@ static void answer_unasked(struct liar *l)
         send_answer(l, &a, 400);
 }
 
+static void tell_ask(struct liar *l, const char *text, uint64_t number, uint64_t i)
+{
+    struct wc_ask ask = {.text = wc_slice_text(text), .by = wc_slice_text("harriet")};
+    struct wc_buf body = {0};
+    char subject[2 * WC_ASK_ID_BYTES + 1];
+    wc_put_u64(ask.id, number);
+    wc_put_u64(ask.id + 8, i);
+    wc_hex(subject, ask.id, sizeof(ask.id));
+    if (wc_ask_body(l->me.signer.key, 1, &ask, &body) != 0)
+        liar_fail("an ask that cannot be packed");
+    liar_make(l, &(struct made){.kind = WC_KIND_ASK,
+                                .subject = subject,
+                                .body = wc_buf_slice(&body)});
+    wc_wire_ask(&l->frame, 1, wc_buf_slice(&l->record));
+    wc_buf_fini(&body);
+    liar_say(l);
+}
+
 static void tell_asks(struct liar *l)
 {
     uint64_t number = liar_now_ms();
-    for (uint32_t i = 0; i < 600 && !l->closed; i++) {
-        struct wc_ask ask = {.text = wc_slice_text("who can help with lies?"),
-                             .by = wc_slice_text("harriet")};
-        struct wc_buf body = {0};
-        char subject[2 * WC_ASK_ID_BYTES + 1];
-        wc_put_u64(ask.id, number);
-        wc_put_u64(ask.id + 8, i);
-        wc_hex(subject, ask.id, sizeof(ask.id));
-        if (wc_ask_body(l->me.signer.key, 1, &ask, &body) != 0)
-            liar_fail("an ask that cannot be packed");
-        liar_make(l, &(struct made){.kind = WC_KIND_ASK,
-                                    .subject = subject,
-                                    .body = wc_buf_slice(&body)});
-        wc_wire_ask(&l->frame, 1, wc_buf_slice(&l->record));
-        wc_buf_fini(&body);
-        liar_say(l);
-    }
+    for (uint32_t i = 0; i < 600 && !l->closed; i++)
+        tell_ask(l, "who can help with lies?", number, i);
 }
 
 /* ---- reconciliation ---- */
@@ -285,6 +288,26 @@ static void tell_old(struct liar *l)
     wc_identity_fini(&other);
 }
 
+/* None: it takes part as any office does, and writes down all that it is told. Each line
+ * of standard input is a question that it asks. */
+static void listen_only(struct liar *l)
+{
+    char text[WC_ASK_TEXT_MAX_BYTES];
+    setvbuf(stdin, NULL, _IONBF,
+            0); /* nothing waits in here: poll() would not see it */
+    liar_fetch(l);
+    puts("fetched");
+    while (!l->closed) {
+        liar_listen(l, 50);
+        if (!liar_dismissed())
+            continue;
+        if (fgets(text, sizeof(text), stdin) == NULL)
+            break;
+        text[strcspn(text, "\n")] = '\0';
+        tell_ask(l, text, liar_now_ms(), l->seq++);
+    }
+}
+
 const struct lie lies[] = {
     {"slot", "a record in another office's slot", true, SYNC_SAME, tell_slot},
     {"handle", "a row of another office's handle", false, SYNC_SAME, tell_handle},
@@ -315,5 +338,7 @@ const struct lie lies[] = {
     {"questions", "compares without end", false, SYNC_SAME, sync_questions},
     {"old", "gives an office its own old record, as a backup does", false, SYNC_SILENT,
      tell_old},
+    {"nothing", "no lie: fetches all there is and listens, until it is told to stop",
+     false, SYNC_SAME, listen_only},
     {NULL, NULL, false, SYNC_SAME, NULL},
 };

@@ -88,14 +88,14 @@ static void hear_want(struct liar *l, struct wc_slice frame)
     seal(l);
 }
 
-/* The answer to our SYNC about all cards: fetch them. */
+/* The answer to our SYNC about all of a set: fetch them. */
 static void hear_diff(struct liar *l, struct wc_slice frame)
 {
     if (wc_wire_decode_diff(frame, &ranges, NULL) != 0)
         liar_fail("a DIFF that is none");
     if (ranges.count != 1 || !ranges.ranges[0].list)
-        liar_fail("more cards than fit one list");
-    wc_wire_want(&l->frame, 0, ranges.ranges[0].items);
+        liar_fail("more records than fit one list, or none");
+    wc_wire_want(&l->frame, ranges.set, ranges.ranges[0].items);
     seal(l);
 }
 
@@ -124,6 +124,19 @@ static void hear_records(struct liar *l, struct wc_slice frame)
         liar_fail("RECORDS that are none");
     for (uint32_t i = 0; i < f.count; i++)
         look_for_victim(l, f.records[i]);
+    if (f.reason == WC_REASON_LAST)
+        l->fetching = false;
+}
+
+static void write_down(const struct liar *l, struct wc_slice frame)
+{
+    if (l->heard == NULL)
+        return;
+    for (size_t i = 0; i < frame.len; i++)
+        fprintf(l->heard, "%02x", frame.data[i]);
+    fputc('\n', l->heard);
+    if (fflush(l->heard) != 0)
+        liar_fail("what was heard cannot be written down");
 }
 
 static void hear_ask(struct liar *l, struct wc_slice frame)
@@ -141,6 +154,7 @@ static void hear(void *ctx, struct wc_slice frame)
 {
     struct liar *l = ctx;
     int type = wc_wire_type(frame);
+    write_down(l, frame);
     if (type == WC_WIRE_PING || type == WC_WIRE_PONG)
         hear_clock(l, frame, type);
     else if (type == WC_WIRE_SYNC)
@@ -235,6 +249,11 @@ static bool knows_victim(const struct liar *l)
     return l->victim_known;
 }
 
+static bool has_fetched(const struct liar *l)
+{
+    return !l->fetching;
+}
+
 static bool was_asked(const struct liar *l)
 {
     return l->ask_heard;
@@ -271,6 +290,17 @@ void liar_meet_victim(struct liar *l)
     wc_wire_sync(&l->frame, &ranges);
     liar_say(l);
     until(l, knows_victim, "the card of the office that the lie is about");
+}
+
+void liar_fetch(struct liar *l)
+{
+    for (uint8_t set = 0; set < 2; set++) {
+        l->fetching = true;
+        ranges = (struct wc_wire_ranges){.set = set, .session = 1, .count = 1};
+        wc_wire_sync(&l->frame, &ranges);
+        liar_say(l);
+        until(l, has_fetched, "all records of a set");
+    }
 }
 
 void liar_await_ask(struct liar *l)

@@ -47,7 +47,7 @@ void liar_read_file(const char *path, struct wc_buf *out)
 static void usage(FILE *to)
 {
     fputs("usage: liar --invitation FILE --to HOST:PORT [--victim OFFICE] "
-          "[--other FILE] LIE\n"
+          "[--other FILE] [--heard FILE] LIE\n"
           "Links to an office as the one that was invited, says \"linked\", tells the "
           "lie "
           "and says\nwhether the link is still \"open\" or \"closed\". Lies:\n",
@@ -83,6 +83,7 @@ int main(int argc, char **argv)
         {"to", required_argument, NULL, 't'},
         {"victim", required_argument, NULL, 'v'},
         {"other", required_argument, NULL, 'o'},
+        {"heard", required_argument, NULL, 'w'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -101,6 +102,10 @@ int main(int argc, char **argv)
             break;
         case 'o':
             l.other_path = optarg;
+            break;
+        case 'w':
+            if ((l.heard = fopen(optarg, "we")) == NULL)
+                liar_fail("cannot write %s", optarg);
             break;
         case 'h':
             usage(stdout);
