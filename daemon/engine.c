@@ -63,6 +63,7 @@ struct wc_engine {
     struct wc_identity *identity;                 /* the caller's */
     struct wc_buf identity_due, identity_storing; /* to be written to disk; secret */
     int identity_rc;
+    bool clock_off;
     uint64_t starts; /* how often it was started: a match of an earlier life is void */
     struct wc_effects effects;
     bool carrying_out; /* effects are being carried out further up the stack */
@@ -118,6 +119,16 @@ static _Noreturn void die(const char *why)
     exit(1);
 }
 
+/* What has ended is shown to nobody, unless it may be this clock that is wrong. */
+static void judge_ended(struct wc_engine *e)
+{
+    bool off = wc_node_clock_off(e->node);
+    if (off != e->clock_off)
+        wc_records_hide_ended(e->config.records, off ? NULL : e->identity->signer.key,
+                              wc_wall_ms);
+    e->clock_off = off;
+}
+
 static void step(struct wc_engine *e, struct wc_event *event)
 {
     event->now_ms = wc_wall_ms();
@@ -125,6 +136,7 @@ static void step(struct wc_engine *e, struct wc_event *event)
     wc_node_step(e->node, event, &e->effects);
     if (e->effects.failed)
         die("out of memory");
+    judge_ended(e);
     if (!e->carrying_out)
         carry_out(e);
 }
@@ -1252,6 +1264,8 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
     if (stats.revoked)
         say_revoked();
     wc_transport_set_identity(e->transport, office->identity);
+    e->clock_off = false;
+    wc_records_hide_ended(e->config.records, office->identity->signer.key, wc_wall_ms);
     e->health.erasures_waiting = wc_records_erasures_waiting(e->config.records);
     say_erased(e);
     struct wc_event event = {.type = WC_EVENT_START};

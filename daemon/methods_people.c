@@ -106,7 +106,7 @@ static void find_pack_work(void *ctx)
 {
     struct find *f = ctx;
     struct wc_people_view *v = malloc(sizeof(*v));
-    uint64_t now_ms = wc_wall_ms(), nodes = RESULT_SLACK_NODES;
+    uint64_t now_ms = wc_wall_ms(), nodes = RESULT_SLACK_NODES, gone_count = 0;
     f->people.failed = v == NULL;
     for (int i = 0; i < f->count && !f->people.failed; i++) {
         const struct wc_hit *hit = &f->hits[i];
@@ -114,8 +114,10 @@ static void find_pack_work(void *ctx)
         if (f->names[i][0] == '\0' ||
             wc_people_load_shown(f->d->records, hit->who.office_key, hit->who.subject,
                                  home ? f->home_audience : WC_AUDIENCE_ORGANISATION,
-                                 v) != 0)
-            continue; /* gone since the search */
+                                 v) != 0) {
+            gone_count++; /* ended, or gone since the search */
+            continue;
+        }
         size_t before = f->people.len;
         nodes += wc_person_nodes(v);
         wc_pack_person(&f->people, v, hit->who.subject, f->names[i], hit, now_ms);
@@ -127,6 +129,7 @@ static void find_pack_work(void *ctx)
         }
         f->people_count++;
     }
+    f->total -= gone_count < f->total ? gone_count : f->total;
     free(v);
 }
 
@@ -348,8 +351,9 @@ static void export_pack_work(void *ctx)
          x->used++) {
         const struct wc_person_ref *ref = &x->refs[x->used];
         if (x->names[x->used][0] == '\0' ||
-            wc_people_load(x->d->records, ref->office_key, ref->subject, v) != 0)
-            continue; /* gone since the page was read */
+            wc_people_load_shown(x->d->records, ref->office_key, ref->subject,
+                                 WC_AUDIENCE_ORGANISATION, v) != 0)
+            continue; /* ended, or gone since the page was read */
         wc_pack_row(&x->rows, &v->person, ref->subject, x->names[x->used]);
         wc_people_view_fini(v);
         x->rows_count++;

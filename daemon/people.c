@@ -21,7 +21,7 @@ struct side {
 };
 
 static int load_side(struct wc_records *r, const uint8_t *office_key,
-                     const char *subject, const struct side *s)
+                     const char *subject, bool shown, const struct side *s)
 {
     uint8_t slot[WC_DIGEST_BYTES];
     struct wc_record record;
@@ -33,6 +33,8 @@ static int load_side(struct wc_records *r, const uint8_t *office_key,
         rc = wc_record_decode(wc_buf_slice(s->bytes), &record, NULL);
     if (rc != 0 || record.kind == WC_KIND_RETIRE)
         return rc;
+    if (shown && !wc_records_shows(r, office_key, record.expires_at_ms))
+        return 0;
     rc = wc_doc_new(record.body, &wc_scan_default, s->doc);
     if (rc == 0)
         rc = wc_person_decode(wc_doc_root(*s->doc), s->person, NULL);
@@ -117,9 +119,9 @@ int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
     return wc_people_load_as(r, office_key, subject, WC_AUDIENCE_ORGANISATION, out);
 }
 
-int wc_people_load_as(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
-                      const char *subject, enum wc_audience audience,
-                      struct wc_people_view *out)
+static int load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                const char *subject, enum wc_audience audience, bool shown,
+                struct wc_people_view *out)
 {
     memset(out, 0, sizeof(*out));
     bool row_by_person = false; /* never: rows are the office's */
@@ -129,9 +131,9 @@ int wc_people_load_as(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTE
         {WC_KIND_PROFILE, &out->profile_bytes, &out->profile_doc, &out->profile,
          &out->profile_rev, &out->has_profile, &out->by_person},
     };
-    int rc = load_side(r, office_key, subject, &sides[0]);
+    int rc = load_side(r, office_key, subject, shown, &sides[0]);
     if (rc == 0)
-        rc = load_side(r, office_key, subject, &sides[1]);
+        rc = load_side(r, office_key, subject, shown, &sides[1]);
     if (rc == 0 && !out->has_row && !out->has_profile)
         rc = -WC_ENOTFOUND;
     if (rc == 0)
@@ -144,12 +146,19 @@ int wc_people_load_as(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTE
     return rc;
 }
 
+int wc_people_load_as(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                      const char *subject, enum wc_audience audience,
+                      struct wc_people_view *out)
+{
+    return load(r, office_key, subject, audience, false, out);
+}
+
 int wc_people_load_shown(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
                          const char *subject, enum wc_audience audience,
                          struct wc_people_view *out)
 {
     uint8_t slot[WC_DIGEST_BYTES];
-    int rc = wc_people_load_as(r, office_key, subject, audience, out);
+    int rc = load(r, office_key, subject, audience, true, out);
     if (rc != 0 || !out->has_profile)
         return rc;
     wc_slot(slot, WC_KIND_PROFILE, office_key, subject);

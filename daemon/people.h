@@ -37,7 +37,8 @@ int wc_people_load(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
 int wc_people_load_as(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
                       const char *subject, enum wc_audience audience,
                       struct wc_people_view *out);
-/* The same, and when this office itself saw the key change: for showing somebody. */
+/* The same, and when this office itself saw the key change: for showing somebody. What
+ * has ended (wc_records_shows()) is as if it was not there. */
 int wc_people_load_shown(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
                          const char *subject, enum wc_audience audience,
                          struct wc_people_view *out);

@@ -59,6 +59,12 @@ struct wc_records {
     int lock_fd;
     _Atomic uint64_t indexed; /* the log up to here may go */
     _Atomic uint64_t erasures_waiting;
+    struct {
+        pthread_mutex_t lock;
+        bool hidden;
+        uint8_t home_key[WC_KEY_BYTES];
+        uint64_t (*now_ms)(void);
+    } ended;
 };
 
 __attribute__((format(printf, 3, 4))) static int fail(char *problem, int rc,
@@ -325,6 +331,7 @@ int wc_records_open(struct wc_records **out, const char *state_dir,
     if (r == NULL)
         return fail(problem, -WC_ENOMEM, "out of memory");
     r->lock_fd = -1;
+    pthread_mutex_init(&r->ended.lock, NULL);
     rc = take_lock(state_dir, &r->lock_fd, problem);
     if (rc == 0)
         rc = open_store(r, state_dir, problem);
@@ -343,6 +350,7 @@ void wc_records_close(struct wc_records *r)
     wc_store_close(r->store);
     if (r->lock_fd >= 0)
         close(r->lock_fd);
+    pthread_mutex_destroy(&r->ended.lock);
     free(r);
 }
 
@@ -716,6 +724,28 @@ int wc_records_get(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
 {
     struct get g = {.slot = slot, .out = out};
     return wc_store_read(r->store, get_fn, &g);
+}
+
+void wc_records_hide_ended(struct wc_records *r, const uint8_t *home_key,
+                           uint64_t (*now_ms)(void))
+{
+    pthread_mutex_lock(&r->ended.lock);
+    r->ended.hidden = home_key != NULL;
+    if (home_key != NULL)
+        memcpy(r->ended.home_key, home_key, WC_KEY_BYTES);
+    r->ended.now_ms = now_ms;
+    pthread_mutex_unlock(&r->ended.lock);
+}
+
+bool wc_records_shows(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                      uint64_t expires_at_ms)
+{
+    pthread_mutex_lock(&r->ended.lock);
+    bool shows = !r->ended.hidden ||
+                 memcmp(office_key, r->ended.home_key, WC_KEY_BYTES) == 0 ||
+                 r->ended.now_ms() < expires_at_ms;
+    pthread_mutex_unlock(&r->ended.lock);
+    return shows;
 }
 
 struct changed_at {

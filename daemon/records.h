@@ -59,6 +59,20 @@ int wc_records_commit(struct wc_records *r, const struct wc_change *changes,
 int wc_records_get(struct wc_records *r, const uint8_t slot[WC_DIGEST_BYTES],
                    struct wc_buf *out);
 
+/*
+ * Records end, and stay in the store for a day after, in case it was the clock that was
+ * wrong. Nothing that has ended is to be shown meanwhile: wc_records_shows() says so. What
+ * the home office has is shown there as long as it is kept: it is the one that stamps
+ * it, and when its certificate ends its own people go on finding each other. While the clock is
+ * not to be trusted (home_key NULL, and at first) everything is shown. The clock is
+ * looked at each time, so that one that is set right undoes all that a wrong one did.
+ * Any thread.
+ */
+void wc_records_hide_ended(struct wc_records *r, const uint8_t *home_key,
+                           uint64_t (*now_ms)(void));
+bool wc_records_shows(struct wc_records *r, const uint8_t office_key[WC_KEY_BYTES],
+                      uint64_t expires_at_ms);
+
 /* Every record in turn: the rotation, grants and revocations, cards, and the others. fn returning non-zero stops with that value.
  * Damaged records are counted in *damaged (may be NULL) and left out. */
 typedef int (*wc_records_fn)(void *ctx, struct wc_slice record);

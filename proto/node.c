@@ -389,6 +389,11 @@ int wc_node_statement(const struct wc_node *node, struct wc_slice record,
     return wc_node_statement_check(node, record, &r, slot, err);
 }
 
+bool wc_node_clock_off(const struct wc_node *node)
+{
+    return node->clock_off;
+}
+
 void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out)
 {
     static const uint8_t everything[WC_ITEM_BYTES];

@@ -443,6 +443,9 @@ struct wc_node_leaving {
 };
 void wc_node_leaving(const struct wc_node *node, struct wc_node_leaving *out);
 
+/* Whether the clock differs from most neighbours': nothing is to be judged by it. */
+bool wc_node_clock_off(const struct wc_node *node);
+
 /* What the node is doing now, for people and for tests. */
 void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out);
 

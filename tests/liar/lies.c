@@ -288,6 +288,13 @@ static void tell_old(struct liar *l)
     wc_identity_fini(&other);
 }
 
+/* No lie either: a row that is good for some seconds. */
+static void tell_brief(struct liar *l)
+{
+    liar_tell(l, &(struct made){
+                     .subject = "mallory", .lease_ms = 8000, .title = "zqbriefwx"});
+}
+
 /* None: it takes part as any office does, and writes down all that it is told. Each line
  * of standard input is a question that it asks. */
 static void listen_only(struct liar *l)
@@ -338,6 +345,7 @@ const struct lie lies[] = {
     {"questions", "compares without end", false, SYNC_SAME, sync_questions},
     {"old", "gives an office its own old record, as a backup does", false, SYNC_SILENT,
      tell_old},
+    {"brief", "a row that ends after eight seconds", false, SYNC_SAME, tell_brief},
     {"nothing", "no lie: fetches all there is and listens, until it is told to stop",
      false, SYNC_SAME, listen_only},
     {NULL, NULL, false, SYNC_SAME, NULL},

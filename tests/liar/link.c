@@ -93,6 +93,8 @@ static void hear_diff(struct liar *l, struct wc_slice frame)
 {
     if (wc_wire_decode_diff(frame, &ranges, NULL) != 0)
         liar_fail("a DIFF that is none");
+    if (!l->fetching)
+        return;
     if (ranges.count != 1 || !ranges.ranges[0].list)
         liar_fail("more records than fit one list, or none");
     wc_wire_want(&l->frame, ranges.set, ranges.ranges[0].items);
@@ -286,6 +288,7 @@ void liar_settle(struct liar *l)
 
 void liar_meet_victim(struct liar *l)
 {
+    l->fetching = true;
     ranges = (struct wc_wire_ranges){.session = 1, .count = 1};
     wc_wire_sync(&l->frame, &ranges);
     liar_say(l);

@@ -17,11 +17,13 @@ void liar_fail(const char *format, ...)
     exit(1);
 }
 
+static int64_t clock_offset_ms; /* of what it says and believes the time to be */
+
 uint64_t liar_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (uint64_t)(t.tv_sec * 1000 + t.tv_nsec / 1000000 + clock_offset_ms);
 }
 
 bool liar_dismissed(void)
@@ -47,7 +49,8 @@ void liar_read_file(const char *path, struct wc_buf *out)
 static void usage(FILE *to)
 {
     fputs("usage: liar --invitation FILE --to HOST:PORT [--victim OFFICE] "
-          "[--other FILE] [--heard FILE] LIE\n"
+          "[--other FILE] [--heard FILE] "
+          "[--clock SECONDS] LIE\n"
           "Links to an office as the one that was invited, says \"linked\", tells the "
           "lie "
           "and says\nwhether the link is still \"open\" or \"closed\". Lies:\n",
@@ -84,6 +87,7 @@ int main(int argc, char **argv)
         {"victim", required_argument, NULL, 'v'},
         {"other", required_argument, NULL, 'o'},
         {"heard", required_argument, NULL, 'w'},
+        {"clock", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -102,6 +106,9 @@ int main(int argc, char **argv)
             break;
         case 'o':
             l.other_path = optarg;
+            break;
+        case 'c':
+            clock_offset_ms = (int64_t)1000 * atoi(optarg);
             break;
         case 'w':
             if ((l.heard = fopen(optarg, "we")) == NULL)

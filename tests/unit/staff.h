@@ -17,8 +17,8 @@
 
 struct office {
     struct wc_identity identity;
-    const uint8_t *key; /* the office key of its records */
-    uint64_t seq;
+    const uint8_t *key;             /* the office key of its records */
+    uint64_t seq, later_ms;         /* its records begin and end so much later */
     const struct wc_signer *author; /* who signs profiles; NULL: the office */
 };
 
@@ -31,6 +31,7 @@ static inline void office_init(struct office *o, const char *name, uint8_t seed)
                      0);
     o->key = o->identity.signer.key;
     o->seq = OFFICE_NOW_MS;
+    o->later_ms = 0;
     o->author = NULL;
 }
 
@@ -43,8 +44,9 @@ static inline struct wc_change office_change(struct office *o, uint8_t kind,
     struct wc_buf bytes = {0};
     uint8_t sig[WC_SIG_BYTES];
     struct wc_stamp_params stamp = {.seq = ++o->seq,
-                                    .stamped_at_ms = OFFICE_NOW_MS,
-                                    .expires_at_ms = OFFICE_NOW_MS + 30 * WC_DAY_MS};
+                                    .stamped_at_ms = OFFICE_NOW_MS + o->later_ms,
+                                    .expires_at_ms =
+                                        OFFICE_NOW_MS + o->later_ms + 30 * WC_DAY_MS};
     const struct wc_signer *office = &o->identity.signer;
     const struct wc_signer *author =
         kind == WC_KIND_PROFILE && o->author != NULL ? o->author : office;

@@ -95,6 +95,70 @@ static void test_the_author(void **state)
     wc_people_view_fini(&view);
 }
 
+static uint64_t clock_ms;
+
+static uint64_t clock_now(void)
+{
+    return clock_ms;
+}
+
+static int load_shown(void)
+{
+    return wc_people_load_shown(records, leeds.key, "alice", WC_AUDIENCE_ORGANISATION,
+                                &view);
+}
+
+/* At once, whatever the store still has; and nothing is lost by a clock that was wrong. */
+static void test_what_has_ended_is_not_shown(void **state)
+{
+    (void)state;
+    const uint64_t end_ms = OFFICE_NOW_MS + 30 * WC_DAY_MS; /* of every record here */
+    uint8_t york_key[WC_KEY_BYTES] = {7};
+    struct wc_person p;
+    person_texts(&p, "Alice Archer", "Librarian", "Libraries");
+    put(WC_KIND_ROW, "alice", 1, &p);
+    wc_records_hide_ended(records, york_key, clock_now);
+    clock_ms = end_ms - 1;
+    assert_int_equal(load_shown(), 0);
+    wc_people_view_fini(&view);
+    clock_ms = end_ms;
+    assert_int_equal(load_shown(), -WC_ENOTFOUND);
+    assert_int_equal(load("alice"), 0); /* the index goes on having her */
+    wc_people_view_fini(&view);
+    /* a clock that is known to be wrong hides nothing */
+    wc_records_hide_ended(records, NULL, NULL);
+    assert_int_equal(load_shown(), 0);
+    wc_people_view_fini(&view);
+    wc_records_hide_ended(records, york_key, clock_now);
+    assert_int_equal(load_shown(), -WC_ENOTFOUND);
+    clock_ms = OFFICE_NOW_MS; /* set right */
+    assert_int_equal(load_shown(), 0);
+    wc_people_view_fini(&view);
+    /* at home she is there as long as her office has her */
+    clock_ms = end_ms + WC_DAY_MS;
+    wc_records_hide_ended(records, leeds.key, clock_now);
+    assert_int_equal(load_shown(), 0);
+    wc_people_view_fini(&view);
+}
+
+/* Of somebody whose profile has ended the directory's row is left. */
+static void test_each_side_ends_by_itself(void **state)
+{
+    (void)state;
+    uint8_t york_key[WC_KEY_BYTES] = {7};
+    struct wc_person p;
+    person_texts(&p, "Alice Archer", "Librarian", "Libraries");
+    put(WC_KIND_PROFILE, "alice", 1, &p);
+    leeds.later_ms = WC_DAY_MS;
+    put(WC_KIND_ROW, "alice", 1, &p);
+    leeds.later_ms = 0;
+    wc_records_hide_ended(records, york_key, clock_now);
+    clock_ms = OFFICE_NOW_MS + 30 * WC_DAY_MS;
+    assert_int_equal(load_shown(), 0);
+    assert_true(view.has_row && !view.has_profile);
+    wc_people_view_fini(&view);
+}
+
 static struct wc_slice shown_key_change(uint64_t said_ms, uint64_t seen_ms,
                                         uint64_t now_ms, struct wc_buf *b,
                                         struct wc_doc **doc)
@@ -227,6 +291,8 @@ int main(void)
         PEOPLE_TEST(test_nobody),
         PEOPLE_TEST(test_a_row_alone),
         PEOPLE_TEST(test_the_author),
+        PEOPLE_TEST(test_what_has_ended_is_not_shown),
+        PEOPLE_TEST(test_each_side_ends_by_itself),
         PEOPLE_TEST(test_a_changed_key_is_shown),
         PEOPLE_TEST(test_the_own_words_win),
         PEOPLE_TEST(test_skills_stay_within_their_limit),
