@@ -49,6 +49,7 @@ enum wc_opt {
     WC_OPT_FROM_DAEMON,
     WC_OPT_AUDIENCE,
     WC_OPT_AS,
+    WC_OPT_LANGUAGE,
     WC_OPT_COUNT
 };
 

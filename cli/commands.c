@@ -109,6 +109,34 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_ABOUT) | WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_ALL) |
          WC_OPT_BIT(WC_OPT_FORMAT) | WC_OPT_BIT(WC_OPT_OUTPUT),
      0, 0, wc_cmd_export},
+    {"vocabulary list", "[WORD...]", "List the vocabularies, or concepts by a word",
+     "What this office's daemon has read: each vocabulary with its counts, or, with\n"
+     "words, the concepts that have a label with all of them.\n\n"
+     "  whocan vocabulary list\n"
+     "  whocan vocabulary list security --limit 5\n",
+     WC_OPT_BIT(WC_OPT_LIMIT), 0, -1, wc_cmd_vocabulary_list},
+    {"vocabulary export", "ID", "Print one vocabulary as a file",
+     "As the vocabulary file that it came from, in one form for all, or as JSON.\n\n"
+     "  whocan vocabulary export web --output web.ini\n",
+     WC_OPT_BIT(WC_OPT_OUTPUT), 1, 1, wc_cmd_vocabulary_export},
+    {"vocabulary check", "FILE|DIRECTORY...", "Check vocabulary files",
+     "Needs no daemon. Names every fault with its file and line. Files that name\n"
+     "concepts of each other are checked together. Exit code 2: the daemon would not\n"
+     "read them; 1: it would, but two concepts share a label, which may be meant.\n\n"
+     "  whocan vocabulary check /usr/share/whocan/vocabulary ours.ini\n",
+     0, 1, -1, wc_cmd_vocabulary_check},
+    {"vocabulary import", "FILE...", "Make a vocabulary out of published tables",
+     "Reads the CSV files that the European Commission publishes of ESCO's skills,\n"
+     "one or several, or those of the UK Government's Digital and Data framework, and\n"
+     "writes one vocabulary file: to --output, or, as root, to\n"
+     "/etc/whocan/vocabulary. The language of ESCO's labels is taken from the end of\n"
+     "a name (skills_en.csv), or from --language; files of two languages make one\n"
+     "vocabulary with both.\n\n"
+     "  whocan vocabulary import digitalSkillsCollection_en.csv\n"
+     "  whocan vocabulary import skills_en.csv skills_no.csv --output esco.ini\n",
+     WC_OPT_BIT(WC_OPT_NAME) | WC_OPT_BIT(WC_OPT_LANGUAGE) | WC_OPT_BIT(WC_OPT_OUTPUT) |
+         WC_OPT_BIT(WC_OPT_YES),
+     1, -1, wc_cmd_vocabulary_import},
     {"audit", "[FILE...]", "Show who did what to this office",
      "For administrators. What people wrote never stands in it. With --verify it says\n"
      "whether the log is as it was written, and names the first line that is not;\n"

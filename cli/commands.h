@@ -42,6 +42,10 @@ int wc_cmd_office_show(struct wc_run *run);
 int wc_cmd_office_join(struct wc_run *run);
 int wc_cmd_relay(struct wc_run *run); /* host.c */
 int wc_cmd_audit(struct wc_run *run);
+int wc_cmd_vocabulary_list(struct wc_run *run);
+int wc_cmd_vocabulary_export(struct wc_run *run);
+int wc_cmd_vocabulary_check(struct wc_run *run); /* cmd_vocabulary.c */
+int wc_cmd_vocabulary_import(struct wc_run *run);
 int wc_cmd_office_request(struct wc_run *run);
 int wc_cmd_office_leave(struct wc_run *run);
 

@@ -146,6 +146,18 @@ static const struct wc_param audit_params[] = {
     {"verify", WC_PARAM_BOOL, false, 0, 0, "send no lines, only check them"},
     END};
 
+static const struct wc_param vocabulary_list_params[] = {
+    {"words", WC_PARAM_STR, false, 1, WC_QUERY_MAX_BYTES,
+     "also the concepts that have a label with a word that begins with each of these"},
+    {"limit", WC_PARAM_INT, false, 1, WC_FIND_LIMIT_MAX,
+     "at most so many concepts; default 10"},
+    END};
+static const struct wc_param vocabulary_read_params[] = {
+    {"id", WC_PARAM_STR, true, 1, WC_CONCEPT_ID_MAX_BYTES, "of the vocabulary"},
+    {"from", WC_PARAM_INT, false, 0, WC_CONCEPTS_MAX_COUNT,
+     "`next` of the page before; default 0"},
+    END};
+
 static const struct wc_result describe_results[] = {
     {"name", "str", "of the program"},
     {"version", "str", "of the program"},
@@ -328,6 +340,20 @@ static const struct wc_result audit_results[] = {
     {"broken", "{file, line, why}|nil", "the first line that is not as it was written"},
     END};
 
+static const struct wc_result vocabulary_list_results[] = {
+    {"vocabularies", "[{id, title, licence, source, concepts, labels}]",
+     "with how many concepts and labels each has"},
+    {"concepts", "[{id, labels, broader, related, about, levels}]",
+     "with `words`: those found; about and levels only where they are given"},
+    {"total", "int", "how many concepts were found"},
+    END};
+static const struct wc_result vocabulary_read_results[] = {
+    {"vocabulary", "{id, title, licence, source, concepts, labels}", "which it is"},
+    {"concepts", "[{id, labels, broader, related, about, levels}]",
+     "with ids as in a vocabulary file; who is related to whom is said once"},
+    {"next", "int|nil", "`from` of the next page; nil: this is the last"},
+    END};
+
 static const char *const export_notifications[] = {"people.batch", NULL};
 static const char *const audit_notifications[] = {"audit.batch", NULL};
 static const char *const ask_notifications[] = {"ask.started", "ask.answer", NULL};
@@ -409,6 +435,13 @@ const struct wc_method wc_methods[] = {
      submit_results, NULL, wc_org_submit, WC_COST_ADMIN},
     {"audit.read", WC_METHOD_ADMIN, false, "What was done to this office, and by whom",
      audit_params, audit_results, audit_notifications, wc_audit_read, WC_COST_ADMIN},
+    {"vocabulary.list", WC_METHOD_READ, false,
+     "The vocabularies of this office, and concepts by their words",
+     vocabulary_list_params, vocabulary_list_results, NULL, wc_vocabulary_list,
+     WC_COST_FIND},
+    {"vocabulary.read", WC_METHOD_READ, false, "One vocabulary, in pages",
+     vocabulary_read_params, vocabulary_read_results, NULL, wc_vocabulary_read,
+     WC_COST_EXPORT},
 };
 const size_t wc_methods_count = sizeof(wc_methods) / sizeof(wc_methods[0]);
 

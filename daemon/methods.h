@@ -111,8 +111,10 @@ void wc_office_ask_admission(struct wc_request *r);
 void wc_office_join(struct wc_request *r);
 void wc_org_known(struct wc_request *r); /* methods_org.c */
 void wc_office_leave(struct wc_request *r);
-void wc_org_submit(struct wc_request *r); /* methods_org.c */
-void wc_audit_read(struct wc_request *r); /* methods_audit.c */
+void wc_org_submit(struct wc_request *r);      /* methods_org.c */
+void wc_audit_read(struct wc_request *r);      /* methods_audit.c */
+void wc_vocabulary_list(struct wc_request *r); /* methods_vocabulary.c */
+void wc_vocabulary_read(struct wc_request *r);
 
 /* Whom a request of either kind is about: "handle", which must be of this office, or
  * without that the caller. False: the request was ended. */

@@ -3,7 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,51 +12,24 @@
 
 #include "daemon/ini.h"
 
-#define NO_CONCEPT UINT32_MAX
-#define ID_BYTES   (2 * WC_CONCEPT_ID_MAX_BYTES + 2) /* vocabulary, colon, concept */
-
-/* A reference as it was written, until all files are read. */
-struct reference {
-    uint32_t from;
-    bool broader;
-    char id[ID_BYTES];
-    char place[128]; /* file:line, for errors */
-};
-
 /* The kinds of keys that lead to concepts. */
 enum key_kind {
-    KEY_ID = 1, /* "web:blogging" */
-    KEY_NAME,   /* "blogging": the id without its vocabulary */
-    KEY_WORDS,  /* the words of a label, folded, one space between */
-    KEY_STEMS,  /* their stems in one language */
+    KEY_WORDS = 1, /* the words of a label, folded, one space between */
+    KEY_STEMS,     /* their stems in one language */
 };
 
+/* What leads to a concept. Only the hash of the key is kept: two keys in 2^64 are one, and
+ * whoever finds such a pair has gained what the word itself would have given. */
 struct entry {
-    uint8_t *key; /* kind, text */
-    uint32_t key_len;
+    uint64_t hash;
     uint32_t concept;
     uint32_t next; /* another concept of the same key: entry number + 1, or 0 */
 };
 
-struct near {
-    uint32_t *items;
-    uint32_t count;
-};
-
-/* A concept while it is built; the public part points into it. */
-struct concept {
-    struct wc_concept shown;
-    char *id, *about, *levels[WC_LEVEL_EXPERT + 1];
-    struct wc_label *labels;
-    uint32_t label_count;
-    struct near broader, narrower, related;
-};
-
 struct wc_vocabulary {
-    struct concept **concepts;
-    uint32_t count, cap;
-    struct reference *references;
-    uint32_t reference_count, reference_cap;
+    atomic_uint users;
+    struct wc_concepts *concepts;
+    char *problem; /* where the first fault goes while files are read */
     struct entry *entries;
     uint32_t entry_count, entry_cap;
     uint32_t *slots; /* open addressing; entry number + 1 */
@@ -65,42 +38,51 @@ struct wc_vocabulary {
 
 /* ---- making and freeing ---- */
 
+static void on_fault(void *ctx, const struct wc_fault *fault)
+{
+    struct wc_vocabulary *v = ctx;
+    if (v->problem == NULL || v->problem[0] != '\0')
+        return; /* the first one is enough */
+    if (fault->line > 0)
+        snprintf(v->problem, WC_VOCABULARY_PROBLEM_BYTES, "%.200s:%u: %s", fault->file,
+                 fault->line, fault->text);
+    else
+        snprintf(v->problem, WC_VOCABULARY_PROBLEM_BYTES, "%.200s: %s", fault->file,
+                 fault->text);
+}
+
 int wc_vocabulary_new(struct wc_vocabulary **out)
 {
-    *out = calloc(1, sizeof(**out));
-    return *out == NULL ? -WC_ENOMEM : 0;
-}
-
-static void concept_free(struct concept *c)
-{
-    if (c == NULL)
-        return;
-    for (uint32_t i = 0; i < c->label_count; i++)
-        free((char *)c->labels[i].text);
-    for (int i = 0; i <= WC_LEVEL_EXPERT; i++)
-        free(c->levels[i]);
-    free(c->labels);
-    free(c->broader.items);
-    free(c->narrower.items);
-    free(c->related.items);
-    free(c->about);
-    free(c->id);
-    free(c);
-}
-
-void wc_vocabulary_free(struct wc_vocabulary *v)
-{
+    struct wc_vocabulary *v = calloc(1, sizeof(*v));
+    *out = NULL;
     if (v == NULL)
+        return -WC_ENOMEM;
+    atomic_init(&v->users, 1);
+    int rc = wc_concepts_new(&v->concepts, on_fault, v);
+    if (rc != 0) {
+        free(v);
+        return rc;
+    }
+    *out = v;
+    return 0;
+}
+
+const struct wc_vocabulary *wc_vocabulary_ref(const struct wc_vocabulary *v)
+{
+    if (v != NULL)
+        atomic_fetch_add(&((struct wc_vocabulary *)v)->users, 1);
+    return v;
+}
+
+void wc_vocabulary_free(const struct wc_vocabulary *v)
+{
+    struct wc_vocabulary *own = (struct wc_vocabulary *)v;
+    if (own == NULL || atomic_fetch_sub(&own->users, 1) > 1)
         return;
-    for (uint32_t i = 0; i < v->count; i++)
-        concept_free(v->concepts[i]);
-    for (uint32_t i = 0; i < v->entry_count; i++)
-        free(v->entries[i].key);
-    free(v->concepts);
-    free(v->references);
-    free(v->entries);
-    free(v->slots);
-    free(v);
+    wc_concepts_free(own->concepts);
+    free(own->entries);
+    free(own->slots);
+    free(own);
 }
 
 /* Room for one more element of an array that doubles; NULL when memory is out. */
@@ -120,15 +102,11 @@ static void *room(void *items, uint32_t count, uint32_t *cap, size_t size)
 /* Files come from whoever runs the office: no need for a secret key. */
 static const uint8_t hash_key[16];
 
-static uint32_t *probe(const struct wc_vocabulary *v, struct wc_slice key)
+static uint32_t *probe(const struct wc_vocabulary *v, uint64_t hash)
 {
-    uint32_t at = (uint32_t)wc_siphash(hash_key, key) & (v->slot_count - 1);
-    while (v->slots[at] != 0) {
-        const struct entry *e = &v->entries[v->slots[at] - 1];
-        if (wc_slice_eq(wc_slice(e->key, e->key_len), key))
-            break;
+    uint32_t at = (uint32_t)hash & (v->slot_count - 1);
+    while (v->slots[at] != 0 && v->entries[v->slots[at] - 1].hash != hash)
         at = (at + 1) & (v->slot_count - 1);
-    }
     return &v->slots[at];
 }
 
@@ -149,7 +127,7 @@ static int grow(struct wc_vocabulary *v)
     v->slots = slots;
     v->slot_count = 2 * v->entry_cap;
     for (uint32_t i = 0; i < v->entry_count; i++) {
-        uint32_t *slot = probe(v, wc_slice(entries[i].key, entries[i].key_len));
+        uint32_t *slot = probe(v, entries[i].hash);
         if (*slot == 0)
             *slot = i + 1; /* the first of its key; the others hang on it */
     }
@@ -159,7 +137,7 @@ static int grow(struct wc_vocabulary *v)
 /* The first entry of a key, or NULL. key: kind and text. */
 static const struct entry *entry_at(const struct wc_vocabulary *v, struct wc_slice key)
 {
-    uint32_t slot = v->slot_count == 0 ? 0 : *probe(v, key);
+    uint32_t slot = v->slot_count == 0 ? 0 : *probe(v, wc_siphash(hash_key, key));
     return slot == 0 ? NULL : &v->entries[slot - 1];
 }
 
@@ -171,22 +149,6 @@ static const struct entry *entry_next(const struct wc_vocabulary *v,
 
 #define KEY_MAX_BYTES (1 + WC_LABEL_WORDS_MAX * (WC_WORD_MAX_BYTES + 1))
 
-static struct wc_slice make_key(uint8_t out[KEY_MAX_BYTES], enum key_kind kind,
-                                struct wc_slice text)
-{
-    size_t len = text.len < KEY_MAX_BYTES ? text.len : KEY_MAX_BYTES - 1;
-    out[0] = (uint8_t)kind;
-    memcpy(out + 1, text.data, len);
-    return wc_slice(out, len + 1);
-}
-
-static const struct entry *entry_find(const struct wc_vocabulary *v, enum key_kind kind,
-                                      struct wc_slice text)
-{
-    uint8_t key[KEY_MAX_BYTES];
-    return entry_at(v, make_key(key, kind, text));
-}
-
 /* Add a key of a concept, unless it has it. */
 static int entry_add_key(struct wc_vocabulary *v, struct wc_slice key, uint32_t concept)
 {
@@ -196,12 +158,8 @@ static int entry_add_key(struct wc_vocabulary *v, struct wc_slice key, uint32_t 
     if (grow(v) != 0)
         return -WC_ENOMEM;
     struct entry *fresh = &v->entries[v->entry_count];
-    *fresh = (struct entry){.key_len = (uint32_t)key.len, .concept = concept};
-    fresh->key = malloc(key.len);
-    if (fresh->key == NULL)
-        return -WC_ENOMEM;
-    memcpy(fresh->key, key.data, key.len);
-    uint32_t *slot = probe(v, key);
+    *fresh = (struct entry){.hash = wc_siphash(hash_key, key), .concept = concept};
+    uint32_t *slot = probe(v, fresh->hash);
     if (*slot == 0) {
         *slot = ++v->entry_count;
         return 0;
@@ -213,359 +171,23 @@ static int entry_add_key(struct wc_vocabulary *v, struct wc_slice key, uint32_t 
     return 0;
 }
 
-static int entry_add(struct wc_vocabulary *v, enum key_kind kind, struct wc_slice text,
-                     uint32_t concept)
+/* ---- reading files ---- */
+
+/* The outcome, with a line about it if there was no fault to say. */
+static int outcome(struct wc_vocabulary *v, int rc, char *problem)
 {
-    uint8_t key[KEY_MAX_BYTES];
-    return entry_add_key(v, make_key(key, kind, text), concept);
-}
-
-/* ---- reading a file ---- */
-
-/* Where the reader of one file stands. */
-struct reader {
-    struct wc_vocabulary *v;
-    const char *name;
-    char *problem;
-    char vocabulary[WC_CONCEPT_ID_MAX_BYTES + 1];
-    char section[WC_CONCEPT_ID_MAX_BYTES + 1]; /* of `concept` */
-    struct concept *concept;                   /* NULL: in [vocabulary] */
-    uint32_t first;                            /* the first concept of this file */
-    uint32_t line;
-    bool format;
-};
-
-__attribute__((format(printf, 2, 3))) static int fail(struct reader *r,
-                                                      const char *format, ...)
-{
-    int used = snprintf(r->problem, WC_VOCABULARY_PROBLEM_BYTES, "%.200s:%u: ", r->name,
-                        r->line);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(r->problem + used, WC_VOCABULARY_PROBLEM_BYTES - (size_t)used, format,
-              args);
-    va_end(args);
-    return -WC_ECONFIG;
-}
-
-static int out_of_memory(struct reader *r)
-{
-    fail(r, "out of memory");
-    return -WC_ENOMEM;
-}
-
-static bool id_valid(const char *id)
-{
-    size_t len = strlen(id);
-    return len > 0 && len <= WC_CONCEPT_ID_MAX_BYTES &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
-static int begin_concept(struct reader *r, const char *section)
-{
-    char id[ID_BYTES];
-    if (r->vocabulary[0] == '\0' || !r->format)
-        return fail(r, "[%.60s] stands before [vocabulary] with its format and id",
-                    section);
-    if (!id_valid(section))
-        return fail(r, "\"%.60s\" is not an id: 1 to %d of a-z, 0-9 and '-'", section,
-                    WC_CONCEPT_ID_MAX_BYTES);
-    snprintf(id, sizeof(id), "%s:%s", r->vocabulary, section);
-    if (r->v->count == WC_CONCEPTS_MAX_COUNT)
-        return fail(r, "more than %d concepts", WC_CONCEPTS_MAX_COUNT);
-    if (entry_find(r->v, KEY_ID, wc_slice_text(id)) != NULL)
-        return fail(r, "[%s] of vocabulary %s is there twice", section, r->vocabulary);
-    void *items = room(r->v->concepts, r->v->count, &r->v->cap, sizeof(void *));
-    struct concept *c = items != NULL ? calloc(1, sizeof(*c)) : NULL;
-    if (items != NULL)
-        r->v->concepts = items;
-    if (c == NULL)
-        return out_of_memory(r);
-    r->v->concepts[r->v->count++] = c;
-    c->id = strdup(id);
-    r->concept = c;
-    snprintf(r->section, sizeof(r->section), "%s", section);
-    uint32_t number = r->v->count - 1;
-    if (c->id == NULL || entry_add(r->v, KEY_ID, wc_slice_text(id), number) != 0 ||
-        entry_add(r->v, KEY_NAME, wc_slice_text(section), number) != 0)
-        return out_of_memory(r);
-    return 0;
-}
-
-/* One trimmed piece of a list, or false at its end. */
-static bool next_piece(const char **at, char separator, struct wc_slice *out)
-{
-    const char *p = *at;
-    while (*p == ' ' || *p == '\t' || *p == separator)
-        p++;
-    if (*p == '\0')
-        return false;
-    const char *end = strchr(p, separator);
-    if (end == NULL)
-        end = p + strlen(p);
-    *at = end;
-    while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    *out = wc_slice((const uint8_t *)p, (size_t)(end - p));
-    return true;
-}
-
-static bool has_label(const struct concept *c, const char *language,
-                      struct wc_slice text)
-{
-    for (uint32_t i = 0; i < c->label_count; i++)
-        if (strcmp(c->labels[i].language, language) == 0 &&
-            wc_slice_is(text, c->labels[i].text))
-            return true;
-    return false;
-}
-
-static bool has_language(const struct concept *c, const char *language)
-{
-    for (uint32_t i = 0; i < c->label_count; i++)
-        if (strcmp(c->labels[i].language, language) == 0)
-            return true;
-    return false;
-}
-
-static int add_label(struct reader *r, const char *language, struct wc_slice text)
-{
-    struct concept *c = r->concept;
-    if (text.len > WC_SKILL_NAME_MAX_BYTES)
-        return fail(r, "a label has %zu bytes; at most %d are allowed", text.len,
-                    WC_SKILL_NAME_MAX_BYTES);
-    if (has_label(c, language, text))
-        return fail(r, "\"%.*s\" is there twice", (int)text.len,
-                    (const char *)text.data);
-    if (c->label_count == WC_CONCEPT_LABELS_MAX)
-        return fail(r, "more than %d labels", WC_CONCEPT_LABELS_MAX);
-    struct wc_label *labels =
-        realloc(c->labels, (c->label_count + 1) * sizeof(*labels));
-    char *copy = strndup((const char *)text.data, text.len);
-    if (labels != NULL)
-        c->labels = labels;
-    if (labels == NULL || copy == NULL) {
-        free(copy);
-        return out_of_memory(r);
-    }
-    struct wc_label *l = &c->labels[c->label_count];
-    *l = (struct wc_label){.text = copy, .preferred = !has_language(c, language)};
-    memcpy(l->language, language, sizeof(l->language));
-    c->label_count++;
-    return 0;
-}
-
-static int add_labels(struct reader *r, const char *language, const char *value)
-{
-    struct wc_slice piece;
-    int rc = 0;
-    while (rc == 0 && next_piece(&value, '|', &piece))
-        rc = add_label(r, language, piece);
+    v->problem = NULL;
+    if (rc == -WC_ENOMEM)
+        snprintf(problem, WC_VOCABULARY_PROBLEM_BYTES, "out of memory");
     return rc;
-}
-
-static int add_references(struct reader *r, bool broader, const char *value)
-{
-    struct wc_slice piece;
-    while (next_piece(&value, ',', &piece)) {
-        struct wc_vocabulary *v = r->v;
-        struct reference *items =
-            room(v->references, v->reference_count, &v->reference_cap, sizeof(*items));
-        if (items == NULL)
-            return out_of_memory(r);
-        v->references = items;
-        struct reference *ref = &items[v->reference_count];
-        *ref = (struct reference){.from = v->count - 1, .broader = broader};
-        if (piece.len >= sizeof(ref->id))
-            return fail(r, "\"%.60s\" is too long for an id", (const char *)piece.data);
-        memcpy(ref->id, piece.data, piece.len);
-        snprintf(ref->place, sizeof(ref->place), "%.100s:%u", r->name, r->line);
-        v->reference_count++;
-    }
-    return 0;
-}
-
-/* A text that may go on over several lines. */
-static int add_text(struct reader *r, char **field, const char *value)
-{
-    char *text;
-    if (asprintf(&text, "%s%s%s", *field != NULL ? *field : "",
-                 *field != NULL ? " " : "", value) < 0)
-        return out_of_memory(r);
-    free(*field);
-    *field = text;
-    if (strlen(text) > WC_ABOUT_MAX_BYTES)
-        return fail(r, "the text is longer than %d bytes", WC_ABOUT_MAX_BYTES);
-    return 0;
-}
-
-static const struct {
-    const char *key;
-    enum wc_level level;
-} level_keys[] = {{"awareness", WC_LEVEL_AWARENESS},
-                  {"working", WC_LEVEL_WORKING},
-                  {"practitioner", WC_LEVEL_PRACTITIONER},
-                  {"expert", WC_LEVEL_EXPERT}};
-
-static int take_concept(struct reader *r, const char *key, const char *value)
-{
-    struct concept *c = r->concept;
-    if (strlen(key) == 2 && key[0] >= 'a' && key[0] <= 'z' && key[1] >= 'a' &&
-        key[1] <= 'z')
-        return add_labels(r, key, value);
-    if (strcmp(key, "broader") == 0 || strcmp(key, "related") == 0)
-        return add_references(r, key[0] == 'b', value);
-    if (strcmp(key, "about") == 0)
-        return add_text(r, &c->about, value);
-    for (size_t i = 0; i < sizeof(level_keys) / sizeof(level_keys[0]); i++)
-        if (strcmp(key, level_keys[i].key) == 0)
-            return add_text(r, &c->levels[level_keys[i].level], value);
-    return fail(
-        r,
-        "unknown key \"%.60s\": a language such as en, broader, related, about, "
-        "awareness, working, practitioner, expert",
-        key);
-}
-
-static int take_head(struct reader *r, const char *key, const char *value)
-{
-    if (strcmp(key, "format") == 0) {
-        if (strcmp(value, "1") != 0)
-            return fail(r, "format %.20s: this version reads format 1", value);
-        r->format = true;
-    } else if (strcmp(key, "id") == 0) {
-        if (!id_valid(value))
-            return fail(r, "\"%.60s\" is not an id: 1 to %d of a-z, 0-9 and '-'", value,
-                        WC_CONCEPT_ID_MAX_BYTES);
-        snprintf(r->vocabulary, sizeof(r->vocabulary), "%s", value);
-    } else if (strcmp(key, "title") != 0 && strcmp(key, "licence") != 0 &&
-               strcmp(key, "source") != 0) {
-        return fail(r,
-                    "unknown key \"%.60s\": format, id, title, licence and source "
-                    "belong under [vocabulary]",
-                    key);
-    }
-    return 0;
-}
-
-static int take_pair(void *ctx, const struct wc_ini_pair *pair)
-{
-    struct reader *r = ctx;
-    r->line = pair->line;
-    if (strcmp(pair->section, "vocabulary") == 0) {
-        r->concept = NULL;
-        return take_head(r, pair->key, pair->value);
-    }
-    if (r->concept == NULL || strcmp(r->section, pair->section) != 0) {
-        int rc = begin_concept(r, pair->section);
-        if (rc != 0)
-            return rc;
-    }
-    return take_concept(r, pair->key, pair->value);
-}
-
-static int check_text(struct reader *r, struct wc_slice text)
-{
-    if (text.len > WC_VOCABULARY_FILE_MAX_BYTES)
-        return fail(r, "is longer than %u bytes", WC_VOCABULARY_FILE_MAX_BYTES);
-    return wc_utf8_valid(text) ? 0 : fail(r, "is not UTF-8");
 }
 
 int wc_vocabulary_add(struct wc_vocabulary *v, struct wc_slice text, const char *name,
                       char problem[WC_VOCABULARY_PROBLEM_BYTES])
 {
-    struct reader r = {.v = v, .name = name, .problem = problem, .first = v->count};
-    const char *wrong = NULL;
-    uint32_t line = 0;
-    int rc = check_text(&r, text);
-    if (rc == 0)
-        rc = wc_ini_read(text, take_pair, &r, &line, &wrong);
-    if (wrong != NULL) {
-        r.line = line;
-        return fail(&r, "%s", wrong);
-    }
-    if (rc == -WC_ENOMEM)
-        return out_of_memory(&r);
-    for (uint32_t i = r.first; rc == 0 && i < v->count; i++)
-        if (v->concepts[i]->label_count == 0)
-            rc = fail(&r, "[%s] has no label, such as \"en = ...\"",
-                      strchr(v->concepts[i]->id, ':') + 1);
-    return rc;
-}
-
-/* ---- what is near to what ---- */
-
-uint32_t wc_vocabulary_find(const struct wc_vocabulary *v, struct wc_slice id)
-{
-    bool whole = id.len > 0 && memchr(id.data, ':', id.len) != NULL;
-    const struct entry *e = entry_find(v, whole ? KEY_ID : KEY_NAME, id);
-    return e == NULL || e->next != 0 ? NO_CONCEPT : e->concept;
-}
-
-/* In the vocabulary of `from` first. */
-static uint32_t resolve(const struct wc_vocabulary *v, const struct reference *ref)
-{
-    char id[2 * ID_BYTES];
-    const char *own = v->concepts[ref->from]->id;
-    snprintf(id, sizeof(id), "%.*s:%s", (int)strcspn(own, ":"), own, ref->id);
-    uint32_t found = strchr(ref->id, ':') == NULL
-                         ? wc_vocabulary_find(v, wc_slice_text(id))
-                         : NO_CONCEPT;
-    return found != NO_CONCEPT ? found : wc_vocabulary_find(v, wc_slice_text(ref->id));
-}
-
-/* One more neighbour, unless it is there; beyond WC_CONCEPT_NEAR_MAX it is left out. */
-static int add_near(struct near *n, uint32_t concept)
-{
-    for (uint32_t i = 0; i < n->count; i++)
-        if (n->items[i] == concept)
-            return 0;
-    if (n->count == WC_CONCEPT_NEAR_MAX)
-        return 0;
-    uint32_t *items = realloc(n->items, (n->count + 1) * sizeof(*items));
-    if (items == NULL)
-        return -WC_ENOMEM;
-    n->items = items;
-    items[n->count++] = concept;
-    return 0;
-}
-
-static int join(struct wc_vocabulary *v, const struct reference *ref, char *problem)
-{
-    uint32_t to = resolve(v, ref);
-    struct concept *from = v->concepts[ref->from];
-    if (to == NO_CONCEPT || to == ref->from) {
-        snprintf(problem, WC_VOCABULARY_PROBLEM_BYTES, "%s: \"%s\" is %s", ref->place,
-                 ref->id,
-                 to == ref->from ? "the concept itself"
-                                 : "no concept, or several: write vocabulary:concept");
-        return -WC_ECONFIG;
-    }
-    struct concept *other = v->concepts[to];
-    if (add_near(ref->broader ? &from->broader : &from->related, to) != 0 ||
-        add_near(ref->broader ? &other->narrower : &other->related, ref->from) != 0) {
-        snprintf(problem, WC_VOCABULARY_PROBLEM_BYTES, "out of memory");
-        return -WC_ENOMEM;
-    }
-    return 0;
-}
-
-static void show(struct concept *c)
-{
-    c->shown = (struct wc_concept){
-        .id = c->id,
-        .labels = c->labels,
-        .label_count = c->label_count,
-        .broader = c->broader.items,
-        .narrower = c->narrower.items,
-        .related = c->related.items,
-        .broader_count = c->broader.count,
-        .narrower_count = c->narrower.count,
-        .related_count = c->related.count,
-        .about = c->about,
-    };
-    for (int i = 0; i <= WC_LEVEL_EXPERT; i++)
-        c->shown.levels[i] = c->levels[i];
+    problem[0] = '\0';
+    v->problem = problem;
+    return outcome(v, wc_concepts_read(v->concepts, text, name), problem);
 }
 
 /* ---- what a label is recognised by ---- */
@@ -644,23 +266,16 @@ static int recognise_label(struct wc_vocabulary *v, struct wc_text *text,
 int wc_vocabulary_finish(struct wc_vocabulary *v, struct wc_text *text,
                          char problem[WC_VOCABULARY_PROBLEM_BYTES])
 {
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < v->reference_count; i++)
-        rc = join(v, &v->references[i], problem);
-    if (rc != 0)
-        return rc;
-    for (uint32_t i = 0; rc == 0 && i < v->count; i++) {
-        struct concept *c = v->concepts[i];
-        show(c);
+    problem[0] = '\0';
+    v->problem = problem;
+    int rc = wc_concepts_resolve(v->concepts);
+    uint32_t count = wc_concepts_count(v->concepts);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        const struct wc_concept *c = wc_concepts_at(v->concepts, i);
         for (uint32_t k = 0; rc == 0 && k < c->label_count; k++)
             rc = recognise_label(v, text, i, c->labels[k].text);
     }
-    if (rc != 0)
-        snprintf(problem, WC_VOCABULARY_PROBLEM_BYTES, "out of memory");
-    free(v->references);
-    v->references = NULL;
-    v->reference_count = v->reference_cap = 0;
-    return rc;
+    return outcome(v, rc, problem);
 }
 
 /* ---- directories ---- */
@@ -742,46 +357,49 @@ int wc_vocabulary_load(struct wc_vocabulary **out, const char *const *directorie
 
 /* ---- looking ---- */
 
+const struct wc_concepts *wc_vocabulary_concepts(const struct wc_vocabulary *v)
+{
+    return v->concepts;
+}
+
 uint32_t wc_vocabulary_count(const struct wc_vocabulary *v)
 {
-    return v->count;
+    return wc_concepts_count(v->concepts);
 }
 
 const struct wc_concept *wc_vocabulary_at(const struct wc_vocabulary *v, uint32_t i)
 {
-    return &v->concepts[i]->shown;
+    return wc_concepts_at(v->concepts, i);
 }
 
-const char *wc_concept_name(const struct wc_concept *c, const char *language)
+uint32_t wc_vocabulary_find(const struct wc_vocabulary *v, struct wc_slice id)
 {
-    const char *english = NULL;
-    for (uint32_t i = 0; i < c->label_count; i++) {
-        if (!c->labels[i].preferred)
-            continue;
-        if (strcmp(c->labels[i].language, language) == 0)
-            return c->labels[i].text;
-        if (strcmp(c->labels[i].language, "en") == 0)
-            english = c->labels[i].text;
-    }
-    return english != NULL ? english : c->labels[0].text;
+    return wc_concepts_find(v->concepts, id);
+}
+
+/* Chained, so that no buffer of the whole is needed. */
+static void chain(uint8_t digest[WC_DIGEST_BYTES], const char *id,
+                  const struct entry *e)
+{
+    uint8_t hash[8], next[WC_DIGEST_BYTES];
+    wc_put_u64(hash, e == NULL ? 0 : e->hash);
+    struct wc_slice parts[] = {
+        wc_slice(digest, WC_DIGEST_BYTES),
+        wc_slice(hash, sizeof(hash)),
+        wc_slice_text(id),
+    };
+    wc_hash(next, parts, 3);
+    memcpy(digest, next, sizeof(next));
 }
 
 void wc_vocabulary_fingerprint(const struct wc_vocabulary *v,
                                uint8_t out[WC_DIGEST_BYTES])
 {
-    /* chained, so that no buffer of the whole is needed */
     memset(out, 0, WC_DIGEST_BYTES);
-    for (uint32_t i = 0; i < v->entry_count; i++) {
-        const struct entry *e = &v->entries[i];
-        struct wc_slice parts[] = {
-            wc_slice(out, WC_DIGEST_BYTES),
-            wc_slice(e->key, e->key_len),
-            wc_slice_text(v->concepts[e->concept]->id),
-        };
-        uint8_t next[WC_DIGEST_BYTES];
-        wc_hash(next, parts, 3);
-        memcpy(out, next, sizeof(next));
-    }
+    for (uint32_t i = 0; i < wc_vocabulary_count(v); i++)
+        chain(out, wc_vocabulary_at(v, i)->id, NULL);
+    for (uint32_t i = 0; i < v->entry_count; i++)
+        chain(out, wc_vocabulary_at(v, v->entries[i].concept)->id, &v->entries[i]);
 }
 
 /* ---- recognising ---- */

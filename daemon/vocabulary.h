@@ -8,41 +8,22 @@
 #ifndef WHOCAN_DAEMON_VOCABULARY_H
 #define WHOCAN_DAEMON_VOCABULARY_H
 
+#include <whocan/concepts.h>
 #include <whocan/crypto.h>
-#include <whocan/person.h>
 
 #include "daemon/text.h"
 
-#define WC_VOCABULARY_FILE_MAX_BYTES (16u << 20) /* all of ESCO is 8 MiB */
-#define WC_CONCEPTS_MAX_COUNT        65536
-#define WC_CONCEPT_LABELS_MAX        128 /* ESCO has up to 90 for one */
-#define WC_CONCEPT_NEAR_MAX          32  /* broader, narrower or related, of each */
-#define WC_CONCEPT_ID_MAX_BYTES      48  /* a UUID fits */
-#define WC_VOCABULARY_PROBLEM_BYTES  512 /* one line for the operator */
-#define WC_LABEL_WORDS_MAX           5 /* a longer label is shown, but not recognised */
-
-struct wc_label {
-    const char *text;
-    char language[3]; /* ISO 639-1 */
-    bool preferred;   /* the first of its language */
-};
-
-/* A skill, a role or a subject. Texts are NUL-terminated; those not given are NULL. */
-struct wc_concept {
-    const char *id; /* "web:blogging" */
-    const struct wc_label *labels;
-    uint32_t label_count;
-    const uint32_t *broader, *narrower, *related; /* numbers of concepts */
-    uint32_t broader_count, narrower_count, related_count;
-    const char *about;
-    const char *levels[WC_LEVEL_EXPERT + 1]; /* by enum wc_level */
-};
+#define WC_VOCABULARY_PROBLEM_BYTES 512 /* one line for the operator */
+#define WC_LABEL_WORDS_MAX          5 /* a longer label is shown, but not recognised */
 
 struct wc_vocabulary;
 
 /* A vocabulary without a concept. -WC_ENOMEM. */
 int wc_vocabulary_new(struct wc_vocabulary **out);
-void wc_vocabulary_free(struct wc_vocabulary *v); /* NULL is fine */
+/* Freed when everybody who has it has said so: another one may take its place while a
+ * search still reads this one. NULL is fine. */
+const struct wc_vocabulary *wc_vocabulary_ref(const struct wc_vocabulary *v);
+void wc_vocabulary_free(const struct wc_vocabulary *v);
 
 /* Add the concepts of one file's text; `name` is for errors. -WC_ECONFIG with one line in
  * *problem, -WC_ENOMEM; v is then only good to be freed. */
@@ -63,13 +44,12 @@ int wc_vocabulary_load(struct wc_vocabulary **out, const char *const *directorie
                        const char *const *languages,
                        char problem[WC_VOCABULARY_PROBLEM_BYTES]);
 
+/* What the files say; of whoever has the vocabulary. */
+const struct wc_concepts *wc_vocabulary_concepts(const struct wc_vocabulary *v);
 uint32_t wc_vocabulary_count(const struct wc_vocabulary *v);
 const struct wc_concept *wc_vocabulary_at(const struct wc_vocabulary *v, uint32_t i);
 /* By id, with or without its vocabulary; UINT32_MAX: there is none, or several. */
 uint32_t wc_vocabulary_find(const struct wc_vocabulary *v, struct wc_slice id);
-
-/* What a concept is called: preferred in that language, else in English, else at all. */
-const char *wc_concept_name(const struct wc_concept *c, const char *language);
 
 /* A digest of everything that decides which concepts a text has. */
 void wc_vocabulary_fingerprint(const struct wc_vocabulary *v,

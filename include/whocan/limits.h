@@ -40,6 +40,16 @@
 #define WC_ERASED_MARK_BYTES                                                           \
     8 /* of a retirement's digest: tells a few hundred apart, and says nothing */
 
+/* --- vocabularies --- */
+#define WC_VOCABULARY_FILE_MAX_BYTES                                                   \
+    (16u << 20)                           /* all of ESCO in one language is 8 MiB */
+#define WC_VOCABULARY_LINE_MAX_BYTES 1000 /* longer values go on in the next line */
+#define WC_CONCEPTS_MAX_COUNT        65536 /* all of ESCO has 17,000 skills and occupations */
+#define WC_VOCABULARIES_MAX_COUNT    64
+#define WC_CONCEPT_LABELS_MAX        128 /* ESCO has up to 90 for one */
+#define WC_CONCEPT_NEAR_MAX          32  /* broader, narrower or related, of each */
+#define WC_CONCEPT_ID_MAX_BYTES      48  /* a UUID fits */
+
 /* --- records and frames (bytes) --- */
 #define WC_RECORD_MAX_BYTES                                                            \
     16384 /* a profile of 64 full skills fits; 3 fit one frame */

@@ -32,7 +32,7 @@ class OneDaemon(harness.Case):
 
     def setUp(self):
         super().setUp()
-        self.leeds = self.daemon("leeds")
+        self.leeds = self.daemon("leeds", flags=["--vocabulary", str(harness.ROOT / "tests" / "vocabulary")])
         self.leeds.import_rows(ROWS)
         self.client = self.leeds.client()
         self.addCleanup(self.client.close)
@@ -171,7 +171,7 @@ class Describe(OneDaemon):
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
             "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
             "office.show": {}, "org.known": {},
-            "audit.read": {"verify": True},
+            "audit.read": {"verify": True}, "vocabulary.list": {"words": "x"}, "vocabulary.read": {"id": "esco"},
             "office.request": {"name": "leeds"},
         }
         for method in self.client.call("api.describe")["methods"]:

@@ -127,7 +127,7 @@ static void vocabularies_stand_side_by_side(void **state)
 static void mistakes_name_their_line(void **state)
 {
     (void)state;
-    refused("[blogging]\nen = Blogging\n", "test.ini:2: [blogging] stands before");
+    refused("[blogging]\nen = Blogging\n", "test.ini:1: [blogging] stands before");
     refused("[vocabulary]\nformat = 2\n", "test.ini:2: format 2");
     refused("[vocabulary]\nformat = 1\nid = Web\n", "test.ini:3: \"Web\" is not an id");
     refused(HEAD "colour = red\n", "test.ini:4: unknown key \"colour\"");
