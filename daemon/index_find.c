@@ -21,8 +21,8 @@
 #define LISTS_MAX (WC_ASKED_GROUPS_MAX * WC_ASKED_TERMS_MAX + 2 * WC_ASKED_PHRASES_MAX)
 
 #define NEAR_FOUND 0.3F /* of a word's rarity counts as found for being near it */
-/* For a whole name ("content design"): half of its words' worth on top. */
-#define WEIGHT_PHRASE 0.5F
+/* For a whole name ("content design"): three quarters of its words' worth on top. */
+#define WEIGHT_PHRASE 0.75F
 
 /* A posting list on its way through the blocks. */
 struct list {
@@ -406,7 +406,7 @@ static double rank_of(const struct wc_searcher *s, uint16_t low)
     double x = s->block.score[low] * s->q.unit;
     if (s->block.matched[low] == s->q.group_count)
         return 2.0 + x;
-    x *= s->block.found[low] / s->q.rarity;
+    x *= sqrt(s->block.found[low] / s->q.rarity);
     return s->block.matched[low] > 0 ? x : -1.0 / (1.0 + x);
 }
 

@@ -284,8 +284,12 @@ static int look_up_phrase(struct wc_txn *t, struct wc_question *q, uint32_t from
 static int look_up_phrases(struct wc_txn *t, struct wc_question *q)
 {
     int rc = 0;
-    for (uint32_t from = 0; from + 1 < q->spot_count; from++)
-        for (uint32_t n = 2; n <= WC_PHRASE_WORDS_MAX && from + n <= q->spot_count; n++)
+    /* One word is a name only where it is all that is asked for: "design" is none in a
+     * question for content design. */
+    uint32_t least = q->group_count == 1 ? 1 : 2;
+    for (uint32_t from = 0; from < q->spot_count; from++)
+        for (uint32_t n = least; n <= WC_PHRASE_WORDS_MAX && from + n <= q->spot_count;
+             n++)
             if (rc == 0 && q->phrase_count < WC_ASKED_PHRASES_MAX)
                 rc = look_up_phrase(t, q, from, n);
     return rc;

@@ -29,15 +29,24 @@ static const struct {
 /* A level makes its skill count for more or less; no level is as good as "working". */
 static const float levels[] = {
     [WC_LEVEL_NONE] = 1.0F,    [WC_LEVEL_AWARENESS] = 0.6F,
-    [WC_LEVEL_WORKING] = 1.0F, [WC_LEVEL_PRACTITIONER] = 1.25F,
-    [WC_LEVEL_EXPERT] = 1.5F,
+    [WC_LEVEL_WORKING] = 1.0F, [WC_LEVEL_PRACTITIONER] = 1.5F,
+    [WC_LEVEL_EXPERT] = 2.0F,
 };
 #define LEARNS_FACTOR 0.4F /* below an interest: they need help themselves */
 #define MENTOR_FACTOR 1.1F
 
-#define SATURATION   1.2F /* BM25's k1: the third mention says less than the first */
-#define OTHER_FACTOR 0.7F /* a second spelling, or a part of a word */
-#define UNWILLING    0.5F /* below everybody who is willing and says as much */
+/* BM25's k1, 1.2 mentions, for a skill's mention, which weighs 3: with less of it an
+ * expert would hardly come before somebody who has heard of the subject. */
+#define SATURATION 3.6F
+/* A word that stands in several places counts as in the best one, and by this of the
+ * others: "data modelling" and "data standards" known a little make no expert of data. */
+#define REPEATED 0.3F
+/* Free text is the one place where length counts: a word of a long sentence says less
+ * than one of "starting a blog". b of BM25, and the words of a usual sentence. */
+#define SENTENCE_B     0.75F
+#define SENTENCE_WORDS 6
+#define OTHER_FACTOR   0.7F /* a second spelling, or a part of a word */
+#define UNWILLING      0.3F /* an expert then comes below the interest of the willing */
 
 /* A concept named in passing ("I run the council's blog") says less than a skill of that
  * name, and one that only shares its stem may be chance. */
@@ -226,8 +235,10 @@ static int count_key(struct wc_terms *s, uint32_t at, float weight, bool named)
         *slot = s->count;
     }
     if (*slot != 0) {
-        s->items[*slot - 1].weight += weight;
-        s->items[*slot - 1].named |= named;
+        struct wc_term *t = &s->items[*slot - 1];
+        t->weight += weight;
+        t->best = weight > t->best ? weight : t->best;
+        t->named |= named;
     }
     return 0;
 }
@@ -312,15 +323,36 @@ static int count_concepts(struct wc_terms *s, struct wc_text *text,
     return rc;
 }
 
+/* What a unit weighs by its length: of free text a long one less, never a short one
+ * more. */
+static int weight_of(struct wc_text *text, const struct wc_unit *u, float *out)
+{
+    struct wc_word w;
+    uint32_t words = 0;
+    *out = u->weight;
+    if (u->kind != WC_UNIT_ABOUT)
+        return 0;
+    int rc = wc_text_set(text, u->text);
+    while (rc == 0 && wc_text_next(text, &w))
+        words++;
+    if (words > SENTENCE_WORDS)
+        *out /= 1.0F - SENTENCE_B + SENTENCE_B * (float)words / SENTENCE_WORDS;
+    return rc;
+}
+
 int wc_terms_add(struct wc_terms *s, struct wc_text *text,
                  const struct wc_vocabulary *vocabulary, const struct wc_unit *u)
 {
     struct wc_word w;
+    struct wc_unit weighed = *u;
     uint8_t phrase[WC_TERM_MAX_BYTES];
     size_t phrase_len = 0;
     uint32_t words = 0;
     bool named = u->kind == WC_UNIT_NAME || u->kind == WC_UNIT_HANDLE;
-    int rc = wc_text_set(text, u->text);
+    int rc = weight_of(text, u, &weighed.weight);
+    u = &weighed;
+    if (rc == 0)
+        rc = wc_text_set(text, u->text);
     s->words.count = 0;
     while (rc == 0 && wc_text_next(text, &w)) {
         if (++words <= WC_PHRASE_WORDS_MAX) {
@@ -334,7 +366,7 @@ int wc_terms_add(struct wc_terms *s, struct wc_text *text,
         for (uint32_t i = 0; rc == 0 && i < w.other_count; i++)
             rc = count_word(s, text, w.others[i], u->weight * OTHER_FACTOR, named);
     }
-    if (rc == 0 && kinds[u->kind].phrase && words >= 2 && words <= WC_PHRASE_WORDS_MAX)
+    if (rc == 0 && kinds[u->kind].phrase && words >= 1 && words <= WC_PHRASE_WORDS_MAX)
         rc = count_term(s, WC_TERM_PHRASE, wc_slice(phrase, phrase_len), u->weight,
                         false);
     return rc == 0 ? count_concepts(s, text, vocabulary, u) : rc;
@@ -350,7 +382,7 @@ void wc_terms_finish(struct wc_terms *s, bool willing, bool willing_at_home)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         struct wc_term *t = &s->items[i];
-        float x = saturate(t->weight);
+        float x = saturate(t->best + REPEATED * (t->weight - t->best));
         /* Whoever is searched for by name is wanted, willing or not. */
         bool wills = i >= s->home_from ? willing_at_home : willing;
         if (!wills && !t->named)

@@ -13,7 +13,7 @@
 #include "daemon/vocabulary.h"
 
 /* Goes up with every change of terms or impacts: the index is then built anew. */
-#define WC_TERMS_VERSION 3
+#define WC_TERMS_VERSION 4
 
 enum wc_unit_kind {
     WC_UNIT_NAME,
@@ -55,7 +55,7 @@ double wc_terms_reference(void);
 enum wc_term_kind {
     WC_TERM_WORD = 1,    /* as written, folded */
     WC_TERM_STEM = 2,    /* in any of the languages */
-    WC_TERM_PHRASE = 3,  /* a whole name of 2 to WC_PHRASE_WORDS_MAX words */
+    WC_TERM_PHRASE = 3,  /* a whole name of 1 to WC_PHRASE_WORDS_MAX words */
     WC_TERM_CONCEPT = 4, /* the id of a concept of the vocabulary */
 };
 /* Added to the kind of a term of what is for the home office: a scope of its own, with its
@@ -70,6 +70,7 @@ enum wc_term_kind {
 struct wc_term {
     uint32_t at, len; /* the key, in the text of the set */
     float weight;     /* sum over the units */
+    float best;       /* of one unit */
     bool named;       /* in the name or the handle */
     uint8_t impact;   /* 1..255, after wc_terms_finish */
 };

@@ -436,6 +436,89 @@ static void test_whole_names_count_more(void **state)
     finds("design content", "apart whole"); /* no name: by login */
 }
 
+/* Of several skills with a word in them, the best one counts, and the others little. */
+static void test_many_mentions_make_no_expert(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "data modelling", WC_LEVEL_AWARENESS);
+    person_skill(&p, "data standards", WC_LEVEL_AWARENESS);
+    person_skill(&p, "data governance", WC_LEVEL_AWARENESS);
+    person_skill(&p, "data ethics", WC_LEVEL_AWARENESS);
+    put(&leeds, "breadth", &p);
+    put_skill("depth", "data engineering", WC_LEVEL_EXPERT);
+    finds("data", "depth breadth");
+}
+
+/* Levels are further apart than two fields are. */
+static void test_an_expert_comes_before_a_title_and_less(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_texts(&p, "", "Testing", "");
+    person_skill(&p, "testing", WC_LEVEL_PRACTITIONER);
+    put(&leeds, "titled", &p);
+    p = (struct wc_person){.present = 0};
+    person_skill(&p, "testing", WC_LEVEL_EXPERT);
+    put(&leeds, "expert", &p);
+    finds("testing", "expert titled");
+}
+
+/* The skill that is the word asked for, before those that have it in their names. */
+static void test_a_name_of_one_word(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_skill(&p, "test analysis", WC_LEVEL_PRACTITIONER);
+    person_skill(&p, "systems analysis", WC_LEVEL_PRACTITIONER);
+    put(&leeds, "longer", &p);
+    put_skill("whole", "Analysis", WC_LEVEL_WORKING);
+    finds("analysis", "whole longer");
+    finds("who could help with analysis?", "whole longer");
+}
+
+/* A word of a long sentence says less than one of a short one. */
+static void test_long_sentences_say_less(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = WC_PERSON_ASK_ME_ABOUT};
+    p.ask_me_about = wc_slice_text(
+        "I sat beside the people who look after the boats and their moorings all "
+        "through the long summer in which the old harbour was closed to all traffic");
+    put(&leeds, "a", &p);
+    p.ask_me_about = wc_slice_text("finding moorings");
+    put(&leeds, "b", &p);
+    put_skill("c", "moorings", WC_LEVEL_WORKING);
+    finds("moorings", "c b a");
+}
+
+/* What is missing costs by how rare it is, but not all of what was found. */
+static void test_a_missing_word_costs_less_than_what_was_found(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = 0};
+    person_interest(&p, "lean working");
+    person_interest(&p, "approach");
+    put(&leeds, "weak", &p);
+    put_skill("expert", "lean working", WC_LEVEL_EXPERT);
+    put_skill("other", "approach", WC_LEVEL_NONE);
+    finds("lean working approach xyzzy", "expert weak other");
+}
+
+/* What every task is: done, carried out, provided. */
+static void test_verbs_of_every_task_do_not_count(void **state)
+{
+    (void)state;
+    struct wc_person p = {.present = WC_PERSON_ASK_ME_ABOUT};
+    p.ask_me_about = wc_slice_text("I implement, undertake and perform what is asked");
+    put(&leeds, "verbs", &p);
+    put_skill("welder", "welding", WC_LEVEL_AWARENESS);
+    finds("implement welding", "welder");
+    finds("who could undertake or perform welding for us", "welder");
+    finds("hvem kan utføre welding", "welder");
+    finds("undertake", "verbs"); /* alone it is a word as any other */
+}
+
 static void test_ties_are_in_order_of_login(void **state)
 {
     (void)state;
@@ -1243,6 +1326,12 @@ int main(void)
         INDEX_TEST(test_all_words_come_before_some),
         INDEX_TEST(test_rare_words_say_more),
         INDEX_TEST(test_whole_names_count_more),
+        INDEX_TEST(test_many_mentions_make_no_expert),
+        INDEX_TEST(test_an_expert_comes_before_a_title_and_less),
+        INDEX_TEST(test_a_name_of_one_word),
+        INDEX_TEST(test_long_sentences_say_less),
+        INDEX_TEST(test_a_missing_word_costs_less_than_what_was_found),
+        INDEX_TEST(test_verbs_of_every_task_do_not_count),
         INDEX_TEST(test_ties_are_in_order_of_login),
         INDEX_TEST(test_one_office),
         INDEX_TEST(test_questions_of_stop_words),
