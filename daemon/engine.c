@@ -831,6 +831,9 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
                    "turned away an office with a certificate by a former key of the "
                    "organisation: no grant names it");
         break;
+    case WC_NOTE_EVIDENCE_ERASED:
+        e->evidence_new = true;
+        break;
     case WC_NOTE_TWO_CONTENTS:
         if (effect->u.note.count > 0)
             e->evidence_new = true;

@@ -276,9 +276,44 @@ static bool held_stamp(struct wc_node *node, const uint8_t slot[WC_DIGEST_BYTES]
 static bool same_contradiction(const struct wc_node_evidence *a,
                                const struct wc_node_evidence *b)
 {
-    return a->kind == b->kind && a->rev == b->rev && a->seq == b->seq &&
-           memcmp(a->office_key, b->office_key, WC_KEY_BYTES) == 0 &&
-           strcmp(a->subject, b->subject) == 0;
+    return a->rev == b->rev && a->seq == b->seq &&
+           memcmp(a->whom, b->whom, WC_DIGEST_BYTES) == 0;
+}
+
+static void name_whom(struct wc_node_evidence *e)
+{
+    const struct wc_slice parts[] = {
+        wc_slice_text("whocan evidence"), wc_slice(&e->kind, 1),
+        wc_slice(e->office_key, WC_KEY_BYTES), wc_slice_text(e->subject)};
+    wc_hash(e->whom, parts, 4);
+}
+
+static void erase(struct wc_node_evidence *e)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct wc_node_stamp *s = &e->stamps[i];
+        const struct wc_slice parts[] = {wc_slice(s->bytes, s->len),
+                                         wc_slice(s->sig, WC_SIG_BYTES)};
+        wc_hash(e->hashes[i], parts, 2);
+    }
+    memset(e->subject, 0, sizeof(e->subject));
+    memset(e->stamps, 0, sizeof(e->stamps));
+    e->erased = true;
+}
+
+void wc_node_evidence_erase(struct wc_node *node, const struct wc_record *r)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < node->evidence_count; i++) {
+        struct wc_node_evidence *e = node->evidence[i];
+        if (e->erased || memcmp(e->office_key, r->office_key, WC_KEY_BYTES) != 0 ||
+            strcmp(e->subject, r->subject) != 0)
+            continue;
+        erase(e);
+        count++;
+    }
+    if (count > 0)
+        wc_node_note(node, WC_NOTE_EVIDENCE_ERASED, 0, 0, count, WC_NONE);
 }
 
 /* Keep it unless there is one of the same version, or enough of that office. */
@@ -304,6 +339,13 @@ static bool add_evidence(struct wc_node *node, const struct wc_node_evidence *e)
     return true;
 }
 
+static bool ends_erased(const struct wc_node *node, const uint8_t slot[WC_DIGEST_BYTES])
+{
+    struct wc_version version;
+    uint8_t kind;
+    return wc_node_slot(node, slot, &version, &kind) == 0 && kind == WC_KIND_RETIRE;
+}
+
 bool wc_node_contradiction(struct wc_node *node, const struct wc_record *r,
                            const uint8_t slot[WC_DIGEST_BYTES],
                            const struct wc_version *other)
@@ -318,6 +360,9 @@ bool wc_node_contradiction(struct wc_node *node, const struct wc_record *r,
     memcpy(e.office_key, r->office_key, WC_KEY_BYTES);
     memcpy(e.subject, r->subject, sizeof(e.subject));
     copy_stamp(&e.stamps[1], r);
+    name_whom(&e);
+    if (r->kind == WC_KIND_RETIRE || ends_erased(node, slot))
+        erase(&e); /* of two such contents one may be an erasure */
     return add_evidence(node, &e);
 }
 
@@ -344,11 +389,16 @@ void wc_evidence_encode(struct wc_buf *b, const struct wc_node_evidence *e)
     wc_pack_array(b, 8);
     wc_pack_u64(b, e->kind);
     wc_pack_bin(b, wc_slice(e->office_key, WC_KEY_BYTES));
-    wc_pack_text(b, e->subject);
+    if (e->erased)
+        wc_pack_bin(b, wc_slice(e->whom, WC_DIGEST_BYTES));
+    else
+        wc_pack_text(b, e->subject);
     wc_pack_u64(b, e->rev);
     wc_pack_u64(b, e->seq);
     wc_pack_u64(b, e->seen_at_ms);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && e->erased; i++)
+        wc_pack_bin(b, wc_slice(e->hashes[i], WC_DIGEST_BYTES));
+    for (int i = 0; i < 2 && !e->erased; i++) {
         wc_pack_array(b, 2);
         wc_pack_bin(b, wc_slice(e->stamps[i].bytes, e->stamps[i].len));
         wc_pack_bin(b, wc_slice(e->stamps[i].sig, WC_SIG_BYTES));
@@ -371,10 +421,31 @@ static int read_stamp(const struct wc_obj *o, const struct wc_node_evidence *e,
     return wc_stamp_verify(out->sig, e->office_key, e->kind, bytes);
 }
 
+/* Whom it is about: a subject, or the hash of one who was erased. */
+static int read_whom(const struct wc_obj *o, struct wc_node_evidence *out)
+{
+    struct wc_slice subject;
+    if (wc_obj_bin_exact(o, out->whom, WC_DIGEST_BYTES) == 0) {
+        out->erased = true;
+        return 0;
+    }
+    int rc = wc_obj_str(o, &subject);
+    if (rc == 0 && !wc_slice_copy(subject, out->subject, sizeof(out->subject)))
+        rc = -WC_EINVALID;
+    if (rc == 0)
+        name_whom(out);
+    return rc;
+}
+
+static int read_proof(const struct wc_obj *o, struct wc_node_evidence *e, uint32_t i)
+{
+    return e->erased ? wc_obj_bin_exact(o, e->hashes[i], WC_DIGEST_BYTES)
+                     : read_stamp(o, e, &e->stamps[i]);
+}
+
 int wc_evidence_decode(struct wc_slice bytes, struct wc_node_evidence *out)
 {
     struct wc_doc *doc;
-    struct wc_slice subject = {0};
     uint64_t kind = 0;
     int rc = wc_doc_new(bytes, &wc_scan_default, &doc);
     if (rc != 0)
@@ -384,12 +455,11 @@ int wc_evidence_decode(struct wc_slice bytes, struct wc_node_evidence *out)
     rc = wc_obj_u64(wc_obj_at(root, 0), &kind);
     if (rc == 0)
         rc = wc_obj_bin_exact(wc_obj_at(root, 1), out->office_key, WC_KEY_BYTES);
-    if (rc == 0)
-        rc = wc_obj_str(wc_obj_at(root, 2), &subject);
-    if (rc == 0 && (kind > WC_KIND_MAX ||
-                    !wc_slice_copy(subject, out->subject, sizeof(out->subject))))
+    if (rc == 0 && kind > WC_KIND_MAX)
         rc = -WC_EINVALID;
     out->kind = (uint8_t)kind;
+    if (rc == 0)
+        rc = read_whom(wc_obj_at(root, 2), out);
     if (rc == 0)
         rc = wc_obj_u64(wc_obj_at(root, 3), &out->rev);
     if (rc == 0)
@@ -397,7 +467,7 @@ int wc_evidence_decode(struct wc_slice bytes, struct wc_node_evidence *out)
     if (rc == 0)
         rc = wc_obj_u64(wc_obj_at(root, 5), &out->seen_at_ms);
     for (uint32_t i = 0; rc == 0 && i < 2; i++)
-        rc = read_stamp(wc_obj_at(root, 6 + i), out, &out->stamps[i]);
+        rc = read_proof(wc_obj_at(root, 6 + i), out, i);
     wc_doc_free(doc);
     return rc;
 }

@@ -649,6 +649,8 @@ void wc_node_recall(struct wc_node *node, const struct wc_record *r,
 bool wc_node_contradiction(struct wc_node *node, const struct wc_record *r,
                            const uint8_t slot[WC_DIGEST_BYTES],
                            const struct wc_version *other);
+/* A retirement that erases is taken: what evidence says about that person is hashed. */
+void wc_node_evidence_erase(struct wc_node *node, const struct wc_record *r);
 
 /* ---- node_local.c ---- */
 

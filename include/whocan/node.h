@@ -188,6 +188,8 @@ enum wc_note {
     WC_NOTE_ROTATED,      /* the organisation has another key; count: how many before */
     WC_NOTE_FORMER_REFUSED, /* a link was turned away: all it had was a certificate by a
                                former organisation key, and no grant names its keys */
+    WC_NOTE_EVIDENCE_ERASED, /* evidence about somebody who is erased holds hashes alone
+                                now, which the caller keeps instead; before the PUT */
 };
 
 struct wc_effect {
@@ -422,12 +424,17 @@ struct wc_node_evidence {
     uint64_t rev, seq;
     uint64_t seen_at_ms; /* wall clock */
     struct wc_node_stamp stamps[2];
+    uint8_t whom[WC_DIGEST_BYTES]; /* the hash of kind, office and subject */
+    /* Somebody who was erased since: no subject and no stamps, which name them, but their
+     * hashes. It proves the contradiction to whoever has those stamps from elsewhere. */
+    bool erased;
+    uint8_t hashes[2][WC_DIGEST_BYTES];
 };
 /* False past the end. */
 bool wc_node_evidence_at(const struct wc_node *node, uint32_t i,
                          struct wc_node_evidence *out);
-/* Append one, packed; and read it again, checking both signatures. -WC_EBADSIG, or what
- * is wrong with the bytes. */
+/* Append one, packed; and read it again, checking both signatures, where there are any.
+ * -WC_EBADSIG, or what is wrong with the bytes. */
 void wc_evidence_encode(struct wc_buf *b, const struct wc_node_evidence *e);
 int wc_evidence_decode(struct wc_slice bytes, struct wc_node_evidence *out);
 /* Before START: one that was kept. Errors as those of wc_evidence_decode(). */

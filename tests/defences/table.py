@@ -195,6 +195,8 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
             "e->erase_rc = wc_records_compact(e->config.records);", "e->erase_rc = 0;", "test_erase.py Erasing"),
     Defence("T40", "the index is written anew", "daemon/engine.c",
             "e->erase_rc = wc_index_compact(e->config.index);", "e->erase_rc = 0;", "test_erase.py Erasing"),
+    Defence("T62", "evidence about somebody who is erased", "proto/node_effects.c",
+            "    if (r->erases)\n        wc_node_evidence_erase(node, r);", "", "test_node_blame"),
     Defence("T41", "retirements outlive every lease", "include/whocan/limits.h",
             "(181 * WC_DAY_MS)", "(90 * WC_DAY_MS)", "test_gone"),
     Defence("T47", "a body is for the login of the caller", "daemon/signed_edit.c",

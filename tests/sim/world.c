@@ -750,6 +750,7 @@ static void say(const struct world *w, const struct office *o,
         "renewed",
         "knows another organisation key",
         "turned away",
+        "erased evidence",
     };
     if (!w->verbose || e->type != WC_EFFECT_NOTE)
         return;

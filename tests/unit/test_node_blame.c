@@ -451,6 +451,65 @@ static void two_contents_leave_evidence(void **state)
     wc_buf_fini(&packed);
 }
 
+static bool has_text(const struct wc_buf *packed, const char *text)
+{
+    return memmem(packed->data, packed->len, text, strlen(text)) != NULL;
+}
+
+/* What shows that an office lied must not keep the name of somebody who was erased. */
+static void an_erasure_leaves_hashes_of_evidence(void **state)
+{
+    (void)state;
+    struct wc_node_evidence e, again;
+    struct wc_buf packed = {0};
+    uint32_t link = begin();
+    contradict(link, "bobby", 77);
+    contradict(link, "eve", 78);
+    assert_true(wc_node_evidence_at(net.nodes[0].node, 0, &e));
+    wc_evidence_encode(&packed, &e);
+    assert_true(has_text(&packed, "bobby")); /* in both stamps, too */
+    /* a retirement takes nothing away, an erasure does */
+    struct made gone = {.office = &hull,
+                        .kind = WC_KIND_RETIRE,
+                        .ends_kind = WC_KIND_PROFILE,
+                        .login = "bobby",
+                        .rev = 3};
+    say(link, &gone);
+    assert_true(wc_node_evidence_at(net.nodes[0].node, 0, &e) && !e.erased);
+    gone.rev = 4;
+    gone.erase = true;
+    say(link, &gone);
+    assert_int_equal(net.nodes[0].notes[WC_NOTE_EVIDENCE_ERASED], 1);
+    assert_true(wc_node_evidence_at(net.nodes[0].node, 0, &e) && e.erased);
+    assert_true(wc_node_evidence_at(net.nodes[0].node, 1, &again) && !again.erased);
+    assert_string_equal(again.subject, "eve");
+    wc_buf_reset(&packed);
+    wc_evidence_encode(&packed, &e);
+    assert_false(has_text(&packed, "bobby"));
+    assert_int_equal(blamed(&hull, WC_BLAME_TWO_CONTENTS), 2); /* it is named still */
+    /* kept over a restart; the same lie again is no other one */
+    net_stop(0);
+    net_load(0);
+    assert_int_equal(wc_node_load_evidence(net.nodes[0].node, wc_buf_slice(&packed)),
+                     0);
+    assert_true(wc_node_evidence_at(net.nodes[0].node, 0, &again) && again.erased);
+    assert_memory_equal(e.whom, again.whom, WC_DIGEST_BYTES);
+    assert_memory_equal(e.hashes, again.hashes, sizeof(e.hashes));
+    assert_int_equal(wc_node_load_evidence(net.nodes[0].node, wc_buf_slice(&packed)),
+                     0);
+    assert_false(wc_node_evidence_at(net.nodes[0].node, 1, &again));
+    net_begin(0);
+    /* nor does a lie about the erasure itself bring the name back */
+    link = puppet_link(0, &york);
+    gone.seq = 4711;
+    gone.rev = 9;
+    say(link, &gone);
+    gone.erase = false;
+    say(link, &gone);
+    assert_true(wc_node_evidence_at(net.nodes[0].node, 1, &again) && again.erased);
+    wc_buf_fini(&packed);
+}
+
 static void evidence_is_kept_of_so_much(void **state)
 {
     (void)state;
@@ -1186,6 +1245,7 @@ int main(void)
         net_test(the_highest_own_number_is_not_followed),
         net_test(the_highest_number_is_not_stamped_again),
         net_test(two_contents_leave_evidence),
+        net_test(an_erasure_leaves_hashes_of_evidence),
         net_test(evidence_is_kept_of_so_much),
         net_test(of_two_contents_all_keep_the_same),
         net_test(over_the_quota_the_smallest_slots_stay_in_any_order),
