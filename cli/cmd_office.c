@@ -13,12 +13,14 @@
 static const char *const invite_starts[] = {"whocan-invite-", "whocan-admission-",
                                             NULL};
 static const struct wc_pasted_rule invite_rule = {
-    "invitation",
+    "invitation or admission",
     "an",
     "office join LINE|-",
     invite_starts,
-    "An invitation is one line that starts with whocan-invite-1. Whoever keeps the "
-    "organisation's key makes it: whocan org invite OFFICE --key FILE",
+    "An invitation is one line that starts with whocan-invite-1, an admission one that "
+    "starts with whocan-admission-1. Whoever keeps the organisation's key makes them: "
+    "whocan org invite OFFICE --key FILE, or, from what whocan office request printed "
+    "here, whocan org admit --key FILE",
     65536,
 };
 

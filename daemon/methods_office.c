@@ -685,8 +685,8 @@ static struct wc_identity *read_invitation(struct wc_request *r, struct wc_slice
         free(to);
         wc_request_fail(
             r, rc, "invite",
-            "this is not a whole invitation: copy the whole line that starts with "
-            "whocan-invite-1, and nothing else");
+            "this is not a whole invitation or admission: copy the whole line that "
+            "starts with whocan-invite-1 or whocan-admission-1, and nothing else");
         return NULL;
     }
     return to;

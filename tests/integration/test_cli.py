@@ -981,11 +981,13 @@ class Organisation(Case):
             self.assertIn("12 profiles came along", out)
         self.assertEqual(daemon.calls, [("office.join", {"invite": "whocan-invite-1:abc"})] * 3)
         self.whocan("office", "join", "x", "--file", path, status=2, stderr="not both")
-        self.whocan("office", "join", "--file", self.file("empty", "\n"), status=2, stderr="not an invitation")
+        self.whocan("office", "join", "--file", self.file("empty", "\n"), status=2, stderr="not an invitation or admission\n")
         for name, content in (("nothing", b""), ("picture", b"\x89PNG\0\xff"), ("zero", b"whocan-invite-1:a\0b")):
             path = self.file(name, content)
-            self.whocan("office", "join", "--file", path, status=2, stderr=f"{path} is not an invitation")
+            self.whocan("office", "join", "--file", path, status=2, stderr=f"{path} is not an invitation or admission\n")
             self.whocan("office", "join", "--file", path, status=2, stderr="whocan org invite OFFICE")
+            self.whocan("office", "join", "--file", path, status=2, stderr="whocan org admit")
+        self.whocan("office", "join", "nonsense", status=2, stderr="that is not an invitation or admission\n")
         self.assertEqual(len(daemon.calls), 3)
 
 

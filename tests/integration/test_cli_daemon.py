@@ -241,7 +241,7 @@ class ThreeOffices(Case):
         self.whocan(leeds, "import", self.rows_file("p.jsonl", [harness.row("bob")]))
         path = self.file("invite", organisation.invite("leeds", "--title", "Leeds Civic Hall") + "\n")
         self.whocan(leeds, "office", "join", "whocan-invite-1:AAAA", status=4,
-                    stderr="this is not a whole invitation: copy the whole line that starts with whocan-invite-1,")
+                    stderr="this is not a whole invitation or admission: copy the whole line that starts with")
         out = self.whocan(leeds, "office", "join", "--file", path)
         self.assertIn('This office is now "leeds" of Council.', out)
         self.assertIn("1 profile", out)
