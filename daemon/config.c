@@ -208,7 +208,8 @@ const struct wc_option wc_config_options[] = {
      .fallback = "/usr/share/whocan/vocabulary:/etc/whocan/vocabulary",
      .help = "Directories with vocabularies: files *.ini that say what skills are "
              "called and what is near to what. A colon parts them; none: use no "
-             "vocabulary. A change builds the index anew at the next start.",
+             "vocabulary. Files that changed are read at the start and at SIGHUP; the "
+             "index then follows.",
      .offset = AT(vocabulary)},
     {.key = "log_level",
      .type = WC_OPTION_CHOICE,

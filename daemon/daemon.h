@@ -17,13 +17,14 @@
 
 struct wc_edit;   /* methods_me.c */
 struct wc_asking; /* methods_ask.c */
+struct wc_wording;
 
 struct wc_daemon {
     struct wc_config config;
     struct wc_loop *loop;
     struct wc_records *records;
     struct wc_audit *audit;
-    struct wc_vocabulary *vocabulary; /* read by the index */
+    const struct wc_vocabulary *vocabulary; /* changed on the loop thread alone */
     struct wc_index *index;
     struct wc_engine *engine;
     struct wc_api *api;
@@ -31,6 +32,8 @@ struct wc_daemon {
     struct wc_strings addresses;  /* of the own card */
     struct wc_expiry expiry;      /* what was said of the certificate's end */
     struct wc_leavers *leavers;   /* NULL: accounts are not looked at */
+    struct wc_wording *wording;   /* main.c: the vocabulary is being read anew */
+    bool word_again;              /* and once more after that */
     uint64_t started_mono_ms;
     struct wc_asking *asks; /* open asks of people here */
     struct wc_edit *edits;  /* profiles being changed */

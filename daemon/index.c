@@ -396,9 +396,11 @@ static int open_index(struct wc_index *ix, wc_index_progress_fn progress, void *
 
 void wc_index_set_home(struct wc_index *ix, const uint8_t *office_key)
 {
+    pthread_mutex_lock(&ix->writing); /* people may just be analysed anew */
     ix->has_home = office_key != NULL;
     if (office_key != NULL)
         memcpy(ix->home_key, office_key, WC_KEY_BYTES);
+    pthread_mutex_unlock(&ix->writing);
 }
 
 enum wc_audience wc_index_audience(const struct wc_index *ix, const uint8_t *office_key,
@@ -420,7 +422,7 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
     struct wc_index *ix = index_new(state_dir, records);
     if (ix == NULL)
         return fail(problem, -WC_ENOMEM, "out of memory");
-    ix->vocabulary = vocabulary;
+    ix->vocabulary = wc_vocabulary_ref(vocabulary);
     wc_index_set_home(ix, home_key);
     int rc = set_languages(ix, languages, problem);
     if (rc == 0)
@@ -462,6 +464,7 @@ void wc_index_close(struct wc_index *ix)
         free((void *)*l);
     free(ix->languages);
     free(ix->path);
+    wc_vocabulary_free(ix->vocabulary);
     pthread_mutex_destroy(&ix->writing);
     pthread_mutex_destroy(&ix->pool);
     free(ix);
@@ -507,6 +510,106 @@ int wc_index_apply(struct wc_index *ix, const struct wc_change *changes, size_t 
         (void)wc_store_write(ix->store, damaged_fn, NULL);
     pthread_mutex_unlock(&ix->writing);
     return rc;
+}
+
+/* ---- another vocabulary ---- */
+
+const struct wc_vocabulary *wc_index_vocabulary(struct wc_index *ix)
+{
+    pthread_mutex_lock(&ix->pool);
+    const struct wc_vocabulary *v = wc_vocabulary_ref(ix->vocabulary);
+    pthread_mutex_unlock(&ix->pool);
+    return v;
+}
+
+static bool same_vocabulary(const struct wc_vocabulary *a,
+                            const struct wc_vocabulary *b)
+{
+    uint8_t x[WC_DIGEST_BYTES], y[WC_DIGEST_BYTES];
+    if (a == NULL || b == NULL)
+        return a == b;
+    wc_vocabulary_fingerprint(a, x);
+    wc_vocabulary_fingerprint(b, y);
+    return memcmp(x, y, sizeof(x)) == 0;
+}
+
+/* The index says from here on that it is of the new vocabulary, and not complete. */
+static int reworded_fn(struct wc_txn *t, void *ctx)
+{
+    int rc = begin_fn(t, ctx);
+    return rc != 0 ? rc : wc_index_put_u64(t, "complete", 0);
+}
+
+/* Questions and writers have the new one from here on. *same: nothing is recognised
+ * otherwise. The writing lock is held. */
+static int change_vocabulary(struct wc_index *ix, const struct wc_vocabulary *v,
+                             bool *same)
+{
+    struct usable u = {.ix = ix};
+    const struct wc_vocabulary *old = ix->vocabulary;
+    *same = same_vocabulary(old, v);
+    int rc = *same ? 0 : wc_records_state(ix->records, &u.records);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&ix->pool);
+    ix->vocabulary = wc_vocabulary_ref(v);
+    pthread_mutex_unlock(&ix->pool);
+    wc_vocabulary_free(old);
+    return *same ? 0 : wc_index_note(ix, wc_store_write(ix->store, reworded_fn, &u));
+}
+
+/* One slice of everybody, after *last. Returns how many, or a negative error. */
+static int reanalyse_slice(struct wc_index *ix, struct wc_person_ref *refs,
+                           const struct wc_person_ref *after)
+{
+    static const struct wc_batch_mark none = {.indexed = 0};
+    struct wc_batch *b = NULL;
+    int n = wc_records_people(ix->records, NULL, after, refs, PEOPLE_BATCH);
+    int rc = n < 0 ? n : wc_batch_new(&b, ix);
+    for (int i = 0; rc == 0 && i < n; i++)
+        rc = wc_batch_add(b, &refs[i]);
+    if (rc == 0 && n > 0)
+        rc = write_batch(ix, b, &none);
+    wc_batch_free(b);
+    return rc != 0 ? rc : n;
+}
+
+static int reanalyse(struct wc_index *ix, const atomic_bool *stop, uint64_t *people)
+{
+    static const struct wc_batch_mark complete = {.complete = true};
+    struct wc_person_ref *refs = calloc(PEOPLE_BATCH, sizeof(*refs)), last;
+    struct wc_batch *b = NULL;
+    int n = refs == NULL ? -WC_ENOMEM : 1;
+    while (n > 0 && !atomic_load(stop)) {
+        pthread_mutex_lock(&ix->writing);
+        n = reanalyse_slice(ix, refs, *people > 0 ? &last : NULL);
+        pthread_mutex_unlock(&ix->writing);
+        if (n > 0) {
+            last = refs[n - 1];
+            *people += (uint64_t)n;
+        }
+    }
+    free(refs);
+    if (n != 0)
+        return n < 0 ? n : 0;
+    pthread_mutex_lock(&ix->writing);
+    n = wc_batch_new(&b, ix);
+    if (n == 0)
+        n = write_batch(ix, b, &complete);
+    wc_batch_free(b);
+    pthread_mutex_unlock(&ix->writing);
+    return n;
+}
+
+int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *vocabulary,
+                            const atomic_bool *stop, uint64_t *people)
+{
+    bool same;
+    *people = 0;
+    pthread_mutex_lock(&ix->writing);
+    int rc = change_vocabulary(ix, vocabulary, &same);
+    pthread_mutex_unlock(&ix->writing);
+    return rc != 0 || same ? rc : reanalyse(ix, stop, people);
 }
 
 int wc_index_clear(struct wc_index *ix)

@@ -7,6 +7,8 @@
 #ifndef WHOCAN_DAEMON_INDEX_H
 #define WHOCAN_DAEMON_INDEX_H
 
+#include <stdatomic.h>
+
 #include "daemon/people.h"
 #include "daemon/records.h"
 #include "daemon/vocabulary.h"
@@ -23,8 +25,7 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
                   struct wc_records *records,
                   const char *const *languages, /* Snowball names, NULL-terminated:
                                                    "english", "norwegian" */
-                  const struct wc_vocabulary *vocabulary, /* outlives the index; NULL:
-                                                             none */
+                  const struct wc_vocabulary *vocabulary, /* shared; NULL: none */
                   const uint8_t *home_key, /* as wc_index_set_home() takes it */
                   wc_index_progress_fn progress, void *ctx,
                   char problem[WC_PROBLEM_BYTES]);
@@ -33,6 +34,17 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
  * nobody's. Not while something is applied. */
 void wc_index_set_home(struct wc_index *ix, const uint8_t *office_key);
 void wc_index_close(struct wc_index *ix); /* marks it clean; NULL is fine */
+
+/*
+ * Take another vocabulary, or what its files have become: questions are read with it from
+ * now on, and if it recognises anything else, everybody is analysed anew, in slices between
+ * which others write and search. Until that is done some are found by the concepts of
+ * before; an open in between builds the index anew. *stop may be set by any thread, and
+ * ends it early. *people gets how many were analysed. As wc_index_apply() otherwise; never
+ * on the loop thread.
+ */
+int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *vocabulary,
+                            const atomic_bool *stop, uint64_t *people);
 
 /* Bring the people touched by committed changes up to date (cards etc. are skipped).
  * Searchable on return. A failure leaves the index behind the records; the next apply

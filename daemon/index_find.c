@@ -585,7 +585,8 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
     s->total = s->near = 0;
     s->hit_count = 0;
     s->q.home = query->home && ix->has_home;
-    int rc = wc_question_read(&s->q, s->text, &s->words, ix->vocabulary, query->text);
+    const struct wc_vocabulary *v = wc_index_vocabulary(ix);
+    int rc = wc_question_read(&s->q, s->text, &s->words, v, query->text);
     if (rc == 0)
         rc = reserve_heap(s, query->limit);
     if (rc == 0)
@@ -594,6 +595,7 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
         rc = explain_all(s);
     *total = rc == 0 ? s->total : 0;
     rc = rc == 0 ? s->hit_count : rc;
+    wc_vocabulary_free(v);
     searcher_give(ix, s);
     return rc;
 }

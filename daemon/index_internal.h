@@ -56,7 +56,7 @@ struct wc_index {
     struct wc_records *records;
     char *path;
     const char **languages;                 /* NULL-terminated; the texts are ours */
-    const struct wc_vocabulary *vocabulary; /* borrowed; NULL: none */
+    const struct wc_vocabulary *vocabulary; /* NULL: none; changed under both locks */
     struct wc_text *text;                   /* the writer's */
     struct wc_terms terms;                  /* the writer's, for one person at a time */
     pthread_mutex_t writing;
@@ -69,6 +69,9 @@ struct wc_index {
 
 /* Note a result: -WC_ECORRUPT makes the next open build the index anew. Returns rc. */
 int wc_index_note(struct wc_index *ix, int rc);
+
+/* The vocabulary of the moment; the caller frees it. Any thread. */
+const struct wc_vocabulary *wc_index_vocabulary(struct wc_index *ix);
 
 /* What of the people of an office is read for a scope. */
 enum wc_audience wc_index_audience(const struct wc_index *ix, const uint8_t *office_key,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,8 +170,10 @@ static int load_vocabulary(struct wc_daemon *d, char problem[WC_PROBLEM_BYTES])
     struct list directories, languages;
     list_of(&directories, &d->config.vocabulary);
     list_of(&languages, &d->config.languages);
-    return wc_vocabulary_load(&d->vocabulary, directories.items, languages.items,
-                              problem);
+    struct wc_vocabulary *v = NULL;
+    int rc = wc_vocabulary_load(&v, directories.items, languages.items, problem);
+    d->vocabulary = v;
+    return rc;
 }
 
 static int open_state(struct wc_daemon *d)
@@ -482,6 +485,102 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     wc_engine_set_join(d->engine, &c->join);
 }
 
+/* ---- the vocabulary, read anew ---- */
+
+/* On the pool, since there may be a hundred thousand labels, and people. The configuration
+ * keeps its directories and languages until the next start. */
+struct wc_wording {
+    struct wc_daemon *d;
+    struct wc_vocabulary *fresh;
+    char problem[WC_VOCABULARY_PROBLEM_BYTES];
+    atomic_bool stop;
+    uint64_t people;
+    int rc;
+};
+
+static void read_vocabulary(struct wc_daemon *d);
+
+static void wording_end(struct wc_wording *w)
+{
+    struct wc_daemon *d = w->d;
+    free(w);
+    d->wording = NULL;
+    if (d->word_again && !d->stopping) {
+        d->word_again = false;
+        read_vocabulary(d);
+    }
+}
+
+static void index_work(void *ctx)
+{
+    struct wc_wording *w = ctx;
+    w->rc =
+        wc_index_set_vocabulary(w->d->index, w->d->vocabulary, &w->stop, &w->people);
+}
+
+static void index_done(void *ctx)
+{
+    struct wc_wording *w = ctx;
+    if (w->rc != 0)
+        wc_log(WC_LOG_ERROR,
+               "the index could not be brought up to the vocabulary: it %s; the next "
+               "start builds it anew",
+               wc_strerror(w->rc));
+    else if (w->people > 0 && !atomic_load(&w->stop))
+        wc_log(WC_LOG_NOTICE, "the index is up to the vocabulary: %" PRIu64 " people",
+               w->people);
+    wording_end(w);
+}
+
+static void load_work(void *ctx)
+{
+    struct wc_wording *w = ctx;
+    struct list directories, languages;
+    list_of(&directories, &w->d->config.vocabulary);
+    list_of(&languages, &w->d->config.languages);
+    w->rc =
+        wc_vocabulary_load(&w->fresh, directories.items, languages.items, w->problem);
+}
+
+static void load_done(void *ctx)
+{
+    struct wc_wording *w = ctx;
+    struct wc_daemon *d = w->d;
+    if (w->rc != 0 || d->stopping) {
+        if (w->rc != 0)
+            wc_log(WC_LOG_ERROR, "%s; the vocabulary stays as it was", w->problem);
+        wc_vocabulary_free(w->fresh);
+        wording_end(w);
+        return;
+    }
+    wc_vocabulary_free(d->vocabulary);
+    d->vocabulary = w->fresh;
+    wc_log(WC_LOG_NOTICE, "the vocabulary was read again: %u concepts",
+           wc_vocabulary_count(d->vocabulary));
+    if (wc_loop_work(d->loop, index_work, index_done, w) != 0) {
+        w->rc = -WC_ENOMEM;
+        index_done(w);
+    }
+}
+
+static void read_vocabulary(struct wc_daemon *d)
+{
+    if (d->wording != NULL) {
+        d->word_again = true; /* the files may have changed since they were read */
+        return;
+    }
+    struct wc_wording *w = calloc(1, sizeof(*w));
+    if (w != NULL) {
+        w->d = d;
+        d->wording = w;
+        if (wc_loop_work(d->loop, load_work, load_done, w) == 0)
+            return;
+        d->wording = NULL;
+        free(w);
+    }
+    wc_log(WC_LOG_ERROR, "out of memory; the vocabulary stays as it was");
+}
+
 /* What was read is taken over when the audit log has it, and not before. */
 struct reload {
     struct wc_daemon *d;
@@ -505,6 +604,7 @@ static void reload_written(void *ctx, int rc)
                wc_strerror(rc));
     } else {
         apply_config(r->d, &r->fresh);
+        read_vocabulary(r->d);
         wc_log(WC_LOG_NOTICE, "the configuration was read again");
     }
     reload_end(r);
@@ -565,6 +665,8 @@ static void on_stop(void *ctx)
     if (d->stopping)
         return;
     d->stopping = true;
+    if (d->wording != NULL)
+        atomic_store(&d->wording->stop, true);
     sd_notify(0, "STOPPING=1\nSTATUS=Finishing what was begun");
     wc_log(WC_LOG_NOTICE, "stopping");
     wc_api_quiesce(d->api);

@@ -174,6 +174,7 @@ int wc_question_read(struct wc_question *q, struct wc_text *text,
                      struct wc_words *words, const struct wc_vocabulary *v,
                      struct wc_slice in)
 {
+    q->vocabulary = v;
     if (in.len > WC_QUERY_MAX_BYTES)
         return -WC_ETOOBIG;
     int rc = read_words(q, text, in, WITHOUT_STOPS);

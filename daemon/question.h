@@ -60,6 +60,7 @@ struct wc_question {
     bool initials[256]; /* first bytes of the terms */
     bool home;          /* terms of the home office's scope are searched too */
     double unit;        /* turns a sum of scores into a share of the perfect one */
+    const struct wc_vocabulary *vocabulary; /* that it was read with, or NULL */
 };
 void wc_question_fini(struct wc_question *q);
 

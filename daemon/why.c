@@ -82,7 +82,7 @@ static void match_concepts(struct wc_why *y, const struct wc_unit *u, float best
 {
     struct wc_unit_concept concepts[WC_UNIT_CONCEPTS_MAX];
     const struct wc_question *q = y->q;
-    const struct wc_vocabulary *v = y->ix->vocabulary;
+    const struct wc_vocabulary *v = q->vocabulary;
     uint32_t n = wc_unit_concepts(v, y->text, u, &y->words, concepts);
     for (uint32_t c = 0; c < n; c++) {
         const char *id = wc_vocabulary_at(v, concepts[c].concept)->id;

@@ -8,6 +8,7 @@ checkout, or where WHOCAN_TEST_DATA says; what needs them is skipped elsewhere.
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import unittest
 
@@ -163,6 +164,42 @@ class Daemon(Case):
                               ("hvem kan hjelpe oss å holde bier", "carol"), ("read weather", "dan"),
                               ("referansegruppe", "erin")):
             self.assertEqual(leeds.handles(query), [f"{handle}@leeds"], query)
+
+
+class Reload(Case):
+    def reload(self, daemon, said):
+        before = len(daemon.log())
+        daemon.signal(signal.SIGHUP)
+        harness.wait(lambda: said in daemon.log()[before:], f"the log says: {said}", alive=[daemon])
+
+    def test_a_running_daemon_takes_up_what_was_imported(self):
+        leeds = self.office(SHIPPED, self.words())
+        leeds.import_rows([harness.row("alice", skills=["keep bees"]), harness.row("bob", skills=["read weather"])])
+        self.assertEqual(leeds.handles("birøkt"), [])
+        self.whocan("vocabulary", "import", FIXTURES / "skills_en.csv", FIXTURES / "skills_no.csv", "--output",
+                    self.words() / "esco.ini")
+        self.reload(leeds, "the index is up to the vocabulary: 2 people")
+        self.assertEqual(leeds.handles("birøkt"), ["alice@leeds"])
+        self.assertEqual(leeds.handles("værkunnskap"), ["bob@leeds"])
+        self.assertIn("esco", [v["id"] for v in leeds.call("vocabulary.list")["vocabularies"]])
+        leeds.import_rows([harness.row("carol", skills=["stelle kuber"])])
+        self.assertIn("carol@leeds", leeds.handles("beekeeping"))
+        (self.words() / "esco.ini").unlink()
+        self.reload(leeds, "the index is up to the vocabulary: 3 people")
+        self.assertEqual(leeds.handles("birøkt"), [])
+        leeds.kill()  # what was written since stands in the index, and the index is complete
+        leeds.start()
+        self.assertEqual(leeds.handles("keep bees"), ["alice@leeds"])
+
+    def test_a_wrong_file_changes_nothing(self):
+        path = self.words() / "ours.ini"
+        path.write_text("[vocabulary]\nformat = 1\nid = ours\n[a]\nen = Blogging | scribbling\n")
+        leeds = self.office(self.words())
+        leeds.import_rows([harness.row("alice", skills=["blogging"])])
+        path.write_text("[vocabulary]\nformat = 1\nid = ours\n[a]\nen = Blogging\nbroader = b\n")
+        self.reload(leeds, 'ours.ini:6: "b" is no concept, or several: write vocabulary:concept; '
+                           "the vocabulary stays as it was")
+        self.assertEqual(leeds.handles("scribbling"), ["alice@leeds"])
 
 
 class Real(Case):

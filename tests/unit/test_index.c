@@ -1123,13 +1123,12 @@ static void test_a_killed_daemon_catches_up(void **state)
 
 /* ---- the vocabulary ---- */
 
-static void with_vocabulary(const char *file)
+static void read_vocabulary(const char *file)
 {
     static const char *const shipped[] = {WHOCAN_SOURCE_DIR "/packaging/vocabulary",
                                           NULL};
     static const char *const none[] = {NULL};
     char problem[WC_VOCABULARY_PROBLEM_BYTES];
-    wc_index_close(index_);
     wc_vocabulary_free(vocabulary);
     if (wc_vocabulary_load(&vocabulary, file == NULL ? shipped : none, languages,
                            problem) != 0)
@@ -1144,6 +1143,12 @@ static void with_vocabulary(const char *file)
         assert_int_equal(wc_vocabulary_finish(vocabulary, text, problem), 0);
         wc_text_free(text);
     }
+}
+
+static void with_vocabulary(const char *file)
+{
+    wc_index_close(index_);
+    read_vocabulary(file);
     open_index();
 }
 
@@ -1221,6 +1226,54 @@ static void test_a_concept_chosen_by_its_id(void **state)
     put(&leeds, "anne", &p);
     finds("statistics in R", "anne");
     assert_string_equal(hits[0].why[0], "expert in R");
+    without_vocabulary();
+}
+
+#define BLOGGING "[vocabulary]\nformat = 1\nid = t\n[a]\nen = Blogging | weblog\n"
+#define WELDING  "[b]\nen = Welding\nnb = Sveising\n"
+
+/* A running index follows its vocabulary: other words find who was there before, in both
+ * scopes, and the same vocabulary is no work. */
+static void test_a_vocabulary_changes_while_running(void **state)
+{
+    (void)state;
+    atomic_bool stop = false;
+    uint64_t people;
+    with_vocabulary(BLOGGING);
+    put_skill("anne", "Blogging", WC_LEVEL_NONE);
+    put_skill("bob", "Welding", WC_LEVEL_NONE);
+    finds("weblog", "anne");
+    finds("sveising", "");
+    read_vocabulary(BLOGGING WELDING);
+    assert_int_equal(wc_index_set_vocabulary(index_, vocabulary, &stop, &people), 0);
+    assert_int_equal(people, 2);
+    finds("weblog", "anne");
+    finds("sveising", "bob");
+    read_vocabulary(BLOGGING WELDING);
+    assert_int_equal(wc_index_set_vocabulary(index_, vocabulary, &stop, &people), 0);
+    assert_int_equal(people, 0);
+    wc_index_close(index_);
+    open_index();
+    assert_int_equal(built, UINT64_MAX); /* it is complete */
+    without_vocabulary();
+}
+
+/* Stopped half way, the index is not complete: the next open builds it anew. */
+static void test_a_change_that_is_cut_short_is_made_up_for(void **state)
+{
+    (void)state;
+    atomic_bool stop = true;
+    uint64_t people;
+    with_vocabulary(BLOGGING);
+    put_skill("bob", "Welding", WC_LEVEL_NONE);
+    read_vocabulary(BLOGGING WELDING);
+    assert_int_equal(wc_index_set_vocabulary(index_, vocabulary, &stop, &people), 0);
+    assert_int_equal(people, 0);
+    finds("sveising", "");
+    wc_index_close(index_);
+    open_index();
+    assert_int_equal(built, 1);
+    finds("sveising", "bob");
     without_vocabulary();
 }
 
@@ -1359,6 +1412,8 @@ int main(void)
         INDEX_TEST(test_near_things_when_nobody_answers),
         INDEX_TEST(test_a_concept_chosen_by_its_id),
         INDEX_TEST(test_another_vocabulary_builds_anew),
+        INDEX_TEST(test_a_vocabulary_changes_while_running),
+        INDEX_TEST(test_a_change_that_is_cut_short_is_made_up_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
