@@ -11,6 +11,7 @@
 
 #include <whocan/admit.h>
 #include <whocan/cert.h>
+#include <whocan/register.h>
 
 #include "cli/commands.h"
 #include "cli/file.h"
@@ -243,6 +244,29 @@ static int print_invite(struct wc_run *run, const struct wc_identity *identity)
     return code;
 }
 
+/* Somebody who invites an office twice may have an office at work with the first one. The
+ * certificate that was issued last is the one of this invitation. */
+static void say_earlier(struct wc_run *run, const struct wc_register *reg,
+                        const char *office)
+{
+    char key[2 * WC_KEY_BYTES + 1];
+    for (uint32_t i = reg->issued_count - 1; i > 0; i--) {
+        const struct wc_cert *c = &reg->issued[i - 1].cert;
+        if (strcmp(c->name, office) != 0 ||
+            wc_register_revoked_at(reg, c->sign_key) != 0 ||
+            c->not_after_ms <= wc_orgfile_now_ms())
+            continue;
+        wc_hex(key, c->sign_key, WC_KEY_BYTES);
+        wc_run_hint(
+            run,
+            "\"%s\" has a certificate already, number %llu, which still counts. "
+            "From now on org renew %s renews that of this invitation instead. "
+            "When the former is not in use any more: whocan org revoke %s",
+            office, (unsigned long long)c->serial, office, key);
+        return;
+    }
+}
+
 static int issue(struct wc_run *run, const char *path, const struct invite *in,
                  struct wc_orgkey *key, const struct wc_signer *signer)
 {
@@ -260,6 +284,8 @@ static int issue(struct wc_run *run, const char *path, const struct invite *in,
         code = wc_orgfile_write(run, path, key, true);
     if (code == 0)
         code = print_invite(run, &identity);
+    if (code == 0)
+        say_earlier(run, &key->reg, in->office);
     wc_identity_fini(&identity);
     wc_wipe(seeds, sizeof(seeds));
     return code;

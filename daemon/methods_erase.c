@@ -153,7 +153,8 @@ bool wc_request_about(struct wc_request *r, char login[WC_SUBJECT_MAX_BYTES + 1]
     }
     wc_obj_str(value, &handle);
     if (wc_handle_split(handle, &name, &office) != 0) {
-        wc_request_fail(r, -WC_EINVALID, "handle", "that is not a handle");
+        wc_request_fail(r, -WC_EINVALID, "handle",
+                        "a handle is a login, or a login and an office: alice@leeds");
         return false;
     }
     if (office.len > 0 && !wc_slice_is(office, d->identity->cert.name)) {

@@ -925,6 +925,14 @@ class Organisation(Case):
         serials = [json.loads(p.communicate(timeout=PATIENCE_S)[0])["serial"] for p in running]
         self.assertEqual(sorted(serials), [1, 2, 3, 4])
 
+    def test_a_second_invitation_says_that_there_is_a_first(self):
+        self.create()
+        command = [WHOCAN, "org", "invite", "twice", *map(str, self.options)]
+        said = [subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stderr
+                for _ in range(2)]
+        self.assertEqual(said[0], "")
+        self.assertRegex(said[1], '"twice" has a certificate already, number [0-9]+, which still counts')
+
     def test_mistakes(self):
         self.create()
         before = self.key.read_bytes()
