@@ -57,6 +57,7 @@ struct wc_index_query {
     const uint8_t *office_key; /* only this office, or NULL */
     bool home;     /* of somebody of the home office: its own scope is searched too */
     bool near_too; /* when nobody answers: those whose concepts lie near those meant */
+    bool without_why; /* who, and no reasons: reads no record */
 };
 
 #define WC_WHY_MAX 4

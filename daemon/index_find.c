@@ -591,7 +591,7 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
         rc = reserve_heap(s, query->limit);
     if (rc == 0)
         rc = wc_index_note(ix, wc_store_read(ix->store, search_fn, s));
-    if (rc == 0)
+    if (rc == 0 && !query->without_why)
         rc = explain_all(s);
     *total = rc == 0 ? s->total : 0;
     rc = rc == 0 ? s->hit_count : rc;

@@ -26,6 +26,10 @@ struct entry {
     uint32_t next; /* another concept of the same key: entry number + 1, or 0 */
 };
 
+/* Most words of a text begin no label: a table of bytes says so before a key is made. Two
+ * words that meet in one place cost a look in vain. */
+#define OPENERS_COUNT 65536
+
 struct wc_vocabulary {
     atomic_uint users;
     struct wc_concepts *concepts;
@@ -34,6 +38,7 @@ struct wc_vocabulary {
     uint32_t entry_count, entry_cap;
     uint32_t *slots; /* open addressing; entry number + 1 */
     uint32_t slot_count;
+    uint8_t openers[OPENERS_COUNT]; /* most words of a label that begins so; 0: none */
 };
 
 /* ---- making and freeing ---- */
@@ -231,6 +236,13 @@ static struct wc_slice words_key(uint8_t key[KEY_MAX_BYTES],
 }
 
 /* A stem may be longer than its word only by accident: then the word stands. */
+static struct wc_slice stem_of(struct wc_text *text, uint32_t language,
+                               struct wc_slice word)
+{
+    struct wc_slice stem = wc_text_stem(text, language, word);
+    return stem.len > word.len ? word : stem;
+}
+
 static struct wc_slice stems_key(uint8_t key[KEY_MAX_BYTES], struct wc_text *text,
                                  uint32_t language, const struct wc_slice *words,
                                  uint32_t count)
@@ -238,15 +250,30 @@ static struct wc_slice stems_key(uint8_t key[KEY_MAX_BYTES], struct wc_text *tex
     size_t len = 0;
     key[len++] = KEY_STEMS;
     for (uint32_t i = 0; i < count; i++) {
-        struct wc_slice stem = wc_text_stem(text, language, words[i]);
-        if (stem.len > words[i].len)
-            stem = words[i];
+        struct wc_slice stem = stem_of(text, language, words[i]);
         if (i > 0)
             key[len++] = ' ';
         memcpy(key + len, stem.data, stem.len);
         len += stem.len;
     }
     return wc_slice(key, len);
+}
+
+/* FNV-1a */
+static uint32_t opener_of(enum key_kind kind, struct wc_slice word)
+{
+    uint32_t hash = 2166136261U ^ (uint32_t)kind;
+    for (size_t i = 0; i < word.len; i++)
+        hash = (hash ^ word.data[i]) * 16777619U;
+    return (hash ^ hash >> 16) % OPENERS_COUNT;
+}
+
+static void add_opener(struct wc_vocabulary *v, enum key_kind kind,
+                       struct wc_slice word, uint32_t count)
+{
+    uint8_t *longest = &v->openers[opener_of(kind, word)];
+    if (count > *longest)
+        *longest = (uint8_t)count;
 }
 
 static int recognise_label(struct wc_vocabulary *v, struct wc_text *text,
@@ -258,8 +285,11 @@ static int recognise_label(struct wc_vocabulary *v, struct wc_text *text,
     if (rc != 0 || words.count == 0)
         return rc == -WC_ETOOBIG ? 0 : rc;
     rc = entry_add_key(v, words_key(key, words.at, words.count), concept);
-    for (uint32_t i = 0; rc == 0 && i < wc_text_language_count(text); i++)
+    add_opener(v, KEY_WORDS, words.at[0], words.count);
+    for (uint32_t i = 0; rc == 0 && i < wc_text_language_count(text); i++) {
         rc = entry_add_key(v, stems_key(key, text, i, words.at, words.count), concept);
+        add_opener(v, KEY_STEMS, stem_of(text, i, words.at[0]), words.count);
+    }
     return rc;
 }
 
@@ -441,16 +471,28 @@ static bool look(struct finder *f, struct wc_text *text, const struct wc_slice *
     return f->count > before;
 }
 
+/* How many words the longest label has that may begin with this one. */
+static uint32_t longest_from(const struct wc_vocabulary *v, struct wc_text *text,
+                             struct wc_slice word)
+{
+    uint32_t longest = v->openers[opener_of(KEY_WORDS, word)];
+    for (uint32_t i = 0; i < wc_text_language_count(text); i++) {
+        uint32_t n = v->openers[opener_of(KEY_STEMS, stem_of(text, i, word))];
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
 uint32_t wc_vocabulary_mentions(const struct wc_vocabulary *v, struct wc_text *text,
                                 const struct wc_slice *words, uint32_t word_count,
                                 struct wc_mention *out, uint32_t cap)
 {
     struct finder f = {.v = v, .out = out, .cap = cap};
     for (uint32_t first = 0, taken; first < word_count; first += taken) {
-        uint32_t longest = word_count - first;
+        uint32_t longest = longest_from(v, text, words[first]);
         taken = 1;
-        if (longest > WC_LABEL_WORDS_MAX)
-            longest = WC_LABEL_WORDS_MAX;
+        if (longest > word_count - first)
+            longest = word_count - first;
         for (uint32_t n = longest; n > 0; n--) {
             if (look(&f, text, words, first, n)) {
                 taken = n;

@@ -19,6 +19,7 @@ struct wc_why {
     struct wc_text *text;        /* the searcher's */
     const struct wc_question *q; /* likewise */
     bool home;
+    bool concepts; /* the question has some that somebody has */
     struct wc_people_view view;
     struct wc_unit units[WC_UNITS_MAX];
     struct wc_words words;              /* of one unit */
@@ -41,11 +42,21 @@ void wc_why_free(struct wc_why *y)
     free(y);
 }
 
+static unsigned kind_of(const struct wc_question *q, const struct wc_asked_term *t)
+{
+    return wc_question_key(q, t).data[0] & ~(unsigned)WC_TERM_HOME;
+}
+
 void wc_why_begin(struct wc_why *y, const struct wc_question *q, bool home)
 {
     y->q = q;
     y->home = home;
     y->office_count = 0;
+    y->concepts = false;
+    for (uint32_t i = 0; i < q->group_count; i++)
+        for (uint32_t k = 0; k < q->groups[i].term_count && !y->concepts; k++)
+            y->concepts = q->groups[i].terms[k].number != 0 &&
+                          kind_of(q, &q->groups[i].terms[k]) == WC_TERM_CONCEPT;
 }
 
 struct reason {
@@ -112,7 +123,7 @@ static int worth_of(struct wc_why *y, const struct wc_unit *u, float *worth)
         for (uint32_t i = 0; i < w.other_count; i++)
             match_word(y, w.others[i], best);
     }
-    if (rc == 0)
+    if (rc == 0 && y->concepts)
         match_concepts(y, u, best);
     *worth = 0;
     for (uint32_t i = 0; i < y->q->group_count; i++)

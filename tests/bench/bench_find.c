@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Imports people (JSON lines, as tests/bench/people makes them) into records and index as
- * the daemon does, and asks questions drawn from their own words. Prints medians.
+ * the daemon does, and asks questions: those of a file, one a line, or else drawn from
+ * their own words. Prints medians. People who are there from an earlier run are not
+ * imported again, and the index is built anew only with -r.
  *
- * usage: bench_find PEOPLE.jsonl STATE-DIRECTORY BATCH SEED
+ * usage: bench_find [-b BATCH] [-s SEED] [-q QUESTIONS.txt] [-v VOCABULARY-DIRECTORY] [-r]
+ *                   PEOPLE.jsonl STATE-DIRECTORY
  */
 #include <errno.h>
 #include <jansson.h>
@@ -11,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <whocan/cert.h>
 #include <whocan/person.h>
@@ -179,7 +183,10 @@ struct import {
     struct office office;
     struct wc_change *changes;
     uint32_t batch, count;
-    uint64_t people, bytes;
+    uint64_t people, bytes, line;
+    bool draws; /* questions, from the people */
+    bool known; /* the people are there already */
+    const struct wc_vocabulary *vocabulary;
     double commit_us, apply_us, worst_us, spent_us;
 };
 
@@ -214,12 +221,29 @@ static void import_line(struct import *m, const char *line, uint64_t every)
         exit(1);
     }
     read_person(&p, o);
-    if (question_count < QUESTIONS && (m->people + m->count) % every == 0)
+    if (m->draws && question_count < QUESTIONS && m->line++ % every == 0)
         add_question(&p);
+    if (m->known) {
+        json_decref(o);
+        return;
+    }
     m->changes[m->count++] = change_of(&m->office, handle, &p);
     if (m->count == m->batch)
         flush(m);
     json_decref(o);
+}
+
+/* The questions of a file, one a line, as many as there is room for. */
+static void read_questions(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    check(f == NULL ? -WC_ENOTFOUND : 0, path);
+    while (question_count < QUESTIONS &&
+           fgets(questions[question_count], WORDS_BYTES, f) != NULL) {
+        questions[question_count][strcspn(questions[question_count], "\n")] = '\0';
+        question_count += questions[question_count][0] != '\0';
+    }
+    fclose(f);
 }
 
 static uint64_t count_lines(FILE *f)
@@ -248,6 +272,8 @@ static void import_file(struct import *m, const char *path)
     free(line);
     fclose(f);
     double us = m->commit_us + m->apply_us;
+    if (m->known)
+        return;
     printf(
         "import   %.0f people/s (commit %.1f s, index %.1f s), %.0f people a second of "
         "processor, worst batch of %u %.0f ms, %.0f bytes a record\n",
@@ -272,20 +298,25 @@ static void report(const char *what, double *medians)
            medians[question_count * 99 / 100], medians[question_count - 1]);
 }
 
-static void ask(struct wc_index *ix)
+/* Every question several times; the median of each counts. */
+static void ask(struct wc_index *ix, bool reasons)
 {
     static struct wc_hit hits[LIMIT];
     static double wall[QUESTIONS], processor[QUESTIONS];
     uint64_t total, found = 0;
     for (uint32_t i = 0; i < question_count; i++) {
         double times[PASSES], spent[PASSES];
-        struct wc_index_query q = {.text = wc_slice_text(questions[i]), .limit = LIMIT};
+        struct wc_index_query q = {.text = wc_slice_text(questions[i]),
+                                   .limit = LIMIT,
+                                   .near_too = true,
+                                   .without_why = !reasons};
         for (int pass = 0; pass < PASSES; pass++) {
             times[pass] = -now_us();
             spent[pass] = -spent_us();
-            check(wc_index_find(ix, &q, hits, &total), questions[i]);
+            int rc = wc_index_find(ix, &q, hits, &total);
             spent[pass] += spent_us();
             times[pass] += now_us();
+            check(rc == -WC_EINVALID ? 0 : rc, questions[i]);
         }
         qsort(times, PASSES, sizeof(times[0]), compare);
         qsort(spent, PASSES, sizeof(spent[0]), compare);
@@ -293,10 +324,11 @@ static void ask(struct wc_index *ix)
         processor[i] = spent[PASSES / 2];
         found += total;
     }
-    report("find    ", wall);
-    report("  of processor", processor);
-    printf("         %u questions, top %d with reasons, %.0f people match one\n",
-           question_count, LIMIT, (double)found / question_count);
+    report(reasons ? "find, with reasons" : "search            ", wall);
+    report("      of processor", processor);
+    if (!reasons)
+        printf("         %u questions, top %d, %.0f people match one\n", question_count,
+               LIMIT, (double)found / question_count);
 }
 
 static void print_status(const char *key)
@@ -331,50 +363,89 @@ static void open_both(struct import *m, const char *dir)
     static const char *const languages[] = {"english", "norwegian", NULL};
     char problem[WC_PROBLEM_BYTES];
     if (wc_records_open(&m->records, dir, problem) != 0 ||
-        wc_index_open(&m->index, dir, m->records, languages, NULL, NULL, NULL, NULL,
+        wc_index_open(&m->index, dir, m->records, languages, m->vocabulary, NULL, NULL,
+                      NULL,
                       problem) != 0) {
         fprintf(stderr, "bench_find: %s\n", problem);
         exit(1);
     }
 }
 
+static void build_anew(struct import *m, const char *dir)
+{
+    char path[4096];
+    wc_index_close(m->index);
+    wc_records_close(m->records);
+    snprintf(path, sizeof(path), "%s/index", dir);
+    check(wc_store_remove(path), path);
+    double start = now_us(), spent = spent_us();
+    open_both(m, dir);
+    printf("build    %.0f people/s, %.0f people a second of processor\n",
+           (double)m->people / (now_us() - start) * 1e6,
+           (double)m->people / (spent_us() - spent) * 1e6);
+}
+
+static void usage(void)
+{
+    fprintf(stderr, "usage: bench_find [-b BATCH] [-s SEED] [-q QUESTIONS.txt]\n"
+                    "                  [-v VOCABULARY-DIRECTORY] [-r] PEOPLE.jsonl "
+                    "STATE-DIRECTORY\n");
+    exit(2);
+}
+
 int main(int argc, char **argv)
 {
-    struct import m = {.people = 0};
+    static const char *const languages[] = {"english", "norwegian", NULL};
+    struct import m = {.batch = 200, .draws = true};
+    struct wc_vocabulary *vocabulary = NULL;
+    struct wc_index_usage usage_now;
+    char problem[WC_VOCABULARY_PROBLEM_BYTES];
     uint8_t seeds[WC_STANDALONE_SEED_BYTES] = {1};
-    if (argc != 5) {
-        fprintf(stderr, "usage: bench_find PEOPLE.jsonl STATE-DIRECTORY BATCH SEED\n");
-        return 2;
+    bool again = false;
+    random_state = 1;
+    for (int c; (c = getopt(argc, argv, "b:s:q:v:r")) != -1;) {
+        const char *directories[] = {optarg, NULL};
+        if (c == 'b')
+            m.batch = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 's')
+            random_state = strtoull(optarg, NULL, 10);
+        else if (c == 'q')
+            read_questions(optarg);
+        else if (c == 'v')
+            check(wc_vocabulary_load(&vocabulary, directories, languages, problem),
+                  optarg);
+        else if (c == 'r')
+            again = true;
+        else
+            usage();
     }
-    m.batch = (uint32_t)strtoul(argv[3], NULL, 10);
-    random_state = strtoull(argv[4], NULL, 10);
+    if (argc - optind != 2)
+        usage();
+    m.vocabulary = vocabulary;
+    m.draws = question_count == 0;
     m.changes = calloc(m.batch + 1U, sizeof(*m.changes));
     check(m.changes == NULL || m.batch == 0 ? -WC_EINVALID : 0, "batch");
     check(wc_crypto_init(), "crypto");
     check(wc_identity_standalone(&m.office.identity, "bench", NOW_MS, seeds), "office");
-    open_both(&m, argv[2]);
-    import_file(&m, argv[1]);
-    ask(m.index);
-    sizes(m.records, m.index);
-
+    const char *dir = argv[optind + 1];
     double start = now_us();
+    open_both(&m, dir);
+    wc_index_usage(m.index, &usage_now);
+    m.known = usage_now.people_count > 0;
+    m.people = usage_now.people_count;
+    if (m.known)
+        printf("reopen   %.0f ms, %llu people\n", (now_us() - start) / 1e3,
+               (unsigned long long)m.people);
+    if (!m.known || m.draws)
+        import_file(&m, argv[optind]);
+    ask(m.index, false);
+    ask(m.index, true);
+    sizes(m.records, m.index);
+    if (again)
+        build_anew(&m, dir);
     wc_index_close(m.index);
     wc_records_close(m.records);
-    open_both(&m, argv[2]);
-    printf("reopen   %.0f ms\n", (now_us() - start) / 1e3);
-    wc_index_close(m.index);
-    wc_records_close(m.records);
-
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/index", argv[2]);
-    check(wc_store_remove(path), path);
-    start = now_us();
-    double spent = spent_us();
-    open_both(&m, argv[2]);
-    printf("build    %.1f s, %.1f s of processor\n", (now_us() - start) / 1e6,
-           (spent_us() - spent) / 1e6);
-    wc_index_close(m.index);
-    wc_records_close(m.records);
+    wc_vocabulary_free(vocabulary);
     free(m.changes);
     return 0;
 }
