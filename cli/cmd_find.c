@@ -38,8 +38,10 @@ static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
 
 /* What stands below the list: how many more there are, and how to see them. */
 static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t shown,
-                        uint64_t total, uint64_t limit)
+                        const json_t *result, uint64_t limit)
 {
+    uint64_t total = wc_json_u64(result, "total");
+    bool more = json_is_false(json_object_get(result, "total_exact"));
     struct wc_buf text = {0};
     if (shown == 0) {
         wc_term_wrap(
@@ -49,9 +51,9 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
             0, run->out.columns);
         return;
     }
-    if (total > shown) {
+    if (total > shown || more) {
         wc_term_number(&text, shown);
-        wc_buf_text(&text, " of ");
+        wc_buf_text(&text, more ? " of at least " : " of ");
         wc_term_plural(&text, total, "person", "people");
         wc_buf_text(&text, shown < limit ? "; one answer holds no more."
                                          : "; --limit N shows more.");
@@ -77,7 +79,7 @@ static int find_print(struct wc_run *run, const json_t *result, uint64_t limit)
     const json_t *people = json_object_get(result, "people");
     size_t shown = json_array_size(people);
     wc_print_people(&run->out, &out, people, shown);
-    find_footer(run, &out, shown, wc_json_u64(result, "total"), limit);
+    find_footer(run, &out, shown, result, limit);
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;

@@ -688,7 +688,7 @@ struct match {
     char text[WC_ASK_TEXT_MAX_BYTES + 1];
     struct wc_hit hits[WC_ANSWER_PEOPLE_MAX];
     int count;
-    uint64_t total;
+    struct wc_found found;
 };
 
 static void match_work(void *ctx)
@@ -696,8 +696,9 @@ static void match_work(void *ctx)
     struct match *m = ctx;
     struct wc_index_query query = {.text = wc_slice_text(m->text),
                                    .limit = WC_ANSWER_PEOPLE_MAX,
-                                   .office_key = m->office_key};
-    m->count = wc_index_find(m->e->config.index, &query, m->hits, &m->total);
+                                   .office_key = m->office_key,
+                                   .without_why = true};
+    m->count = wc_index_find(m->e->config.index, &query, m->hits, &m->found);
 }
 
 static uint32_t score_milli(double score)
@@ -722,8 +723,9 @@ static void match_done(void *ctx)
         struct wc_event event = {.type = WC_EVENT_ASK_MATCHED};
         event.u.ask_matched.id = m->id;
         event.u.ask_matched.total =
-            m->count < 0 ? 0
-                         : (m->total > UINT32_MAX ? UINT32_MAX : (uint32_t)m->total);
+            m->count < 0
+                ? 0
+                : (m->found.total > UINT32_MAX ? UINT32_MAX : (uint32_t)m->found.total);
         event.u.ask_matched.people_count = m->count < 0 ? 0 : (uint32_t)m->count;
         event.u.ask_matched.people = people;
         e->health.answered_count++;

@@ -68,15 +68,21 @@ struct wc_hit {
     char why[WC_WHY_MAX][160]; /* "expert in content design" */
 };
 
+/* How many people match at all; when not everybody had to be looked at (exact is false),
+ * at least so many do. */
+struct wc_found {
+    uint64_t total;
+    bool exact;
+};
+
 /*
  * The best people for a query, best first, ties by login and then by office key.
  * Returns how many hits (<= limit) are in hits[], or a negative error: -WC_EINVALID for
  * a query without a word to search for, -WC_ETOOBIG over WC_QUERY_MAX_BYTES,
- * -WC_ECORRUPT for a damaged index (the next open builds it anew). *total: how many
- * people match at all. Any thread.
+ * -WC_ECORRUPT for a damaged index (the next open builds it anew). Any thread.
  */
 int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
-                  struct wc_hit *hits, uint64_t *total);
+                  struct wc_hit *hits, struct wc_found *found);
 
 /* Drop everything (after wc_records_clear). */
 int wc_index_clear(struct wc_index *ix);

@@ -6,11 +6,16 @@
  *
  * Tables (numbers are big-endian):
  *
- *   term     kind (1; + 64: for the home office) ‖ text            ->  term number (4)
- *   name     term number (4)            ->  people who have it (4) ‖ kind ‖ text
- *   post     term number (4) ‖ block (4)->  postings.h; block = document number / 512
+ *   term     kind (1; + 64: for the home office) ‖ text            ->  term number (4) ‖
+ *                                           people who have it (4) ‖ largest impact (1)
+ *   name     term number (4)            ->  kind ‖ text
+ *   post     term number (4) ‖ end (4)  ->  postings.h; no document is beyond `end`, and
+ *                                           each is beyond that of the key before; the
+ *                                           last piece of a term has 2^32 - 1
  *   doc      document number (4)        ->  office key (32) ‖ subject length (1) ‖
- *                                           subject ‖ count × (term number (4), impact)
+ *                                           subject ‖ count × (number of the term, less
+ *                                           that of the one before, in sevens of bits,
+ *                                           the highest first; impact (1))
  *   person   office key (32) ‖ subject  ->  document number (4)
  *   attr     document number / 100 (4)  ->  100 × (office number (4), subject start
  *                                           (16)); office number 0: nobody
@@ -40,6 +45,8 @@ enum {
     WC_IX_OFFICE,
     WC_IX_META,
 };
+
+#define WC_TERM_VALUE_BYTES 9
 
 #define WC_ATTR_DOCS         100 /* 2,000 bytes: shares its page */
 #define WC_ATTR_PREFIX_BYTES 16
@@ -108,10 +115,13 @@ int wc_office_set(struct wc_index *ix, const uint8_t *office_key, const char *te
 /* Split a value of the doc table. -WC_ECORRUPT. */
 struct wc_doc_value {
     struct wc_person_ref who;
-    const uint8_t *terms; /* count × 5 bytes */
-    uint32_t term_count;
+    struct wc_slice terms; /* those that are left */
+    uint32_t number;       /* of the term at hand */
+    uint8_t impact;
 };
 int wc_doc_value(struct wc_slice v, struct wc_doc_value *out);
+/* The next term, by number. 1, or 0 when there is none; -WC_ECORRUPT. */
+int wc_doc_term(struct wc_doc_value *d);
 
 /* Small values of the meta table. A missing number is 0. */
 int wc_index_meta_u64(struct wc_txn *t, const char *key, uint64_t *out);

@@ -37,6 +37,8 @@ struct entry {
     uint32_t number;  /* 0: not looked up, or not in the dictionary yet */
     uint32_t people;  /* before the batch */
     int32_t change;
+    uint8_t max; /* the largest impact so far */
+    bool raised; /* by the batch */
     bool fresh;
 };
 
@@ -69,7 +71,7 @@ struct wc_batch {
     size_t analysed_bytes;
     /* while writing */
     const struct wc_batch_mark *mark;
-    struct vec ops, released, terms_now, terms_old;
+    struct vec ops, released, terms_now, terms_old, merged;
     uint32_t *numbers; /* term number -> entry + 1 */
     uint32_t number_count;
     uint32_t next_doc, next_term, next_office;
@@ -103,8 +105,9 @@ void wc_batch_free(struct wc_batch *b)
 {
     if (b == NULL)
         return;
-    struct vec *all[] = {&b->people, &b->found,    &b->entries,   &b->offices,
-                         &b->ops,    &b->released, &b->terms_now, &b->terms_old};
+    struct vec *all[] = {&b->people,    &b->found,     &b->entries,
+                         &b->offices,   &b->ops,       &b->released,
+                         &b->terms_now, &b->terms_old, &b->merged};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]->items);
     wc_buf_fini(&b->text);
@@ -397,31 +400,67 @@ int wc_doc_value(struct wc_slice v, struct wc_doc_value *out)
     if (v.len < WC_KEY_BYTES + 1)
         return -WC_ECORRUPT;
     size_t len = v.data[WC_KEY_BYTES], head = WC_KEY_BYTES + 1 + len;
-    if (len > WC_SUBJECT_MAX_BYTES || v.len < head || (v.len - head) % 5 != 0)
+    if (len > WC_SUBJECT_MAX_BYTES || v.len < head)
         return -WC_ECORRUPT;
-    out->who = (struct wc_person_ref){.subject = ""};
+    *out = (struct wc_doc_value){.terms = wc_slice(v.data + head, v.len - head)};
     memcpy(out->who.office_key, v.data, WC_KEY_BYTES);
     memcpy(out->who.subject, v.data + WC_KEY_BYTES + 1, len);
-    out->terms = v.data + head;
-    out->term_count = (uint32_t)((v.len - head) / 5);
     return 0;
+}
+
+#define STEP_MAX_BYTES 5 /* 32 bits in sevens */
+
+int wc_doc_term(struct wc_doc_value *d)
+{
+    uint64_t step = 0;
+    size_t n = 0;
+    if (d->terms.len == 0)
+        return 0;
+    do {
+        if (n == STEP_MAX_BYTES || n + 1 >= d->terms.len)
+            return -WC_ECORRUPT;
+        step = step << 7 | (d->terms.data[n] & 0x7F);
+    } while ((d->terms.data[n++] & 0x80) != 0);
+    if (step == 0 || step > UINT32_MAX - d->number)
+        return -WC_ECORRUPT;
+    d->number += (uint32_t)step;
+    d->impact = d->terms.data[n];
+    d->terms = wc_slice(d->terms.data + n + 1, d->terms.len - n - 1);
+    return 1;
+}
+
+static void append_term(struct wc_buf *out, uint32_t step, uint8_t impact)
+{
+    for (int shift = 28; shift > 0; shift -= 7)
+        if (step >> shift != 0)
+            wc_buf_byte(out, (uint8_t)(0x80 | (step >> shift & 0x7F)));
+    wc_buf_byte(out, step & 0x7F);
+    wc_buf_byte(out, impact);
 }
 
 /* ---- the dictionary ---- */
 
-static int read_name(struct wc_txn *t, uint32_t number, uint32_t *people,
-                     struct wc_slice *key)
+/* What the dictionary says of a key. -WC_ENOTFOUND. */
+static int read_term(struct wc_txn *t, struct wc_slice key, struct entry *e)
 {
-    uint8_t k[4];
     struct wc_slice v;
-    int rc = wc_txn_get(t, WC_IX_NAME, u32_key(k, number), &v);
-    if (rc == -WC_ENOTFOUND || (rc == 0 && v.len < 6))
+    int rc = wc_txn_get(t, WC_IX_TERM, key, &v);
+    if (rc == 0 && v.len != WC_TERM_VALUE_BYTES)
         return -WC_ECORRUPT;
     if (rc != 0)
         return rc;
-    *people = wc_get_u32(v.data);
-    *key = wc_slice(v.data + 4, v.len - 4);
+    e->number = wc_get_u32(v.data);
+    e->people = wc_get_u32(v.data + 4);
+    e->max = v.data[8];
     return 0;
+}
+
+/* The key of a number. */
+static int read_name(struct wc_txn *t, uint32_t number, struct wc_slice *key)
+{
+    uint8_t k[4];
+    int rc = wc_txn_get(t, WC_IX_NAME, u32_key(k, number), key);
+    return rc == -WC_ENOTFOUND || (rc == 0 && key->len < 2) ? -WC_ECORRUPT : rc;
 }
 
 static uint32_t *probe_number(const struct wc_batch *b, uint32_t number)
@@ -458,14 +497,8 @@ static int number_entries(struct wc_txn *t, struct wc_batch *b)
 {
     for (uint32_t i = 0; i < b->entries.count; i++) {
         struct entry *e = entry_at(b, i);
-        struct wc_slice v, key;
-        int rc = wc_txn_get(t, WC_IX_TERM, entry_key(b, e), &v);
-        if (rc == 0 && v.len != 4)
-            rc = -WC_ECORRUPT;
-        if (rc == 0) {
-            e->number = wc_get_u32(v.data);
-            rc = read_name(t, e->number, &e->people, &key);
-        } else if (rc == -WC_ENOTFOUND) {
+        int rc = read_term(t, entry_key(b, e), e);
+        if (rc == -WC_ENOTFOUND) {
             e->number = b->next_term++;
             e->fresh = true;
             rc = 0;
@@ -482,13 +515,13 @@ static int number_entries(struct wc_txn *t, struct wc_batch *b)
 static int entry_of_number(struct wc_txn *t, struct wc_batch *b, uint32_t number,
                            uint32_t *out)
 {
-    uint32_t people, slot = b->number_count > 0 ? *probe_number(b, number) : 0;
+    uint32_t slot = b->number_count > 0 ? *probe_number(b, number) : 0;
     struct wc_slice key;
     if (slot != 0) {
         *out = slot - 1;
         return 0;
     }
-    int rc = read_name(t, number, &people, &key);
+    int rc = read_name(t, number, &key);
     if (rc == 0)
         rc = entry_of_key(b, key, out);
     if (rc != 0)
@@ -496,14 +529,17 @@ static int entry_of_number(struct wc_txn *t, struct wc_batch *b, uint32_t number
     struct entry *e = entry_at(b, *out);
     if (e->number != 0)
         return -WC_ECORRUPT; /* two numbers for one key */
-    e->number = number;
-    e->people = people;
+    rc = read_term(t, entry_key(b, e), e);
+    if (rc == -WC_ENOTFOUND || (rc == 0 && e->number != number))
+        return -WC_ECORRUPT;
+    if (rc != 0)
+        return rc;
     return know_number(b, *out);
 }
 
 static int write_entry(struct wc_txn *t, struct wc_batch *b, struct entry *e)
 {
-    uint8_t number[4], value[4 + WC_TERM_MAX_BYTES];
+    uint8_t number[4], value[WC_TERM_VALUE_BYTES];
     struct wc_slice key = entry_key(b, e), number_key = u32_key(number, e->number);
     int64_t people = (int64_t)e->people + e->change;
     if (people < 0 || key.len > WC_TERM_MAX_BYTES)
@@ -512,19 +548,19 @@ static int write_entry(struct wc_txn *t, struct wc_batch *b, struct entry *e)
         int rc = e->fresh ? 0 : wc_txn_del(t, WC_IX_TERM, key);
         return rc != 0 || e->fresh ? rc : wc_txn_del(t, WC_IX_NAME, number_key);
     }
-    wc_put_u32(value, (uint32_t)people);
-    memcpy(value + 4, key.data, key.len);
-    int rc = e->fresh ? wc_txn_put(t, WC_IX_TERM, key, number_key) : 0;
-    return rc != 0
-               ? rc
-               : wc_txn_put(t, WC_IX_NAME, number_key, wc_slice(value, 4 + key.len));
+    wc_put_u32(value, e->number);
+    wc_put_u32(value + 4, (uint32_t)people);
+    value[8] = e->max;
+    int rc = e->fresh ? wc_txn_put(t, WC_IX_NAME, number_key, key) : 0;
+    return rc != 0 ? rc
+                   : wc_txn_put(t, WC_IX_TERM, key, wc_slice(value, sizeof(value)));
 }
 
 static int write_entries(struct wc_txn *t, struct wc_batch *b)
 {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < b->entries.count; i++)
-        if (entry_at(b, i)->change != 0)
+        if (entry_at(b, i)->change != 0 || entry_at(b, i)->raised)
             rc = write_entry(t, b, entry_at(b, i));
     return rc;
 }
@@ -680,14 +716,12 @@ static int read_person(struct wc_txn *t, struct wc_batch *b, const struct person
         return -WC_ECORRUPT;
     if (rc == 0)
         rc = wc_doc_value(v, &d);
-    for (uint32_t i = 0; rc == 0 && i < d.term_count; i++) {
-        const uint8_t *term = d.terms + 5 * (size_t)i;
+    while (rc == 0 && (rc = wc_doc_term(&d)) > 0) {
         struct op *op = push(&b->terms_old, sizeof(*op));
         if (op == NULL)
             return -WC_ENOMEM;
-        *op = (struct op){wc_get_u32(term), *doc, term[4]};
-        if (i > 0 && op->term <= op[-1].term)
-            rc = -WC_ECORRUPT;
+        *op = (struct op){d.number, *doc, d.impact};
+        rc = 0;
     }
     return rc;
 }
@@ -724,12 +758,16 @@ static int add_op(struct wc_txn *t, struct wc_batch *b, const struct op *from,
     if (op == NULL)
         return -WC_ENOMEM;
     *op = (struct op){from->term, from->doc, impact};
-    if (change == 0)
-        return 0;
     int rc = entry_of_number(t, b, from->term, &entry);
-    if (rc == 0)
-        entry_at(b, entry)->change += change;
-    return rc;
+    if (rc != 0)
+        return rc;
+    struct entry *e = entry_at(b, entry);
+    e->change += change;
+    if (impact > e->max) {
+        e->max = impact;
+        e->raised = true;
+    }
+    return 0;
 }
 
 /* Two sorted lists of terms; what differs becomes operations. */
@@ -758,18 +796,15 @@ static int diff_terms(struct wc_txn *t, struct wc_batch *b)
 static int write_doc(struct wc_txn *t, struct wc_batch *b, const struct person *p,
                      uint32_t doc)
 {
-    uint8_t key[4], terms[5];
+    uint8_t key[4];
     const struct op *now = b->terms_now.items;
     struct wc_buf value = {0};
     size_t len = strlen(p->who.subject);
     wc_buf_append(&value, p->who.office_key, WC_KEY_BYTES);
     wc_buf_byte(&value, (uint8_t)len);
     wc_buf_append(&value, p->who.subject, len);
-    for (uint32_t i = 0; i < b->terms_now.count; i++) {
-        wc_put_u32(terms, now[i].term);
-        terms[4] = now[i].impact;
-        wc_buf_append(&value, terms, sizeof(terms));
-    }
+    for (uint32_t i = 0; i < b->terms_now.count; i++)
+        append_term(&value, now[i].term - (i > 0 ? now[i - 1].term : 0), now[i].impact);
     int rc = value.failed
                  ? -WC_ENOMEM
                  : wc_txn_put(t, WC_IX_DOC, u32_key(key, doc), wc_buf_slice(&value));
@@ -829,50 +864,108 @@ static int write_person(struct wc_txn *t, struct wc_batch *b, const struct perso
 
 /* ---- postings ---- */
 
-/* All operations on one block of one term. */
-static int write_block(struct wc_txn *t, const struct op *ops, uint32_t count)
+/* The piece of a term that a document belongs to. */
+struct piece {
+    uint32_t term, end;
+    bool exists;
+    int count;
+    struct wc_posting postings[WC_POSTINGS_MAX];
+};
+
+static int read_piece(struct wc_cursor *c, uint32_t term, uint32_t doc, struct piece *p)
 {
-    struct wc_posting changes[WC_POSTINGS_DOCS];
-    struct wc_postings postings = {.count = 0};
-    uint8_t key[8], value[WC_POSTINGS_MAX_BYTES];
-    struct wc_slice v, k;
-    wc_put_u32(key, ops[0].term);
-    wc_put_u32(key + 4, ops[0].doc >> WC_POSTINGS_SHIFT);
-    k = wc_slice(key, sizeof(key));
-    int rc = wc_txn_get(t, WC_IX_POST, k, &v);
-    bool exists = rc == 0;
-    if (exists)
-        rc = wc_postings_decode(v, &postings);
-    if (rc != 0 && rc != -WC_ENOTFOUND)
+    uint8_t key[8];
+    wc_put_u32(key, term);
+    wc_put_u32(key + 4, doc);
+    p->term = term;
+    p->end = UINT32_MAX;
+    p->exists = false;
+    p->count = 0;
+    int rc = wc_cursor_seek(c, wc_slice(key, sizeof(key)));
+    if (rc == -WC_ENOTFOUND)
+        return 0;
+    if (rc == 0 && c->key.len != sizeof(key))
+        return -WC_ECORRUPT;
+    if (rc != 0 || wc_get_u32(c->key.data) != term)
         return rc;
-    for (uint32_t i = 0; i < count; i++)
-        changes[i] = (struct wc_posting){
-            (uint16_t)(ops[i].doc & (WC_POSTINGS_DOCS - 1)), ops[i].impact};
-    wc_postings_apply(&postings, changes, count);
-    if (postings.count > 0)
-        return wc_txn_put(t, WC_IX_POST, k,
-                          wc_slice(value, wc_postings_encode(&postings, value)));
-    return exists ? wc_txn_del(t, WC_IX_POST, k) : 0;
+    p->end = wc_get_u32(c->key.data + 4);
+    p->exists = true;
+    p->count = wc_postings_read(c->value, p->postings);
+    return p->count < 0 ? p->count : 0;
 }
 
-static bool same_block(const struct op *a, const struct op *b)
+/* Write postings in place of a piece, as several when they are many. At the end of a
+ * list, where people are added, all but the last are full; elsewhere each has room. */
+static int write_piece(struct wc_txn *t, const struct piece *p,
+                       const struct wc_posting *postings, uint32_t count)
 {
-    return a->term == b->term &&
-           a->doc >> WC_POSTINGS_SHIFT == b->doc >> WC_POSTINGS_SHIFT;
+    uint8_t key[8], value[WC_POSTINGS_MAX_BYTES];
+    size_t len;
+    wc_put_u32(key, p->term);
+    for (uint32_t done = 0; done < count;) {
+        const struct wc_posting *from = postings + done;
+        uint32_t left = count - done, n = wc_postings_write(from, left, value, &len);
+        if (n < left && p->end != UINT32_MAX && n > (left + 1) / 2)
+            n = wc_postings_write(from, (left + 1) / 2, value, &len);
+        done += n;
+        wc_put_u32(key + 4, done == count ? p->end : from[n - 1].doc);
+        int rc =
+            wc_txn_put(t, WC_IX_POST, wc_slice(key, sizeof(key)), wc_slice(value, len));
+        if (rc != 0)
+            return rc;
+    }
+    wc_put_u32(key + 4, p->end);
+    return count == 0 && p->exists
+               ? wc_txn_del(t, WC_IX_POST, wc_slice(key, sizeof(key)))
+               : 0;
+}
+
+static struct wc_posting *room_for(struct vec *v, uint32_t count)
+{
+    if (count > v->cap) {
+        void *items = realloc(v->items, count * sizeof(struct wc_posting));
+        if (items == NULL)
+            return NULL;
+        v->items = items;
+        v->cap = count;
+    }
+    return v->items;
+}
+
+/* The operations on one piece, which is read and written once; *done of them. */
+static int change_piece(struct wc_txn *t, struct wc_batch *b, struct wc_cursor *c,
+                        const struct op *ops, uint32_t count, uint32_t *done)
+{
+    struct piece p;
+    int rc = read_piece(c, ops[0].term, ops[0].doc, &p);
+    if (rc != 0)
+        return rc;
+    uint32_t n = 0;
+    while (n < count && ops[n].term == p.term && ops[n].doc <= p.end)
+        n++;
+    struct wc_posting *merged = room_for(&b->merged, 2 * n + (uint32_t)p.count);
+    if (merged == NULL)
+        return -WC_ENOMEM;
+    struct wc_posting *changes = merged + n + (uint32_t)p.count;
+    for (uint32_t i = 0; i < n; i++)
+        changes[i] = (struct wc_posting){ops[i].doc, ops[i].impact};
+    uint32_t left =
+        wc_postings_merge(p.postings, (uint32_t)p.count, changes, n, merged);
+    *done = n;
+    return write_piece(t, &p, merged, left);
 }
 
 static int write_postings(struct wc_txn *t, struct wc_batch *b)
 {
     struct op *ops = b->ops.items;
-    uint32_t count = b->ops.count, end;
-    int rc = 0;
+    uint32_t count = b->ops.count;
+    struct wc_cursor c;
     if (count > 1)
         qsort(ops, count, sizeof(*ops), compare_ops);
-    for (uint32_t i = 0; rc == 0 && i < count; i = end) {
-        for (end = i + 1; end < count && same_block(&ops[i], &ops[end]); end++)
-            assert(ops[end].doc != ops[end - 1].doc);
-        rc = write_block(t, &ops[i], end - i);
-    }
+    int rc = wc_cursor_open(&c, t, WC_IX_POST);
+    for (uint32_t i = 0, done; rc == 0 && i < count; i += done)
+        rc = change_piece(t, b, &c, ops + i, count - i, &done);
+    wc_cursor_close(&c);
     return rc;
 }
 

@@ -167,7 +167,9 @@ static const struct wc_result describe_results[] = {
     END};
 static const struct wc_result find_results[] = {
     {"people", "[hit]", "best first; ends early when the message is full"},
-    {"total", "int", "how many people match at all"},
+    {"total", "int", "how many people match at all, or at least"},
+    {"total_exact", "bool",
+     "false: not everybody had to be looked at, and there may be more than total"},
     {"took_us", "int", "time of the search in microseconds"},
     END};
 static const struct wc_param whom_params[] = {
@@ -223,7 +225,7 @@ static const struct wc_result ask_results[] = {
     {"ask", "str", "its id"},
     {"offices_heard", "int", "offices that answered, this one included"},
     {"offices_known", "int", "offices of the organisation, this one included"},
-    {"people_total", "int", "people who match in the offices heard"},
+    {"people_total", "int", "people who match in the offices heard, at least"},
     END};
 static const struct wc_result cancel_results[] = {END};
 static const struct wc_result offices_results[] = {

@@ -113,9 +113,10 @@ static void packing_work(void *ctx)
     struct wc_index_query query = {.text = p->a->text,
                                    .limit = WHY_HITS_COUNT,
                                    .office_key = p->answer.office_key};
-    uint64_t total, now_ms = wc_wall_ms();
+    struct wc_found counts;
+    uint64_t now_ms = wc_wall_ms();
     if (p->answer.people_count > 0)
-        p->hits_count = wc_index_find(d->index, &query, p->hits, &total);
+        p->hits_count = wc_index_find(d->index, &query, p->hits, &counts);
     for (uint32_t i = 0; i < p->answer.people_count; i++) {
         const struct wc_answer_person *person = &p->answer.people[i];
         const struct wc_hit *found = find_hit(p, person->subject);

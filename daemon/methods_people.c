@@ -71,7 +71,8 @@ struct find {
     struct wc_hit *hits;
     office_name *names;
     int count; /* of hits, or a negative error */
-    uint64_t total, took_us;
+    struct wc_found found;
+    uint64_t took_us;
     struct wc_buf people; /* packed one after the other */
     uint32_t people_count;
 };
@@ -129,7 +130,7 @@ static void find_pack_work(void *ctx)
         }
         f->people_count++;
     }
-    f->total -= gone_count < f->total ? gone_count : f->total;
+    f->found.total -= gone_count < f->found.total ? gone_count : f->found.total;
     free(v);
 }
 
@@ -141,12 +142,14 @@ static void find_pack_done(void *ctx)
         find_fail(f, -WC_ENOMEM);
         return;
     }
-    wc_pack_map(&out, 3);
+    wc_pack_map(&out, 4);
     wc_pack_text(&out, "people");
     wc_pack_array(&out, f->people_count);
     wc_buf_append(&out, f->people.data, f->people.len);
     wc_pack_text(&out, "total");
-    wc_pack_u64(&out, f->total);
+    wc_pack_u64(&out, f->found.total);
+    wc_pack_text(&out, "total_exact");
+    wc_pack_bool(&out, f->found.exact);
     wc_pack_text(&out, "took_us");
     wc_pack_u64(&out, f->took_us);
     wc_request_reply(f->r, &out);
@@ -157,7 +160,7 @@ static void find_work(void *ctx)
 {
     struct find *f = ctx;
     uint64_t start_us = wc_mono_us();
-    f->count = wc_index_find(f->d->index, &f->query, f->hits, &f->total);
+    f->count = wc_index_find(f->d->index, &f->query, f->hits, &f->found);
     f->took_us = wc_mono_us() - start_us;
 }
 

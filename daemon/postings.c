@@ -4,61 +4,330 @@
 #include <assert.h>
 #include <string.h>
 
-int wc_postings_decode(struct wc_slice value, struct wc_postings *out)
+#define HEAD_BYTES  8
+#define LAST_BYTES  4
+#define TABLE_COUNT 16
+
+enum way { ALL_EQUAL, BY_TABLE, BY_BYTE };
+
+/* ---- reading ---- */
+
+/* How many bytes the impacts take, from where they begin; 0: more than are left. */
+static size_t impact_bytes(const struct wc_postings *p, size_t left)
 {
-    struct wc_postings_view v;
-    uint32_t next = 0; /* the smallest number that may come */
-    uint8_t max = 0;
-    out->count = 0;
-    if (wc_postings_view(value, &v) != 0)
+    size_t bytes = 0;
+    if (p->way == BY_BYTE)
+        bytes = p->count;
+    if (p->way == BY_TABLE && left > 0)
+        bytes = 1 + (size_t)p->impacts[0] + (p->count + 1) / 2;
+    return bytes <= left ? bytes : 0;
+}
+
+static int open_impacts(struct wc_postings *p, size_t left)
+{
+    if (p->way == ALL_EQUAL)
+        return left == 0 ? 0 : -WC_ECORRUPT;
+    if (impact_bytes(p, left) != left)
         return -WC_ECORRUPT;
-    for (uint32_t i = 0; i < v.count; i++) {
-        out->low[i] = wc_postings_low(&v, i);
-        out->impact[i] = v.impact[i];
-        if (out->low[i] < next || out->low[i] >= WC_POSTINGS_DOCS || v.impact[i] == 0)
+    if (p->way == BY_BYTE)
+        return 0;
+    uint8_t kinds = p->impacts[0];
+    if (kinds < 2 || kinds > TABLE_COUNT || p->impacts[1] == 0 ||
+        p->impacts[kinds] != p->max)
+        return -WC_ECORRUPT;
+    for (uint8_t i = 2; i <= kinds; i++)
+        if (p->impacts[i] <= p->impacts[i - 1])
             return -WC_ECORRUPT;
-        next = out->low[i] + 1u;
-        max = v.impact[i] > max ? v.impact[i] : max;
-    }
-    if (value.data[0] != max)
-        return -WC_ECORRUPT;
-    out->count = v.count;
+    p->table = p->impacts + 1;
+    p->impacts += 1 + kinds;
     return 0;
 }
 
-size_t wc_postings_encode(const struct wc_postings *p,
-                          uint8_t out[WC_POSTINGS_MAX_BYTES])
+int wc_postings_open(struct wc_postings *p, struct wc_slice value)
 {
-    uint8_t *low = out + 1, *impact = low + 2 * (size_t)p->count;
-    assert(p->count > 0 && p->count <= WC_POSTINGS_DOCS);
-    out[0] = 0;
-    for (uint32_t i = 0; i < p->count; i++) {
-        wc_put_u16(low + 2 * (size_t)i, p->low[i]);
-        impact[i] = p->impact[i];
-        out[0] = p->impact[i] > out[0] ? p->impact[i] : out[0];
-    }
-    return 1 + 3 * (size_t)p->count;
+    const uint8_t *v = value.data;
+    if (value.len < HEAD_BYTES || value.len > WC_POSTINGS_MAX_BYTES)
+        return -WC_ECORRUPT;
+    p->max = v[0];
+    p->gap_bytes = (uint8_t)(1u << (v[1] & 0x03));
+    p->way = v[1] >> 4;
+    p->count = (uint32_t)v[2] << 8 | v[3];
+    p->at = 0;
+    p->doc = p->last = wc_get_u32(v + 4);
+    if (p->max == 0 || (v[1] & 0x0F) > 2 || p->way > BY_BYTE || p->count == 0 ||
+        p->count > WC_POSTINGS_MAX)
+        return -WC_ECORRUPT;
+    size_t head = HEAD_BYTES + (p->count > 1 ? LAST_BYTES : 0);
+    size_t gap_total = (size_t)(p->count - 1) * p->gap_bytes;
+    if (value.len < head + gap_total)
+        return -WC_ECORRUPT;
+    if (p->count > 1)
+        p->last = wc_get_u32(v + HEAD_BYTES);
+    if (p->last < p->doc || p->last - p->doc < p->count - 1 || p->last >= WC_DOCS_END)
+        return -WC_ECORRUPT;
+    p->gaps = v + head;
+    p->impacts = p->gaps + gap_total;
+    p->table = NULL;
+    return open_impacts(p, value.len - head - gap_total);
 }
 
-void wc_postings_apply(struct wc_postings *p, const struct wc_posting *changes,
-                       uint32_t count)
+static uint32_t gap_at(const struct wc_postings *p, uint32_t i)
 {
-    struct wc_postings old = *p;
-    uint32_t i = 0, n = 0;
-    for (uint32_t k = 0; i < old.count || k < count;) {
-        if (k == count || (i < old.count && old.low[i] < changes[k].low)) {
-            p->low[n] = old.low[i];
-            p->impact[n++] = old.impact[i++];
+    const uint8_t *g = p->gaps + (size_t)i * p->gap_bytes;
+    if (p->gap_bytes == 1)
+        return g[0];
+    return p->gap_bytes == 2 ? wc_get_u16(g) : wc_get_u32(g);
+}
+
+/* The next document becomes the current one. A gap is never so wide that a number wraps
+ * around: what is beyond the last one ends the piece. */
+static void step(struct wc_postings *p)
+{
+    if (++p->at == p->count)
+        return;
+    uint32_t gap = gap_at(p, p->at - 1);
+    if (gap >= p->last - p->doc) {
+        p->doc = UINT32_MAX; /* damaged: take() says so */
+        return;
+    }
+    p->doc += 1 + gap;
+}
+
+void wc_postings_skip(struct wc_postings *p, uint32_t doc)
+{
+    if (p->gap_bytes == 1 && p->at + 1 < p->count && p->doc < doc) { /* it is hot */
+        uint32_t at = p->at, now = p->doc, end = p->count - 1;
+        while (at < end && now < doc)
+            now += 1u + p->gaps[at++];
+        p->at = at;
+        p->doc = now > p->last ? UINT32_MAX : now;
+    }
+    while (p->at < p->count && p->doc < doc)
+        step(p);
+}
+
+/* The gaps of one byte, which nearly all are. Sums of those cannot wrap around. */
+static uint32_t take_bytes(struct wc_postings *p, uint32_t base, uint32_t end,
+                           uint16_t *low)
+{
+    uint32_t at = p->at, doc = p->doc, n = 0, last = p->count - 1;
+    while (doc < end && at < last) {
+        low[n++] = (uint16_t)(doc - base);
+        doc += 1u + p->gaps[at++];
+    }
+    if (doc < end) {
+        low[n++] = (uint16_t)(doc - base);
+        at++;
+    }
+    p->at = at;
+    p->doc = doc;
+    return n;
+}
+
+static uint32_t take_wide(struct wc_postings *p, uint32_t base, uint32_t end,
+                          uint16_t *low)
+{
+    uint32_t n = 0;
+    while (p->at < p->count && p->doc < end) {
+        low[n++] = (uint16_t)(p->doc - base);
+        step(p);
+    }
+    return n;
+}
+
+static void take_impacts(const struct wc_postings *p, uint32_t from, uint32_t n,
+                         uint8_t *impact)
+{
+    uint8_t table[TABLE_COUNT] = {0};
+    switch ((enum way)p->way) {
+    case ALL_EQUAL:
+        memset(impact, p->max, n);
+        return;
+    case BY_TABLE:
+        memcpy(table, p->table, p->table[-1]); /* what is beyond is 0: damaged */
+        for (uint32_t i = 0, at = from; i < n; i++, at++)
+            impact[i] = table[p->impacts[at / 2] >> 4 * (at % 2) & 0x0F];
+        return;
+    case BY_BYTE:
+        memcpy(impact, p->impacts + from, n);
+        return;
+    }
+}
+
+int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint16_t *low,
+                     uint8_t *impact)
+{
+    uint32_t from = p->at, n;
+    unsigned bad = 0;
+    if (p->at == p->count || p->doc >= end)
+        return p->at < p->count && p->doc == UINT32_MAX ? -WC_ECORRUPT : 0;
+    assert(p->doc >= base);
+    n = p->gap_bytes == 1 ? take_bytes(p, base, end, low)
+                          : take_wide(p, base, end, low);
+    take_impacts(p, from, n, impact);
+    if (p->way != ALL_EQUAL)
+        for (uint32_t i = 0; i < n; i++)
+            bad |= (unsigned)(impact[i] == 0) | (unsigned)(impact[i] > p->max);
+    if (p->at == p->count && low[n - 1] + base != p->last)
+        bad = 1;
+    return bad != 0 || (p->at < p->count && p->doc > p->last) ? -WC_ECORRUPT : (int)n;
+}
+
+int wc_postings_read(struct wc_slice value, struct wc_posting *out)
+{
+    struct wc_postings p;
+    uint8_t impact[WC_POSTINGS_MAX];
+    uint32_t last = 0;
+    int rc = wc_postings_open(&p, value);
+    if (rc != 0)
+        return rc;
+    take_impacts(&p, 0, p.count, impact);
+    for (uint32_t i = 0; i < p.count; i++) {
+        if (p.doc == UINT32_MAX || impact[i] == 0 || impact[i] > p.max)
+            return -WC_ECORRUPT;
+        last = p.doc;
+        out[i] = (struct wc_posting){p.doc, impact[i]};
+        step(&p);
+    }
+    return last == p.last ? (int)p.count : -WC_ECORRUPT;
+}
+
+/* ---- writing ---- */
+
+/* What the first n of some postings need. */
+struct shape {
+    uint8_t max, min, gap_bytes, kinds;
+    bool seen[256];
+    uint32_t gap;
+};
+
+static void shape_add(struct shape *s, const struct wc_posting *postings, uint32_t i)
+{
+    uint8_t impact = postings[i].impact;
+    uint32_t gap = i == 0 ? 0 : postings[i].doc - postings[i - 1].doc - 1;
+    s->gap = gap > s->gap ? gap : s->gap;
+    s->max = impact > s->max ? impact : s->max;
+    if (!s->seen[impact] && s->kinds <= TABLE_COUNT)
+        s->kinds++;
+    s->seen[impact] = true;
+    s->gap_bytes = s->gap <= UINT8_MAX ? 1 : s->gap <= UINT16_MAX ? 2 : 4;
+}
+
+static enum way way_of(const struct shape *s, uint32_t n)
+{
+    if (s->kinds == 1)
+        return ALL_EQUAL;
+    return s->kinds <= TABLE_COUNT && 1u + s->kinds + (n + 1) / 2 < n ? BY_TABLE
+                                                                      : BY_BYTE;
+}
+
+static size_t size_of(const struct shape *s, uint32_t n)
+{
+    size_t head = HEAD_BYTES + (n > 1 ? LAST_BYTES : 0);
+    size_t gaps = (size_t)(n - 1) * s->gap_bytes;
+    switch (way_of(s, n)) {
+    case ALL_EQUAL:
+        return head + gaps;
+    case BY_TABLE:
+        return head + gaps + 1 + s->kinds + (n + 1) / 2;
+    case BY_BYTE:
+        break;
+    }
+    return head + gaps + n;
+}
+
+/* As many as fit: one more never takes less room, but where the table begins to pay,
+ * which is long before a value is full. */
+static uint32_t fit(const struct wc_posting *postings, uint32_t count,
+                    struct shape *out)
+{
+    struct shape next = {.max = 0};
+    uint32_t n = 0;
+    while (n < count && n < WC_POSTINGS_MAX) {
+        shape_add(&next, postings, n);
+        if (size_of(&next, n + 1) > WC_POSTINGS_MAX_BYTES)
+            break;
+        n++;
+    }
+    *out = (struct shape){.max = 0};
+    for (uint32_t i = 0; i < n; i++)
+        shape_add(out, postings, i);
+    return n;
+}
+
+static uint8_t *write_gaps(uint8_t *at, const struct wc_posting *postings, uint32_t n,
+                           uint8_t bytes)
+{
+    for (uint32_t i = 1; i < n; i++, at += bytes) {
+        uint32_t gap = postings[i].doc - postings[i - 1].doc - 1;
+        if (bytes == 1)
+            *at = (uint8_t)gap;
+        else if (bytes == 2)
+            wc_put_u16(at, (uint16_t)gap);
+        else
+            wc_put_u32(at, gap);
+    }
+    return at;
+}
+
+static uint8_t *write_table(uint8_t *at, const struct wc_posting *postings, uint32_t n,
+                            const struct shape *s)
+{
+    uint8_t place[256] = {0};
+    *at++ = s->kinds;
+    for (unsigned impact = 1, kind = 0; impact < 256; impact++) {
+        if (!s->seen[impact])
+            continue;
+        place[impact] = (uint8_t)kind++;
+        *at++ = (uint8_t)impact;
+    }
+    memset(at, 0, (n + 1) / 2);
+    for (uint32_t i = 0; i < n; i++)
+        at[i / 2] |= (uint8_t)(place[postings[i].impact] << 4 * (i % 2));
+    return at + (n + 1) / 2;
+}
+
+uint32_t wc_postings_write(const struct wc_posting *postings, uint32_t count,
+                           uint8_t out[WC_POSTINGS_MAX_BYTES], size_t *len)
+{
+    struct shape s;
+    uint32_t n = fit(postings, count, &s);
+    enum way way = way_of(&s, n);
+    assert(n > 0 && postings[n - 1].doc < WC_DOCS_END && !s.seen[0]);
+    out[0] = s.max;
+    out[1] = (uint8_t)(s.gap_bytes / 2 | way << 4);
+    wc_put_u16(out + 2, (uint16_t)n);
+    wc_put_u32(out + 4, postings[0].doc);
+    uint8_t *at = out + HEAD_BYTES;
+    if (n > 1) {
+        wc_put_u32(at, postings[n - 1].doc);
+        at += LAST_BYTES;
+    }
+    at = write_gaps(at, postings, n, s.gap_bytes);
+    if (way == BY_TABLE)
+        at = write_table(at, postings, n, &s);
+    for (uint32_t i = 0; way == BY_BYTE && i < n; i++)
+        *at++ = postings[i].impact;
+    *len = (size_t)(at - out);
+    assert(*len <= WC_POSTINGS_MAX_BYTES);
+    return n;
+}
+
+uint32_t wc_postings_merge(const struct wc_posting *old, uint32_t old_count,
+                           const struct wc_posting *changes, uint32_t change_count,
+                           struct wc_posting *out)
+{
+    uint32_t i = 0, k = 0, n = 0;
+    while (i < old_count || k < change_count) {
+        if (k == change_count || (i < old_count && old[i].doc < changes[k].doc)) {
+            out[n++] = old[i++];
             continue;
         }
-        if (i < old.count && old.low[i] == changes[k].low)
+        if (i < old_count && old[i].doc == changes[k].doc)
             i++;
-        if (changes[k].impact > 0) {
-            assert(n < WC_POSTINGS_DOCS && changes[k].low < WC_POSTINGS_DOCS);
-            p->low[n] = changes[k].low;
-            p->impact[n++] = changes[k].impact;
-        }
+        if (changes[k].impact > 0)
+            out[n++] = changes[k];
         k++;
     }
-    p->count = n;
+    return n;
 }

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One block of a posting list: which of 512 neighbouring documents have a term, and how
- * much they are about it.
+ * A piece of a posting list: which documents have a term, and how much they are about it.
  *
- *   value = max impact (1) ‖ count × low document number (2, big-endian) ‖ count ×
- *           impact (1)
+ *   value = largest impact (1) ‖ layout (1) ‖ count (2, big-endian) ‖ first document (4)
+ *           ‖ if count > 1: last document (4) ‖ gaps ‖ impacts
+ *   gaps    = (count - 1) × (next document - this one - 1), each of 1, 2 or 4 bytes, the
+ *             fewest that hold all of them
+ *   impacts = nothing, when all are the largest; or, when there are up to 16 different
+ *             ones, how many (1), these in order, and the place of each among them in four
+ *             bits, the earlier in the lower ones; or one byte each
+ *   layout  = 0, 1, 2 for gaps of 1, 2, 4 bytes, and 0, 16, 32 for the ways of impacts
  *
- * The low numbers, 0..511, ascend; impacts are 1..255; the count follows from the
- * length, which is at most 1,537 bytes: a value always shares its page.
+ * Documents ascend and are below WC_DOCS_END; impacts are 1..255. A value has up to 2,024
+ * bytes: it always shares its page.
  */
 #ifndef WHOCAN_DAEMON_POSTINGS_H
 #define WHOCAN_DAEMON_POSTINGS_H
@@ -15,53 +20,59 @@
 #include <whocan/bytes.h>
 #include <whocan/error.h>
 
-#define WC_POSTINGS_SHIFT     9
-#define WC_POSTINGS_DOCS      (1u << WC_POSTINGS_SHIFT)
-#define WC_POSTINGS_MAX_BYTES (1 + 3 * WC_POSTINGS_DOCS)
+#define WC_DOCS_END           (1u << 31) /* document numbers are below */
+#define WC_POSTINGS_MAX       1280u      /* of one piece */
+#define WC_POSTINGS_MAX_BYTES 2024u
 
-struct wc_postings {
-    uint32_t count;
-    uint16_t low[WC_POSTINGS_DOCS];
-    uint8_t impact[WC_POSTINGS_DOCS];
-};
-
-/* Read a value. -WC_ECORRUPT for anything that wc_postings_encode does not write. */
-int wc_postings_decode(struct wc_slice value, struct wc_postings *out);
-
-/*
- * The parts of a value, for reading without a copy. -WC_ECORRUPT when the length is
- * wrong; order and range of the low numbers are for the reader to check as it goes.
- */
-struct wc_postings_view {
-    uint32_t count;
-    const uint8_t *low, *impact; /* 2 and 1 bytes each */
-};
-static inline int wc_postings_view(struct wc_slice value, struct wc_postings_view *out)
-{
-    if (value.len < 4 || value.len > WC_POSTINGS_MAX_BYTES || value.len % 3 != 1)
-        return -WC_ECORRUPT;
-    out->count = (uint32_t)(value.len / 3);
-    out->low = value.data + 1;
-    out->impact = out->low + 2 * (size_t)out->count;
-    return 0;
-}
-static inline uint16_t wc_postings_low(const struct wc_postings_view *v, uint32_t i)
-{
-    return (uint16_t)(v->low[2 * (size_t)i] << 8 | v->low[2 * (size_t)i + 1]);
-}
-
-/* Write a value; count is 1..512, everything in order. Returns its length. */
-size_t wc_postings_encode(const struct wc_postings *p,
-                          uint8_t out[WC_POSTINGS_MAX_BYTES]);
-
-/* One change to a block: impact 0 removes. */
+/* As a change, impact 0 removes. */
 struct wc_posting {
-    uint16_t low;
+    uint32_t doc;
     uint8_t impact;
 };
 
-/* Apply changes, sorted by low, each low once. Removing what is not there is fine. */
-void wc_postings_apply(struct wc_postings *p, const struct wc_posting *changes,
-                       uint32_t count);
+/* ---- reading ---- */
+
+/* A piece on the way through its documents. */
+struct wc_postings {
+    uint32_t count, at; /* `at` are taken */
+    uint32_t doc;       /* the next one, when at < count */
+    uint32_t last;
+    uint8_t max;
+    uint8_t gap_bytes; /* of one */
+    uint8_t way;       /* of impacts: 0, 1, 2 */
+    const uint8_t *gaps, *impacts, *table;
+};
+
+/* Begin to read a value, which stays borrowed. -WC_ECORRUPT for a head or a length that
+ * nobody writes; what is within is checked as it is taken. */
+int wc_postings_open(struct wc_postings *p, struct wc_slice value);
+
+/* Pass over the documents below `doc`. */
+void wc_postings_skip(struct wc_postings *p, uint32_t doc);
+
+/*
+ * Take the documents below `end`, none of which is below `base`: where they are from
+ * there, and their impacts. There is room for end - base of each. Returns how many, or
+ * -WC_ECORRUPT.
+ */
+int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint16_t *low,
+                     uint8_t *impact);
+
+/* All of a value, ascending, at most WC_POSTINGS_MAX. Returns how many, or -WC_ECORRUPT. */
+int wc_postings_read(struct wc_slice value, struct wc_posting *out);
+
+/* ---- writing ---- */
+
+/* Write the first of some postings as one value, as many as it holds: at least one. In
+ * order, each document once, none of impact 0; count > 0. *len: of the value. Returns how
+ * many. */
+uint32_t wc_postings_write(const struct wc_posting *postings, uint32_t count,
+                           uint8_t out[WC_POSTINGS_MAX_BYTES], size_t *len);
+
+/* Merge changes, in order, each document once, into postings. Removing what is not there
+ * is fine. There is room for all of both in `out`. Returns how many there are then. */
+uint32_t wc_postings_merge(const struct wc_posting *old, uint32_t old_count,
+                           const struct wc_posting *changes, uint32_t change_count,
+                           struct wc_posting *out);
 
 #endif

@@ -20,6 +20,9 @@
 #define WEIGHT_STEMMED  0.65F /* when only its stem was recognised */
 #define WEIGHT_NARROWER 0.5F
 #define WEIGHT_NEAR     0.3F
+/* For a whole name ("content design"): three quarters of its words' worth on top. */
+#define WEIGHT_PHRASE 0.75F
+#define NEAR_FOUND    0.3 /* of a word's rarity counts as found for being near it */
 
 struct wc_slice wc_question_key(const struct wc_question *q,
                                 const struct wc_asked_term *t)
@@ -197,17 +200,14 @@ static int look_up(struct wc_txn *t, const struct wc_question *q,
     int rc = wc_txn_get(t, WC_IX_TERM, wc_question_key(q, term), &v);
     if (rc == -WC_ENOTFOUND)
         return 0;
-    if (rc == 0 && v.len != 4)
+    if (rc == 0 && v.len != WC_TERM_VALUE_BYTES)
         return -WC_ECORRUPT;
     if (rc != 0)
         return rc;
     term->number = wc_get_u32(v.data);
-    rc = wc_txn_get(t, WC_IX_NAME, v, &v);
-    if (rc == -WC_ENOTFOUND || (rc == 0 && v.len < 4))
-        return -WC_ECORRUPT;
-    if (rc == 0)
-        term->people = wc_get_u32(v.data);
-    return rc;
+    term->people = wc_get_u32(v.data + 4);
+    term->max = v.data[8];
+    return 0;
 }
 
 /* How much a word says: the fewer people have it, the more (BM25's idf). */
@@ -233,7 +233,6 @@ static int look_up_groups(struct wc_txn *t, struct wc_question *q, uint64_t peop
         g->rarity = rarity(people, having);
         q->rarity += g->rarity;
     }
-    q->unit = 1.0 / (q->rarity * wc_terms_reference());
     return 0;
 }
 
@@ -296,8 +295,49 @@ static int look_up_phrases(struct wc_txn *t, struct wc_question *q)
     return rc;
 }
 
+/* ---- whole numbers ---- */
+
+/* Of the perfect sum and of all groups; sums then stay below 2^31. */
+#define SCALE_SUM   2147483000.0
+#define SCALE_FOUND 1073741824.0
+
+static uint32_t whole(double x)
+{
+    return x < 1.0 ? 1 : (uint32_t)x;
+}
+
+static void weigh(struct wc_question *q)
+{
+    double all = 0;
+    for (uint32_t i = 0; i < q->group_count; i++)
+        all += (double)q->groups[i].rarity;
+    for (uint32_t i = 0; i < q->phrase_count; i++)
+        all += 2 * (double)(WEIGHT_PHRASE * q->phrases[i].rarity);
+    double scale = SCALE_SUM / (255 * all);
+    q->share = 1.0 / (scale * 255 * (double)q->rarity * wc_terms_reference());
+    q->found = 0;
+    for (uint32_t i = 0; i < q->group_count; i++) {
+        struct wc_asked_group *g = &q->groups[i];
+        double part = SCALE_FOUND * (double)(g->rarity / q->rarity);
+        g->found = whole(part);
+        g->near = whole(part * NEAR_FOUND);
+        q->found += g->found;
+        for (uint32_t k = 0; k < g->term_count; k++)
+            g->terms[k].worth = whole(scale * (double)(g->rarity * g->terms[k].weight));
+    }
+    for (uint32_t i = 0; i < q->phrase_count; i++) {
+        struct wc_asked_phrase *p = &q->phrases[i];
+        p->term.worth = p->home_term.worth =
+            whole(scale * (double)(WEIGHT_PHRASE * p->rarity));
+    }
+}
+
 int wc_question_look_up(struct wc_question *q, struct wc_txn *t, uint64_t people)
 {
     int rc = look_up_groups(t, q, people);
-    return rc == 0 ? look_up_phrases(t, q) : rc;
+    if (rc == 0)
+        rc = look_up_phrases(t, q);
+    if (rc == 0)
+        weigh(q);
+    return rc;
 }

@@ -25,6 +25,8 @@ struct wc_asked_term {
     float weight;
     uint32_t number; /* 0: not in the dictionary */
     uint32_t people; /* who have it */
+    uint8_t max;     /* no impact of it is larger */
+    uint32_t worth;  /* of one of impact 1, for its word */
 };
 
 /* One word: whoever has any of its terms has it, and the best one counts. */
@@ -32,6 +34,8 @@ struct wc_asked_group {
     struct wc_asked_term terms[WC_ASKED_TERMS_MAX];
     uint32_t term_count;
     float rarity;
+    uint32_t found; /* its part of the rarity of all, and that for being near it */
+    uint32_t near;
 };
 
 /* A whole name that somebody uses, made of words of the question. */
@@ -59,8 +63,10 @@ struct wc_question {
     float rarity;       /* of all groups together */
     bool initials[256]; /* first bytes of the terms */
     bool home;          /* terms of the home office's scope are searched too */
-    double unit;        /* turns a sum of scores into a share of the perfect one */
     const struct wc_vocabulary *vocabulary; /* that it was read with, or NULL */
+    /* Scores are sums of whole numbers, so that their order does not matter. */
+    double share;   /* turns such a sum into a share of the perfect one */
+    uint32_t found; /* that of all groups together */
 };
 void wc_question_fini(struct wc_question *q);
 
@@ -73,8 +79,8 @@ int wc_question_read(struct wc_question *q, struct wc_text *text,
                      struct wc_words *words, const struct wc_vocabulary *v,
                      struct wc_slice in);
 
-/* Look its terms up in the dictionary of an index with so many people: numbers, rarities
- * and phrases. -WC_ECORRUPT, -WC_EIO, -WC_ENOMEM. */
+/* Look its terms up in the dictionary of an index with so many people: numbers, rarities,
+ * phrases, and what each is worth. -WC_ECORRUPT, -WC_EIO, -WC_ENOMEM. */
 int wc_question_look_up(struct wc_question *q, struct wc_txn *t, uint64_t people);
 
 /* The key of a term; borrowed until the question changes. */

@@ -303,7 +303,8 @@ static void ask(struct wc_index *ix, bool reasons)
 {
     static struct wc_hit hits[LIMIT];
     static double wall[QUESTIONS], processor[QUESTIONS];
-    uint64_t total, found = 0;
+    struct wc_found found;
+    uint64_t total = 0;
     for (uint32_t i = 0; i < question_count; i++) {
         double times[PASSES], spent[PASSES];
         struct wc_index_query q = {.text = wc_slice_text(questions[i]),
@@ -313,7 +314,7 @@ static void ask(struct wc_index *ix, bool reasons)
         for (int pass = 0; pass < PASSES; pass++) {
             times[pass] = -now_us();
             spent[pass] = -spent_us();
-            int rc = wc_index_find(ix, &q, hits, &total);
+            int rc = wc_index_find(ix, &q, hits, &found);
             spent[pass] += spent_us();
             times[pass] += now_us();
             check(rc == -WC_EINVALID ? 0 : rc, questions[i]);
@@ -322,13 +323,13 @@ static void ask(struct wc_index *ix, bool reasons)
         qsort(spent, PASSES, sizeof(spent[0]), compare);
         wall[i] = times[PASSES / 2];
         processor[i] = spent[PASSES / 2];
-        found += total;
+        total += found.total;
     }
     report(reasons ? "find, with reasons" : "search            ", wall);
     report("      of processor", processor);
     if (!reasons)
         printf("         %u questions, top %d, %.0f people match one\n", question_count,
-               LIMIT, (double)found / question_count);
+               LIMIT, (double)total / question_count);
 }
 
 static void print_status(const char *key)
@@ -364,8 +365,7 @@ static void open_both(struct import *m, const char *dir)
     char problem[WC_PROBLEM_BYTES];
     if (wc_records_open(&m->records, dir, problem) != 0 ||
         wc_index_open(&m->index, dir, m->records, languages, m->vocabulary, NULL, NULL,
-                      NULL,
-                      problem) != 0) {
+                      NULL, problem) != 0) {
         fprintf(stderr, "bench_find: %s\n", problem);
         exit(1);
     }

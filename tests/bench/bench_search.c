@@ -43,17 +43,17 @@ static void ask(struct wc_index *ix, struct wc_slice text, int passes)
     static struct wc_hit hits[LIMIT];
     struct wc_index_query q = {.text = text, .limit = LIMIT, .near_too = true};
     double times[PASSES_MAX];
-    uint64_t total = 0;
+    struct wc_found found = {.total = 0};
     int n = 0;
     for (int i = 0; i < passes; i++) {
         times[i] = -now_us();
-        n = wc_index_find(ix, &q, hits, &total);
+        n = wc_index_find(ix, &q, hits, &found);
         times[i] += now_us();
     }
     if (n < 0 && n != -WC_EINVALID)
         fail("find", wc_strerror(n));
     qsort(times, (size_t)passes, sizeof(times[0]), compare);
-    printf("%llu %.1f", (unsigned long long)total, times[passes / 2]);
+    printf("%llu %.1f", (unsigned long long)found.total, times[passes / 2]);
     for (int i = 0; i < n; i++)
         printf(" %s", hits[i].who.subject);
     printf("\n");

@@ -1,54 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A block of postings: what is read is written back alike, and changes add up. */
-#include <string.h>
-
+/* A piece of postings: read at once or window by window it is the same, and what is
+ * written after changes is read back alike. */
 #include "daemon/postings.h"
 #include "tests/fuzz/fuzz.h"
 
-/* Each pair of bytes is a change: how far on, and the impact. */
+#define WINDOW  4096u
+#define CHANGES 2048u
+
+/* Window by window, as a search takes it, from a document in the middle on. */
+static void take_all(struct wc_slice value, const struct wc_posting *all, int count)
+{
+    static uint16_t low[WINDOW];
+    static uint8_t impact[WINDOW];
+    struct wc_postings p;
+    HOLDS(wc_postings_open(&p, value) == 0);
+    int at = count / 2;
+    wc_postings_skip(&p, all[at].doc);
+    while (at < count) {
+        uint32_t base = all[at].doc & ~(WINDOW - 1);
+        int n = wc_postings_take(&p, base, base + WINDOW, low, impact);
+        HOLDS(n > 0);
+        for (int i = 0; i < n; i++, at++)
+            HOLDS(base + low[i] == all[at].doc && impact[i] == all[at].impact);
+    }
+}
+
+/* The same of a value that is damaged: it may end with an error, and nothing worse. */
+static void take_any(struct wc_slice value)
+{
+    static uint16_t low[WINDOW];
+    static uint8_t impact[WINDOW];
+    struct wc_postings p;
+    if (wc_postings_open(&p, value) != 0)
+        return;
+    while (p.at < p.count && p.doc != UINT32_MAX) {
+        uint32_t base = p.doc & ~(WINDOW - 1);
+        if (wc_postings_take(&p, base, base + WINDOW, low, impact) <= 0)
+            return;
+    }
+}
+
+/* Each three bytes are a change: how far on, and the impact. */
 static uint32_t read_changes(const uint8_t *data, size_t size,
-                             struct wc_posting out[WC_POSTINGS_DOCS])
+                             struct wc_posting out[CHANGES])
 {
     uint32_t count = 0, next = 0;
-    for (size_t i = 0; i + 2 <= size; i += 2) {
-        next += 1u + data[i];
-        if (next >= WC_POSTINGS_DOCS)
-            break;
-        out[count++] = (struct wc_posting){(uint16_t)next, data[i + 1]};
+    for (size_t i = 0; i + 3 <= size && count < CHANGES; i += 3) {
+        next += 1u + data[i] + (uint32_t)data[i + 1] * data[i + 1];
+        out[count++] = (struct wc_posting){next, data[i + 2]};
     }
     return count;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct wc_postings p, again;
-    struct wc_posting changes[WC_POSTINGS_DOCS];
+    static struct wc_posting old[WC_POSTINGS_MAX], again[WC_POSTINGS_MAX];
+    static struct wc_posting changes[CHANGES], merged[WC_POSTINGS_MAX + CHANGES];
     uint8_t value[WC_POSTINGS_MAX_BYTES];
-    size_t split = size > 0 ? data[0] * 8U : 0;
+    size_t len, split = size > 0 ? data[0] * 8U : 0;
     if (size == 0)
         return 0;
     data++;
     size--;
     split = split < size ? split : size;
-    if (wc_postings_decode(wc_slice(data, split), &p) == 0) {
-        size_t len = wc_postings_encode(&p, value);
-        HOLDS(len == split && memcmp(value, data, len) == 0);
-    } else {
-        p.count = 0;
-    }
-    uint32_t count = read_changes(data + split, size - split, changes);
-    wc_postings_apply(&p, changes, count);
-    if (p.count == 0)
-        return 0;
-    size_t len = wc_postings_encode(&p, value);
-    HOLDS(wc_postings_decode(wc_slice(value, len), &again) == 0);
-    HOLDS(again.count == p.count);
-    for (uint32_t i = 0, k = 0; i < count; i++) {
-        while (k < p.count && p.low[k] < changes[i].low)
+    int count = wc_postings_read(wc_slice(data, split), old);
+    take_any(wc_slice(data, split));
+    if (count > 0)
+        take_all(wc_slice(data, split), old, count);
+    uint32_t change_count = read_changes(data + split, size - split, changes);
+    uint32_t left = wc_postings_merge(old, count > 0 ? (uint32_t)count : 0, changes,
+                                      change_count, merged);
+    for (uint32_t i = 0, k = 0; i < change_count; i++) {
+        while (k < left && merged[k].doc < changes[i].doc)
             k++;
-        bool held = k < p.count && p.low[k] == changes[i].low;
+        bool held = k < left && merged[k].doc == changes[i].doc;
         HOLDS(held == (changes[i].impact > 0));
-        HOLDS(!held || p.impact[k] == changes[i].impact);
+        HOLDS(!held || merged[k].impact == changes[i].impact);
+    }
+    for (uint32_t done = 0, n; done < left; done += n) {
+        n = wc_postings_write(merged + done, left - done, value, &len);
+        HOLDS(n > 0 && len <= sizeof(value));
+        HOLDS(wc_postings_read(wc_slice(value, len), again) == (int)n);
+        for (uint32_t i = 0; i < n; i++)
+            HOLDS(again[i].doc == merged[done + i].doc &&
+                  again[i].impact == merged[done + i].impact);
+        take_all(wc_slice(value, len), again, (int)n);
     }
     return 0;
 }

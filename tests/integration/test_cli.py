@@ -250,6 +250,11 @@ class Find(Case):
         self.assertIn("2 of 12 people; --limit N shows more.", self.whocan("find", "blog", "-n2"))
         self.assertIn("2 of 12 people; one answer holds no more.", self.whocan("find", "blog", "-n3"))
 
+    def test_a_footer_does_not_claim_to_know_all(self):
+        answer = {"people": [ALICE, BJORN], "total": 900, "total_exact": False, "took_us": 1}
+        self.serve(people_find=lambda *_: answer)
+        self.assertIn("2 of at least 900 people; --limit N shows more.", self.whocan("find", "blog", "-n2"))
+
     def test_a_footer_keeps_to_a_narrow_screen(self):
         for answer in ({"people": [ALICE, BJORN], "total": 12}, {"people": [], "total": 0}):
             self.serve(people_find=lambda *_, answer=answer: {**answer, "took_us": 1})

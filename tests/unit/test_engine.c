@@ -284,10 +284,10 @@ static void nobody_is_lost_when_an_office_becomes_another(void **state)
     free(v);
 
     struct wc_hit hits[5];
-    uint64_t total;
+    struct wc_found found;
     struct wc_index_query query = {.text = wc_slice_text("welding"), .limit = 5};
-    assert_int_equal(wc_index_find(ix, &query, hits, &total), 5);
-    assert_int_equal(total, MANY);
+    assert_int_equal(wc_index_find(ix, &query, hits, &found), 5);
+    assert_int_equal(found.total, MANY);
     assert_memory_equal(hits[0].who.office_key, identity->signer.key, WC_KEY_BYTES);
 
     assert_int_equal(wc_office_load(&stored, records, &config, problem), 0);

@@ -23,7 +23,7 @@ static struct wc_vocabulary *vocabulary; /* of the next open_index() */
 static struct office leeds, bergen;
 static const uint8_t *home_key; /* of the next open_index() */
 static struct wc_hit hits[64];
-static uint64_t total;
+static struct wc_found found;
 
 static uint64_t built; /* people that a build went through */
 
@@ -112,25 +112,26 @@ static int find(const char *text)
 {
     struct wc_index_query q = {
         .text = wc_slice_text(text), .limit = 64, .near_too = true};
-    return wc_index_find(index_, &q, hits, &total);
+    return wc_index_find(index_, &q, hits, &found);
 }
 
 /* The logins that a question finds, best first: "alice bob". */
 static void finds(const char *question, const char *expected)
 {
-    char found[1024] = "";
+    char logins[1024] = "";
     int n = find(question);
     if (n < 0)
         fail_msg("\"%s\": %s", question, wc_strerror(n));
     for (int i = 0; i < n; i++) {
-        strcat(found, i > 0 ? " " : "");
-        strcat(found, hits[i].who.subject);
+        strcat(logins, i > 0 ? " " : "");
+        strcat(logins, hits[i].who.subject);
         assert_true(hits[i].score > 0 && hits[i].score <= 1);
         assert_true(i == 0 || hits[i].score <= hits[i - 1].score);
     }
-    assert_int_equal(total, n);
-    if (strcmp(found, expected) != 0)
-        fail_msg("\"%s\" finds \"%s\", not \"%s\"", question, found, expected);
+    assert_int_equal(found.total, n);
+    assert_true(found.exact);
+    if (strcmp(logins, expected) != 0)
+        fail_msg("\"%s\" finds \"%s\", not \"%s\"", question, logins, expected);
 }
 
 static uint64_t terms_count(void)
@@ -158,68 +159,143 @@ static uint32_t draw(uint32_t below)
     return (uint32_t)(random_state >> 33) % below;
 }
 
-/* Against a table with a place for each document. */
-static void test_postings_against_a_table(void **state)
+#define MODEL_DOCS 40000
+
+/* How far apart the documents of a list are, and how different its impacts. */
+static const struct {
+    uint32_t gap, impacts;
+} shapes[] = {{1, 1}, {3, 4}, {60, 15}, {2, 255}, {700, 3}, {90, 200}, {200000, 9}};
+
+/* What was written, taken window by window and read at once, is the same. */
+static void reads_back(struct wc_slice value, const struct wc_posting *expected,
+                       uint32_t count)
+{
+    static struct wc_posting all[WC_POSTINGS_MAX];
+    static uint16_t low[4096];
+    static uint8_t impact[4096];
+    struct wc_postings p;
+    uint32_t at = 0, skipped = draw(count + 1);
+    assert_int_equal(wc_postings_read(value, all), count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(all[i].doc, expected[i].doc);
+        assert_int_equal(all[i].impact, expected[i].impact);
+    }
+    assert_int_equal(wc_postings_open(&p, value), 0);
+    if (skipped < count) {
+        wc_postings_skip(&p, expected[skipped].doc);
+        at = skipped;
+    }
+    while (at < count) {
+        uint32_t base = expected[at].doc & ~4095U;
+        int n = wc_postings_take(&p, base, base + 4096, low, impact);
+        assert_true(n > 0);
+        for (int i = 0; i < n; i++, at++) {
+            assert_int_equal(base + low[i], expected[at].doc);
+            assert_int_equal(impact[i], expected[at].impact);
+            assert_true(impact[i] <= p.max);
+        }
+    }
+    assert_int_equal(at, count);
+    assert_int_equal(wc_postings_take(&p, 0, WC_DOCS_END, low, impact), 0);
+}
+
+static void test_postings_are_read_back(void **state)
 {
     (void)state;
-    uint8_t model[WC_POSTINGS_DOCS] = {0}, value[WC_POSTINGS_MAX_BYTES];
-    struct wc_postings p = {.count = 0};
+    static struct wc_posting some[3000];
+    uint8_t value[WC_POSTINGS_MAX_BYTES];
     random_state = (uint64_t)time(NULL);
     print_message("seed %llu\n", (unsigned long long)random_state);
-    for (int round = 0; round < 500; round++) {
-        struct wc_posting changes[WC_POSTINGS_DOCS];
-        uint32_t count = 0, density = 1 + draw(WC_POSTINGS_DOCS);
-        for (uint16_t low = 0; low < WC_POSTINGS_DOCS; low++) {
+    for (uint32_t round = 0; round < 400; round++) {
+        uint32_t shape = round % (sizeof(shapes) / sizeof(shapes[0]));
+        uint32_t count = 1 + draw(round < 200 ? 20 : 3000), doc = draw(1000);
+        for (uint32_t i = 0; i < count; i++) {
+            some[i] =
+                (struct wc_posting){doc, (uint8_t)(255 - draw(shapes[shape].impacts))};
+            doc += 1 + draw(shapes[shape].gap);
+        }
+        for (uint32_t done = 0, n; done < count; done += n) {
+            size_t len;
+            n = wc_postings_write(some + done, count - done, value, &len);
+            assert_true(n > 0 && len <= WC_POSTINGS_MAX_BYTES);
+            reads_back(wc_slice(value, len), some + done, n);
+        }
+    }
+}
+
+/* Against a table with a place for each document. */
+static void test_changes_are_merged(void **state)
+{
+    (void)state;
+    static uint8_t model[MODEL_DOCS];
+    static struct wc_posting old[MODEL_DOCS], changes[MODEL_DOCS], out[2 * MODEL_DOCS];
+    uint32_t old_count = 0;
+    random_state = (uint64_t)time(NULL);
+    print_message("seed %llu\n", (unsigned long long)random_state);
+    memset(model, 0, sizeof(model));
+    for (int round = 0; round < 50; round++) {
+        uint32_t count = 0, density = 1 + draw(200);
+        for (uint32_t doc = 0; doc < MODEL_DOCS; doc++) {
             if (draw(density) != 0)
                 continue;
             uint8_t impact = (uint8_t)(draw(3) == 0 ? 0 : 1 + draw(255));
-            changes[count++] = (struct wc_posting){low, impact};
-            model[low] = impact;
+            changes[count++] = (struct wc_posting){doc, impact};
+            model[doc] = impact;
         }
-        wc_postings_apply(&p, changes, count);
-        if (p.count > 0) {
-            size_t len = wc_postings_encode(&p, value);
-            assert_int_equal(wc_postings_decode(wc_slice(value, len), &p), 0);
-        }
-        uint32_t n = 0;
-        for (uint16_t low = 0; low < WC_POSTINGS_DOCS; low++) {
-            if (model[low] == 0)
+        uint32_t merged = wc_postings_merge(old, old_count, changes, count, out), n = 0;
+        for (uint32_t doc = 0; doc < MODEL_DOCS; doc++) {
+            if (model[doc] == 0)
                 continue;
-            assert_true(n < p.count);
-            assert_int_equal(p.low[n], low);
-            assert_int_equal(p.impact[n++], model[low]);
+            assert_true(n < merged);
+            assert_int_equal(out[n].doc, doc);
+            assert_int_equal(out[n++].impact, model[doc]);
         }
-        assert_int_equal(n, p.count);
+        assert_int_equal(n, merged);
+        memcpy(old, out, merged * sizeof(old[0]));
+        old_count = merged;
     }
+}
+
+static int read_value(const void *bytes, size_t len)
+{
+    static struct wc_posting all[WC_POSTINGS_MAX];
+    return wc_postings_read(wc_slice(bytes, len), all);
 }
 
 static void test_damaged_postings_are_refused(void **state)
 {
     (void)state;
     static const struct {
-        uint8_t bytes[8];
+        uint8_t bytes[20];
         size_t len;
     } bad[] = {
         {{0}, 0},
-        {{9}, 1},
-        {{9, 0, 1}, 3},
-        {{9, 0, 1, 9, 0}, 5},
-        {{9, 2, 0, 9}, 4},          /* document 512 */
-        {{8, 0, 1, 9}, 4},          /* not the largest impact */
-        {{0, 0, 1, 0}, 4},          /* no impact */
-        {{9, 0, 2, 0, 1, 9, 9}, 7}, /* not in order */
-        {{9, 0, 2, 0, 2, 9, 9}, 7}, /* twice the same */
+        {{9, 0, 0, 1, 0, 0, 0}, 7},
+        {{9, 0, 0, 0, 0, 0, 0, 5}, 8},                 /* no document */
+        {{0, 0, 0, 1, 0, 0, 0, 5}, 8},                 /* no impact */
+        {{9, 0, 0, 1, 128, 0, 0, 0}, 8},               /* document 2^31 */
+        {{9, 3, 0, 1, 0, 0, 0, 5}, 8},                 /* gaps of 8 bytes */
+        {{9, 48, 0, 1, 0, 0, 0, 5}, 8},                /* an unknown way */
+        {{9, 0, 0, 1, 0, 0, 0, 5, 9}, 9},              /* more than it says */
+        {{9, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 5, 0}, 13}, /* twice the same */
+        {{9, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 9, 4}, 13}, /* beyond its last */
+        {{9, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 9, 2}, 13}, /* not up to its last */
+        {{9, 32, 0, 1, 0, 0, 0, 5, 0}, 9},             /* impact 0 */
+        {{9, 32, 0, 1, 0, 0, 0, 5, 10}, 9},            /* above the largest */
+        {{9, 16, 0, 1, 0, 0, 0, 5, 1, 9, 0}, 11},      /* a table of one */
+        {{9, 16, 0, 1, 0, 0, 0, 5, 2, 9, 9, 0}, 12},   /* not in order */
+        {{9, 16, 0, 1, 0, 0, 0, 5, 2, 7, 8, 0}, 12},   /* without the largest */
+        {{9, 16, 0, 1, 0, 0, 0, 5, 2, 8, 9, 2}, 12},   /* beyond the table */
+        {{9, 16, 0, 1, 0, 0, 0, 5, 200, 8, 9, 2}, 12}, /* a table too long */
+        {{9, 2, 0, 2, 0, 0, 0, 5, 0, 0, 0, 9, 255, 255, 255, 255}, 16},
     };
-    static const uint8_t good[] = {9, 0, 1, 0, 2, 8, 9};
-    struct wc_postings p;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(wc_postings_decode(wc_slice(bad[i].bytes, bad[i].len), &p),
-                         -WC_ECORRUPT);
-    assert_int_equal(wc_postings_decode(wc_slice(good, sizeof(good)), &p), 0);
-    assert_int_equal(p.count, 2);
+        if (read_value(bad[i].bytes, bad[i].len) != -WC_ECORRUPT)
+            fail_msg("value %zu is taken for good", i);
+    assert_int_equal(read_value("\x09\0\0\x02\0\0\0\x05\0\0\0\x09\x03", 13), 2);
+    assert_int_equal(read_value("\x09\x20\0\x01\0\0\0\x05\x09", 9), 1);
     static uint8_t long_value[WC_POSTINGS_MAX_BYTES + 3] = {1};
-    assert_int_equal(wc_postings_decode(wc_slice(long_value, sizeof(long_value)), &p),
-                     -WC_ECORRUPT);
+    assert_int_equal(read_value(long_value, sizeof(long_value)), -WC_ECORRUPT);
 }
 
 /* ---- what is found ---- */
@@ -538,8 +614,8 @@ static void test_ties_are_in_order_of_login(void **state)
     for (uint32_t limit = 0; limit < 6; limit++) {
         struct wc_hit few[6];
         struct wc_index_query q = {.text = wc_slice_text("tying"), .limit = limit};
-        assert_int_equal(wc_index_find(index_, &q, few, &total), limit);
-        assert_int_equal(total, 6);
+        assert_int_equal(wc_index_find(index_, &q, few, &found), limit);
+        assert_int_equal(found.total, 6);
         for (uint32_t i = 0; i < limit; i++)
             assert_memory_equal(&few[i].who, &hits[i].who, sizeof(few[i].who));
     }
@@ -557,15 +633,15 @@ static void test_one_office(void **state)
     put(&bergen, "bea", &p);
     put(&bergen, "bo", &p);
     q.office_key = bergen.key;
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 2);
-    assert_int_equal(total, 2);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 2);
+    assert_int_equal(found.total, 2);
     assert_string_equal(hits[0].who.subject, "bea");
     q.limit = 1;
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 1);
-    assert_int_equal(total, 2);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 1);
+    assert_int_equal(found.total, 2);
     q.office_key = (const uint8_t *)"nobody's key, thirty-two bytes !";
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 0);
-    assert_int_equal(total, 0);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 0);
+    assert_int_equal(found.total, 0);
 }
 
 static void test_questions_of_stop_words(void **state)
@@ -585,7 +661,7 @@ static void test_questions_of_stop_words(void **state)
     assert_int_equal(find(many), -WC_ETOOBIG);
     struct wc_index_query q = {.text = wc_slice_text("x"),
                                .limit = WC_FIND_LIMIT_MAX + 1};
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), -WC_EINVALID);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), -WC_EINVALID);
 }
 
 static void test_a_question_with_very_many_words(void **state)
@@ -777,11 +853,11 @@ static void test_a_full_disk_leaves_it_behind(void **state)
     }
     assert_int_equal(rc, -WC_EFULL);
     assert_true(find("welding") > 0);
-    assert_int_equal(total, n - 1);
+    assert_int_equal(found.total, n - 1);
     assert_int_equal(unlink(scratch_path("state/index/filler")), 0);
     assert_int_equal(wc_index_apply(index_, NULL, 0), 0);
     assert_true(find("welding") > 0);
-    assert_int_equal(total, n);
+    assert_int_equal(found.total, n);
     wc_index_close(index_);
     index_ = NULL;
     assert_int_equal(umount(scratch_path("state/index")), 0);
@@ -812,7 +888,7 @@ static void test_builds_anew_when_missing(void **state)
 /* Change a value of the closed index, as a test of what opening makes of it. */
 static const char *const tables[] = {"term", "name", "post",   "doc",  "person",
                                      "attr", "free", "office", "meta", NULL};
-enum { T_NAME = 1, T_POST = 2, T_META = 8 };
+enum { T_TERM = 0, T_POST = 2, T_META = 8 };
 
 struct edit {
     uint32_t table;
@@ -829,7 +905,7 @@ static int edit_fn(struct wc_txn *t, void *ctx)
     assert_int_equal(wc_cursor_open(&c, t, e->table), 0);
     int rc = wc_cursor_first(&c);
     while (rc == 0) {
-        uint8_t key[16];
+        uint8_t key[WC_STORE_KEY_MAX_BYTES];
         size_t len = c.key.len;
         assert_true(len <= sizeof(key));
         memcpy(key, c.key.data, len);
@@ -844,7 +920,7 @@ static int edit_fn(struct wc_txn *t, void *ctx)
 static void edit_index(uint32_t table, const char *key, struct wc_slice value)
 {
     struct wc_store_options o = {.format = "whocan index",
-                                 .version = 1,
+                                 .version = 2,
                                  .tables = tables,
                                  .map_bytes = 64 << 20};
     struct edit e = {.table = table, .key = key, .value = value};
@@ -907,9 +983,9 @@ static void test_damage_is_noticed_and_repaired(void **state)
         const char *value;
         size_t len;
     } damage[] = {
-        {T_POST, "\xff\0\1\0\1\2\2", 7}, /* not in order */
+        {T_POST, "\1\0\0\2\0\0\0\1\0\0\0\3\2", 13}, /* beyond its last */
         {T_POST, "x", 1},
-        {T_NAME, "x", 1},
+        {T_TERM, "x", 1},
     };
     people_of_a_council();
     for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
@@ -918,7 +994,7 @@ static void test_damage_is_noticed_and_repaired(void **state)
         open_index();
         assert_int_equal(built, UINT64_MAX);
         assert_int_equal(find("blogging"), -WC_ECORRUPT);
-        assert_int_equal(total, 0);
+        assert_int_equal(found.total, 0);
         wc_index_close(index_);
         rebuilds();
     }
@@ -999,15 +1075,15 @@ static void test_many_people(void **state)
     }
     struct wc_index_query q = {.text = wc_slice_text("number 7"), .limit = 3};
     assert_int_equal(people_count(), PEOPLE);
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
-    assert_int_equal(total, PEOPLE); /* all have "number" */
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 3);
+    assert_int_equal(found.total, PEOPLE); /* all have "number" */
     assert_string_equal(hits[0].who.subject, "p0007");
     q.text = wc_slice_text("7");
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
-    assert_int_equal(total, PEOPLE / 10);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 3);
+    assert_int_equal(found.total, PEOPLE / 10);
     q.text = wc_slice_text("everybody");
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
-    assert_int_equal(total, PEOPLE);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 3);
+    assert_int_equal(found.total, PEOPLE);
     assert_string_equal(hits[2].who.subject, "p0002");
 
     /* The same from the records alone. */
@@ -1016,11 +1092,11 @@ static void test_many_people(void **state)
     open_records();
     open_index();
     assert_int_equal(built, PEOPLE);
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
-    assert_int_equal(total, PEOPLE);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 3);
+    assert_int_equal(found.total, PEOPLE);
     assert_string_equal(hits[2].who.subject, "p0002");
     q.text = wc_slice_text("number 7");
-    assert_int_equal(wc_index_find(index_, &q, hits, &total), 3);
+    assert_int_equal(wc_index_find(index_, &q, hits, &found), 3);
     assert_string_equal(hits[0].who.subject, "p0007");
 }
 
@@ -1036,11 +1112,11 @@ static void *search_loop(void *arg)
     struct wc_hit *mine = calloc(8, sizeof(*mine));
     assert_non_null(mine);
     while (!atomic_load(&s->stop)) {
-        uint64_t n;
+        struct wc_found n;
         struct wc_index_query q = {.text = wc_slice_text("even odd"), .limit = 8};
         int got = wc_index_find(index_, &q, mine, &n);
         assert_true(got >= 0);
-        assert_int_equal(n, 50);
+        assert_int_equal(n.total, 50);
         q.text = wc_slice_text("nobody has this");
         assert_int_equal(wc_index_find(index_, &q, mine, &n), 0);
         atomic_fetch_add(&s->searches, 1);
@@ -1115,8 +1191,8 @@ static void test_a_killed_daemon_catches_up(void **state)
     open_index();
     assert_int_equal(built, UINT64_MAX); /* caught up, not built anew */
     assert_true(find("welding") > 0);
-    assert_true(total >= (uint64_t)acknowledged);
-    assert_int_equal(total, wc_records_people_count(records, NULL));
+    assert_true(found.total >= (uint64_t)acknowledged);
+    assert_int_equal(found.total, wc_records_people_count(records, NULL));
 }
 
 #define INDEX_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -1202,8 +1278,8 @@ static void test_near_things_when_nobody_answers(void **state)
     finds("blogging", "anne");
     finds("plumbing a blogging", "carl");
     struct wc_index_query exact = {.text = wc_slice_text("blogging"), .limit = 64};
-    assert_int_equal(wc_index_find(index_, &exact, hits, &total), 0);
-    assert_int_equal(total, 0);
+    assert_int_equal(wc_index_find(index_, &exact, hits, &found), 0);
+    assert_int_equal(found.total, 0);
     put_skill("berit", "Blogging", WC_LEVEL_AWARENESS);
     finds("blogging", "berit");
     finds("web work", "berit"); /* a narrower concept; nobody is two steps away */
@@ -1314,7 +1390,7 @@ static int find_at_home(const char *text)
 {
     struct wc_index_query q = {
         .text = wc_slice_text(text), .limit = 64, .near_too = true, .home = true};
-    return wc_index_find(index_, &q, hits, &total);
+    return wc_index_find(index_, &q, hits, &found);
 }
 
 /* Found at home, with its reason; in the wider scope nothing is other than without it. */
@@ -1337,14 +1413,14 @@ static void what_is_for_the_home_office_changes_no_wider_scope(void **state)
     put(&bergen, "alice", &same); /* another alice: what is local is not hers */
     for (int i = 0; i < 5; i++) {
         counts[i] = find(questions[i]);
-        totals[i] = total;
+        totals[i] = found.total;
         memcpy(before[i], hits, sizeof(hits));
     }
     put_at_home("alice", "brewing", "sign language");
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < 5; i++) {
             assert_int_equal(find(questions[i]), counts[i]);
-            assert_int_equal(total, totals[i]);
+            assert_int_equal(found.total, totals[i]);
             for (int k = 0; k < counts[i]; k++) {
                 assert_string_equal(hits[k].who.subject, before[i][k].who.subject);
                 assert_true(hits[k].score == before[i][k].score);
@@ -1366,7 +1442,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         INDEX_TEST(what_is_for_the_home_office_changes_no_wider_scope),
-        cmocka_unit_test(test_postings_against_a_table),
+        cmocka_unit_test(test_postings_are_read_back),
+        cmocka_unit_test(test_changes_are_merged),
         cmocka_unit_test(test_damaged_postings_are_refused),
         INDEX_TEST(test_finds_by_every_field),
         INDEX_TEST(test_the_question_of_the_readme),
