@@ -302,6 +302,29 @@ static uint32_t warn_blamed(struct wc_buf *b, const struct wc_daemon *d)
     return count;
 }
 
+/* Neighbours whose clocks are so far from this one's that records are refused. Which of
+ * two is wrong, nobody knows; where most say that it is this one, that is said instead. */
+static uint32_t warn_clocks(struct wc_buf *b, const struct wc_daemon *d)
+{
+    const struct wc_node *node = wc_engine_node(d->engine);
+    struct wc_node_office o;
+    char text[300];
+    uint32_t count = 0;
+    for (uint32_t i = 0; wc_node_office_at(node, i, &o); i++) {
+        uint64_t apart_ms = (uint64_t)llabs(o.clock_offset_ms);
+        if (!o.linked || apart_ms <= WC_FUTURE_SLACK_MS || count == WARN_BLAMED_COUNT)
+            continue;
+        snprintf(text, sizeof(text),
+                 "the clock of office %s is %" PRIu64 " minutes %s this machine's: one "
+                 "of the two is wrong, and new records of the one that is ahead wait",
+                 o.cert.name, apart_ms / 60000,
+                 o.clock_offset_ms > 0 ? "ahead of" : "behind");
+        wc_pack_text(b, text);
+        count++;
+    }
+    return count;
+}
+
 static uint32_t warn_certificate(struct wc_buf *b, const struct wc_identity *identity)
 {
     char text[WC_EXPIRY_TEXT_BYTES];
@@ -372,6 +395,8 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
         wc_pack_text(b, "this machine's clock is more than 10 minutes from most other "
                         "offices: set it right");
         count++;
+    } else {
+        count += warn_clocks(b, d);
     }
     if (!wc_office_is_standalone(d->identity) && !stats->revoked)
         count += warn_certificate(b, d->identity);

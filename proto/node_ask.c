@@ -429,7 +429,9 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
         return 0;
     uint32_t office = wc_node_office_find(node, r.office_key);
     int dated = ask_is_live(node, &r);
-    bool lie = dated == -WC_EFUTURE || dated == -WC_ELEASE;
+    bool lie = dated == -WC_ELEASE ||
+               (dated == -WC_EFUTURE &&
+                !wc_node_clocks_differ(node, office, peer, r.stamped_at_ms));
     if (dated != 0 && !lie)
         return 0;
     if (!look_at_ask(node, office))

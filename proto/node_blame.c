@@ -178,16 +178,37 @@ bool wc_node_waste(struct wc_node *node, const struct wc_peer *peer, uint64_t by
                               WC_WASTE_AN_HOUR_BYTES);
 }
 
+static void make_up(struct wc_bucket *b, uint64_t bytes)
+{
+    b->used = bytes < b->used ? b->used - bytes : 0;
+}
+
 void wc_node_worth(const struct wc_peer *peer, uint64_t bytes)
 {
-    struct wc_bucket *b = &peer->conduct->waste;
-    b->used = bytes < b->used ? b->used - bytes : 0;
+    make_up(&peer->conduct->waste, bytes);
+    make_up(&peer->conduct->unkept, bytes);
 }
 
 bool wc_node_wasteful(const struct wc_node *node, const struct wc_peer *peer)
 {
     return !wc_bucket_has_room(&peer->conduct->waste, node->mono_ms,
                                (uint64_t)WC_WASTE_BRIM_BYTES * 3 / 4,
+                               WC_WASTE_AN_HOUR_BYTES);
+}
+
+void wc_node_unkept(struct wc_node *node, const struct wc_peer *peer, uint64_t bytes)
+{
+    if (!node->clock_off)
+        wc_bucket_pour(&peer->conduct->unkept, bytes);
+    wc_node_waste(node, peer, bytes);
+}
+
+/* A flood of other things, or what clocks explain, fills the one bucket too, and then no
+ * session is led for a while either: but that is not what this names. */
+bool wc_node_keeps_nothing(const struct wc_node *node, const struct wc_peer *peer)
+{
+    return !wc_bucket_has_room(&peer->conduct->unkept, node->mono_ms,
+                               (uint64_t)WC_WASTE_BRIM_BYTES * 3 / 8,
                                WC_WASTE_AN_HOUR_BYTES);
 }
 

@@ -253,6 +253,7 @@ struct wc_conduct {
     uint64_t last_ms; /* wall clock */
     uint64_t counts[WC_BLAMES_COUNT];
     struct wc_bucket waste, syncs, fetched;
+    struct wc_bucket unkept; /* of the waste: what it said that it had */
 };
 
 struct wc_recent {
@@ -577,6 +578,10 @@ int wc_node_quota_set(uint8_t kind);
 void wc_node_run_expiry(struct wc_node *node);
 /* Look again at what is due by the wall clock. */
 void wc_node_expiry_soon(struct wc_node *node);
+/* Whether something of that office, dated in our future, is dated so by its clock, or by
+ * that of the neighbour which passed it on, and not by a lie. */
+bool wc_node_clocks_differ(const struct wc_node *node, uint32_t office,
+                           const struct wc_peer *peer, uint64_t stamped_at_ms);
 /* The wall clock was set back: undo what the wrong time did. */
 void wc_node_clock_set_back(struct wc_node *node);
 
@@ -636,6 +641,10 @@ bool wc_node_shunned(const struct wc_node *node, const uint8_t key[WC_KEY_BYTES]
 bool wc_node_waste(struct wc_node *node, const struct wc_peer *peer, uint64_t bytes);
 void wc_node_worth(const struct wc_peer *peer, uint64_t bytes);
 bool wc_node_wasteful(const struct wc_node *node, const struct wc_peer *peer);
+/* The same, for what it said in reconciliation and did not keep; and whether that alone
+ * is much. */
+void wc_node_unkept(struct wc_node *node, const struct wc_peer *peer, uint64_t bytes);
+bool wc_node_keeps_nothing(const struct wc_node *node, const struct wc_peer *peer);
 /* It sent a SYNC (false: too many); whether it may have records at full pace. */
 bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer);
 bool wc_node_may_fetch(const struct wc_node *node, const struct wc_peer *peer);

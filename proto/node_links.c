@@ -75,6 +75,26 @@ static void judge_clock(struct wc_node *node)
     wc_node_due(node, WC_DUE_EXPIRY, node->mono_ms);
 }
 
+/* Of a neighbour whose clock is far from ours: whether a date is none of its future. */
+static bool is_of_its_past(const struct wc_node *node, const struct wc_peer *peer,
+                           uint64_t at_ms)
+{
+    if (peer == NULL || !peer->clock)
+        return false;
+    int64_t offset = node->offices[peer->office]->clock_offset_ms;
+    return offset > (int64_t)WC_FUTURE_SLACK_MS &&
+           at_ms <= node->now_ms + (uint64_t)offset + WC_FUTURE_SLACK_MS;
+}
+
+bool wc_node_clocks_differ(const struct wc_node *node, uint32_t office,
+                           const struct wc_peer *peer, uint64_t stamped_at_ms)
+{
+    const struct wc_peer *signer =
+        office == WC_NONE ? NULL : wc_node_peer(node, node->offices[office]->link);
+    return is_of_its_past(node, signer, stamped_at_ms) ||
+           is_of_its_past(node, peer, stamped_at_ms);
+}
+
 static void heard_clock(struct wc_node *node, struct wc_peer *peer, uint64_t their_ms)
 {
     /* both are below 2^53, or their difference means little anyway */

@@ -357,13 +357,15 @@ void wc_node_learn_rotation(struct wc_node *node, struct wc_slice bytes)
         receive(node, &in, 0, &rc);
 }
 
-/* Whether the neighbour may go on although it sent what is of no use here. */
+/* Whether the neighbour may go on although it sent what is of no use here; by `dated`
+ * alone, which its clock explains. */
 static bool bears(struct wc_node *node, const struct wc_peer *peer, size_t bytes,
-                  bool asked_for)
+                  bool asked_for, bool dated)
 {
     if (wc_node_waste(node, peer, bytes + WC_WASTE_ITEM_BYTES) || asked_for)
         return true; /* what was asked for ends the session */
-    wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
+    if (!dated)
+        wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
     return false;
 }
 
@@ -374,7 +376,7 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
 {
     struct incoming in;
     bool broadcast = reason == WC_REASON_BROADCAST;
-    bool asked_for = !broadcast && node->session.link == peer->link;
+    bool asked_for = !broadcast && node->session.link == peer->link, dated;
     /* what was asked for is looked at whatever came before: the store may have lost it */
     if (broadcast && seen(node, bytes))
         return 0;
@@ -401,16 +403,21 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
     case CONTRADICT:
         remember(node, bytes);
         /* of what is passed on everybody has most already */
-        return broadcast || bears(node, peer, bytes.len, asked_for) ? 0 : -WC_ELIMIT;
+        return broadcast || bears(node, peer, bytes.len, asked_for, false) ? 0
+                                                                           : -WC_ELIMIT;
     case LEAVE:
-        return bears(node, peer, bytes.len, asked_for) ? 0 : -WC_ELIMIT;
+        return bears(node, peer, bytes.len, asked_for, false) ? 0 : -WC_ELIMIT;
     case LIMIT:
         break;
     case REFUSE:
-        if (!seen(node, bytes)) /* nobody multiplies another's fault */
+        dated = rc == -WC_EFUTURE &&
+                wc_node_clocks_differ(node, in.office, peer, in.r.stamped_at_ms);
+        if (dated) /* one of two clocks is wrong: perhaps it is ours */
+            node->records_refused++;
+        else if (!seen(node, bytes)) /* nobody multiplies another's fault */
             wc_node_refused(node, in.office, peer->link, rc);
         remember(node, bytes);
-        return bears(node, peer, bytes.len, asked_for) ? 0 : -WC_ELIMIT;
+        return bears(node, peer, bytes.len, asked_for, dated) ? 0 : -WC_ELIMIT;
     case BLAME:
         node->records_refused++;
         return rc;

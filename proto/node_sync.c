@@ -93,7 +93,7 @@ static void session_end(struct wc_node *node, struct wc_peer *peer, bool done)
 static bool session_bears(struct wc_node *node, const struct wc_peer *peer)
 {
     const struct wc_session *s = &node->session;
-    return !wc_node_wasteful(node, peer) &&
+    return !wc_node_wasteful(node, peer) && !wc_node_keeps_nothing(node, peer) &&
            node->mono_ms - s->began_ms <
                WC_SYNC_SESSION_MS + s->accepted * WC_SYNC_RECORD_MS;
 }
@@ -288,7 +288,7 @@ int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
         follow(node, &in->ranges[i]);
     }
     shuffle(node, from);
-    wc_node_waste(node, peer, (uint64_t)in->count * WC_WASTE_RANGE_BYTES);
+    wc_node_unkept(node, peer, (uint64_t)in->count * WC_WASTE_RANGE_BYTES);
     if (s->stack_count > WC_SYNC_STACK_MAX_COUNT || !session_bears(node, peer))
         session_end(node, peer, false);
     else
@@ -306,7 +306,7 @@ static void charge_missed(struct wc_node *node, const struct wc_peer *peer)
         return;
     uint64_t missed = s->wanted - s->came - s->missed;
     s->missed += missed;
-    wc_node_waste(node, peer, missed * WC_WASTE_ITEM_BYTES);
+    wc_node_unkept(node, peer, missed * WC_WASTE_ITEM_BYTES);
 }
 
 void wc_node_sync_records(struct wc_node *node, struct wc_peer *peer,
@@ -373,8 +373,10 @@ void wc_node_run_sync(struct wc_node *node)
         return;
     }
     peer->sync_due_ms = WC_NEVER;
-    if (wc_node_wasteful(node, peer)) {
-        wc_node_blame(node, peer->office, WC_BLAME_SYNC);
+    bool unkept = wc_node_keeps_nothing(node, peer);
+    if (unkept || wc_node_wasteful(node, peer)) {
+        if (unkept)
+            wc_node_blame(node, peer->office, WC_BLAME_SYNC);
         peer->sync_not_before_ms = node->mono_ms + WC_WASTE_PAUSE_MS;
         wc_node_sync_want(node, peer, peer->sync_not_before_ms);
         wc_node_due(node, WC_DUE_SYNC, node->mono_ms + 1); /* the next one's turn */

@@ -158,9 +158,7 @@ class Liars(Case):
                 if lie == "endless":
                     self.assertEqual(self.told(process)[-1], ends)
                 before, named = named, self.blamed(self.york)
-                # who wasted so much is not compared with for a while, which counts as another reason
-                also = {"sync"} if "flood" in reasons else set()
-                self.assertLessEqual(named.get(office, set()) - also, reasons)
+                self.assertLessEqual(named.get(office, set()), reasons)
                 self.assertEqual({o: r for o, r in named.items() if o != office}, before)
                 self.assertLessEqual(self.blamed(self.leeds).items(), named.items())
                 self.assert_unharmed(office, people)

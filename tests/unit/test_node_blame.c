@@ -71,6 +71,98 @@ static void still_at_work(uint32_t link, const char *login)
 
 /* ---- who is to blame ---- */
 
+static const uint8_t *ask_id(uint32_t n)
+{
+    static uint8_t id[WC_ASK_ID_BYTES];
+    memset(id, 0x5c, sizeof(id));
+    wc_put_u32(id, n);
+    return id;
+}
+
+static uint64_t faults_of(int n)
+{
+    struct wc_node_blamed b;
+    uint64_t count = 0;
+    for (uint32_t i = 0; wc_node_blamed_at(net.nodes[n].node, i, &b); i++)
+        for (int reason = 0; reason < WC_BLAMES_COUNT; reason++)
+            count += b.counts[reason];
+    return count;
+}
+
+static void ask_of(int n, uint32_t number)
+{
+    struct wc_event e = {.type = WC_EVENT_LOCAL_ASK};
+    e.u.local_ask.id = ask_id(number);
+    e.u.local_ask.text = wc_slice_text("who?");
+    e.u.local_ask.by = wc_slice_text("alice");
+    net_step(n, &e);
+}
+
+/* Two cannot say whose clock is wrong: each works on by its own, neither names the other,
+ * and when the one is set right both have everything. */
+static void work_apart(int64_t apart_ms)
+{
+    char login[16];
+    net_start(0);
+    net_start(1);
+    net.nodes[1].skew_ms = apart_ms;
+    uint32_t link = net_link(0, 1);
+    for (uint32_t i = 0; i < 30; i++) {
+        snprintf(login, sizeof(login), "p%u", i);
+        net_put(0, WC_KIND_ROW, login);
+        net_put(1, WC_KIND_ROW, login);
+        ask_of(0, 2 * i);
+        ask_of(1, 2 * i + 1);
+        net_run();
+        net_wait(120000);
+    }
+    assert_true(net_is_open(link));
+    assert_int_equal(faults_of(0), 0);
+    assert_int_equal(faults_of(1), 0);
+    assert_true(net_stats(0).records_refused + net_stats(1).records_refused > 0);
+    net.nodes[1].skew_ms = 0;
+    net_wait(3 * WC_HOUR_MS);
+    assert_true(net_same(0, 1));
+    assert_int_equal(faults_of(0) + faults_of(1), 0);
+}
+
+static void a_clock_an_hour_ahead_is_nobodys_fault(void **state)
+{
+    (void)state;
+    work_apart(3600000);
+}
+
+static void a_clock_an_hour_behind_is_nobodys_fault(void **state)
+{
+    (void)state;
+    work_apart(-3600000);
+}
+
+static void a_clock_of_another_day_is_nobodys_fault(void **state)
+{
+    (void)state;
+    work_apart(2000 * 60000);
+}
+
+/* A lie is no clock: what is dated in the future of its own office's clock, too. */
+static void a_clock_excuses_no_lie(void **state)
+{
+    (void)state;
+    uint32_t york_link = begin(), link = puppet_link(0, &hull);
+    struct made m = {.office = &hull, .kind = WC_KIND_ROW, .login = "future"};
+    wc_wire_ping(&frame, net.now_ms + WC_HOUR_MS, 1);
+    puppet_say(link, &frame);
+    m.stamped_at_ms = net.now_ms + WC_HOUR_MS;
+    say(link, &m);
+    assert_true(blameless(&hull));
+    m.rev = 2;
+    m.stamped_at_ms += WC_FUTURE_SLACK_MS + 60000;
+    say(york_link, &m);
+    assert_int_equal(blamed(&hull, WC_BLAME_FUTURE), 1);
+    assert_true(blameless(&york));
+    assert_false(row(&hull, "future"));
+}
+
 static void a_signed_lie_is_the_signers_and_not_the_messengers(void **state)
 {
     (void)state;
@@ -744,14 +836,6 @@ static void changes_without_end_are_taken_now_and_then(void **state)
     assert_int_equal(net_version(0, hull.signer.key, WC_KIND_ROW, "bob").rev, m.rev);
 }
 
-static const uint8_t *ask_id(uint32_t n)
-{
-    static uint8_t id[WC_ASK_ID_BYTES];
-    memset(id, 0x5c, sizeof(id));
-    wc_put_u32(id, n);
-    return id;
-}
-
 static void say_ask(uint32_t link, const struct wc_identity *who, uint32_t number,
                     uint64_t stamped_at_ms)
 {
@@ -823,11 +907,7 @@ static void say_answer(uint32_t link, const struct wc_identity *who,
 
 static void ask(uint32_t number)
 {
-    struct wc_event e = {.type = WC_EVENT_LOCAL_ASK};
-    e.u.local_ask.id = ask_id(number);
-    e.u.local_ask.text = wc_slice_text("who?");
-    e.u.local_ask.by = wc_slice_text("alice");
-    net_step(0, &e);
+    ask_of(0, number);
 }
 
 static void answers_that_cannot_be_are_the_signers_fault(void **state)
@@ -933,6 +1013,17 @@ static void useless_records_have_an_end(void **state)
     }
     assert_in_range(frames, 1, 50);
     assert_int_equal(net_stats(0).records_count[1], 0);
+    /* no session is led with it for a while; but it never said that it has what it has not */
+    net_wait(10000);
+    link = puppet_link(0, &hull);
+    net_wait(1000);
+    assert_true(net_is_open(link));
+    const struct wc_node *node = net.nodes[0].node;
+    uint32_t office = wc_node_office_find(node, hull.signer.key);
+    assert_true(
+        wc_node_wasteful(node, wc_node_peer(node, node->offices[office]->link)));
+    assert_int_equal(blamed(&hull, WC_BLAME_SYNC), 0);
+    assert_int_equal(blamed(&hull, WC_BLAME_FLOOD), 2);
     wc_buf_fini(&packed);
 }
 
@@ -1234,6 +1325,10 @@ static void what_the_disk_has_of_old_is_not_stamped_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        net_test(a_clock_an_hour_ahead_is_nobodys_fault),
+        net_test(a_clock_an_hour_behind_is_nobodys_fault),
+        net_test(a_clock_of_another_day_is_nobodys_fault),
+        net_test(a_clock_excuses_no_lie),
         net_test(a_signed_lie_is_the_signers_and_not_the_messengers),
         net_test(nobody_makes_another_look_guilty),
         net_test(a_stamp_on_what_nobody_wrote_blames_both),
