@@ -45,10 +45,12 @@ void wc_expiry_text(char out[WC_EXPIRY_TEXT_BYTES], uint64_t end_ms, uint64_t no
                  "the certificate of this office ends within a day: %s", renewal);
         break;
     case WC_EXPIRY_ENDED:
-        snprintf(out, WC_EXPIRY_TEXT_BYTES,
-                 "the certificate of this office has ended: no other office links to "
-                 "it; %s",
-                 renewal);
+        snprintf(
+            out, WC_EXPIRY_TEXT_BYTES,
+            "the certificate of this office has ended: no other office links to "
+            "it; %s, and publish that here (whocan org publish LINE): it can come by "
+            "no link",
+            renewal);
         break;
     }
 }

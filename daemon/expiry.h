@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WC_EXPIRY_TEXT_BYTES 160
+#define WC_EXPIRY_TEXT_BYTES 256
 
 /* In the order in which they come. */
 enum wc_expiry_stage {

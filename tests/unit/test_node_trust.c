@@ -181,6 +181,35 @@ static void own_records_outlive_the_certificate(void **state)
     assert_int_equal(net_stats(0).records_count[1], 1);
 }
 
+/* Its certificate ended while it was off. All others have its renewal, and cannot give it,
+ * for a handshake takes no certificate that has ended; its own administrator can. */
+static void an_office_that_comes_back_too_late_is_renewed_by_hand(void **state)
+{
+    (void)state;
+    certificate_of_days(0, 10);
+    net_start(0);
+    net_start(1);
+    net_link(0, 1);
+    net_put(0, WC_KIND_ROW, "alice");
+    net_wait(100);
+    net_stop(0);
+    net_days(5);
+    uint64_t until_ms = net.now_ms + 365 * WC_DAY_MS;
+    grant(0, &net.org.signer, 500, until_ms, 77);
+    assert_int_equal(submit(1), 0);
+    net_days(10);
+    net_start(0);
+    assert_int_equal(who(0)->cert.serial, net.nodes[0].identity.cert.serial);
+    grant(0, &net.org.signer, 500, until_ms, 77);
+    assert_int_equal(submit(0), 0);
+    assert_int_equal(who(0)->cert.serial, 500);
+    uint32_t link = net_link(0, 1);
+    net_wait(70000);
+    assert_true(net_is_open(link));
+    assert_true(net_holds(1, net_key(0), WC_KIND_ROW, "alice"));
+    assert_true(net_same(0, 1));
+}
+
 static void a_smaller_quota_counts_at_once(void **state)
 {
     (void)state;
@@ -465,6 +494,7 @@ int main(void)
         trust_test(a_grant_survives_a_restart),
         trust_test(leases_cut_by_a_certificate_grow_with_the_next),
         trust_test(own_records_outlive_the_certificate),
+        trust_test(an_office_that_comes_back_too_late_is_renewed_by_hand),
         trust_test(a_smaller_quota_counts_at_once),
         trust_test(an_organisation_gets_another_key),
         trust_test(who_gets_no_grant_is_forgotten_after_an_hour),
