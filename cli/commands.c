@@ -109,6 +109,13 @@ const struct wc_command wc_commands[] = {
      WC_OPT_BIT(WC_OPT_ABOUT) | WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_ALL) |
          WC_OPT_BIT(WC_OPT_FORMAT) | WC_OPT_BIT(WC_OPT_OUTPUT),
      0, 0, wc_cmd_export},
+    {"skills", "[BEGINNING...]", "List skills, what most people have first",
+     "With how many people have each. With a beginning: the skills whose name, or\n"
+     "another name of theirs in the vocabulary, goes on so, also those that nobody "
+     "has.\n\n"
+     "  whocan skills --limit 20\n"
+     "  whocan skills info\n",
+     WC_OPT_BIT(WC_OPT_LIMIT), 0, -1, wc_cmd_skills},
     {"vocabulary list", "[WORD...]", "List the vocabularies, or concepts by a word",
      "What this office's daemon has read: each vocabulary with its counts, or, with\n"
      "words, the concepts that have a label with all of them.\n\n"

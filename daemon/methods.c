@@ -146,6 +146,11 @@ static const struct wc_param audit_params[] = {
     {"verify", WC_PARAM_BOOL, false, 0, 0, "send no lines, only check them"},
     END};
 
+static const struct wc_param skills_params[] = {
+    {"prefix", WC_PARAM_STR, false, 0, WC_SKILL_NAME_MAX_BYTES,
+     "how the name, or another label of the skill, begins; default: all"},
+    {"limit", WC_PARAM_INT, false, 1, WC_FIND_LIMIT_MAX, "at most so many; default 10"},
+    END};
 static const struct wc_param vocabulary_list_params[] = {
     {"words", WC_PARAM_STR, false, 1, WC_QUERY_MAX_BYTES,
      "also the concepts that have a label with a word that begins with each of these"},
@@ -342,6 +347,12 @@ static const struct wc_result audit_results[] = {
     {"broken", "{file, line, why}|nil", "the first line that is not as it was written"},
     END};
 
+static const struct wc_result skills_results[] = {
+    {"skills", "[{name, id, alias, people}]",
+     "what most people have first; id of a concept of the vocabulary, alias the label "
+     "that begins so"},
+    {"total", "int", "how many there are"},
+    END};
 static const struct wc_result vocabulary_list_results[] = {
     {"vocabularies", "[{id, title, licence, source, concepts, labels}]",
      "with how many concepts and labels each has"},
@@ -444,6 +455,9 @@ const struct wc_method wc_methods[] = {
     {"vocabulary.read", WC_METHOD_READ, false, "One vocabulary, in pages",
      vocabulary_read_params, vocabulary_read_results, NULL, wc_vocabulary_read,
      WC_COST_EXPORT},
+    {"skills.list", WC_METHOD_READ, false,
+     "Skills by how they begin, with how many people have them", skills_params,
+     skills_results, NULL, wc_skills_list, WC_COST_FIND},
 };
 const size_t wc_methods_count = sizeof(wc_methods) / sizeof(wc_methods[0]);
 

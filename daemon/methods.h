@@ -115,6 +115,7 @@ void wc_org_submit(struct wc_request *r);      /* methods_org.c */
 void wc_audit_read(struct wc_request *r);      /* methods_audit.c */
 void wc_vocabulary_list(struct wc_request *r); /* methods_vocabulary.c */
 void wc_vocabulary_read(struct wc_request *r);
+void wc_skills_list(struct wc_request *r); /* methods_skills.c */
 
 /* Whom a request of either kind is about: "handle", which must be of this office, or
  * without that the caller. False: the request was ended. */

@@ -310,12 +310,44 @@ uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
     return count;
 }
 
+/* What a person has, as it is counted: by the concept that it is, so that different names
+ * of one thing are one skill, or by its name. Who wants to learn it has not got it. */
+static int count_skill(struct wc_terms *s, const struct wc_unit *u, const char *concept)
+{
+    uint32_t at = (uint32_t)s->text.len;
+    if (u->skill == NULL || u->skill->learn || s->words.count == 0)
+        return 0;
+    wc_buf_byte(&s->text, (uint8_t)(WC_TERM_SKILL | s->scope));
+    wc_buf_byte(&s->text, concept != NULL ? WC_SKILL_CONCEPT : WC_SKILL_NAME);
+    if (concept != NULL) {
+        wc_buf_text(&s->text, concept);
+        return count_key(s, at, u->weight, false);
+    }
+    for (uint32_t i = 0; i < s->words.count; i++) {
+        if (i > 0)
+            wc_buf_byte(&s->text, ' ');
+        wc_buf_append(&s->text, s->words.at[i].data, s->words.at[i].len);
+    }
+    wc_buf_byte(&s->text, '\0');
+    wc_buf_append(&s->text, u->text.data, u->text.len);
+    if (!s->text.failed && s->text.len - at > WC_TERM_MAX_BYTES) {
+        s->text.len = at; /* of a name whose folded form is twice as long, and more */
+        return 0;
+    }
+    return count_key(s, at, u->weight, false);
+}
+
 static int count_concepts(struct wc_terms *s, struct wc_text *text,
                           const struct wc_vocabulary *v, const struct wc_unit *u)
 {
     struct wc_unit_concept concepts[WC_UNIT_CONCEPTS_MAX];
+    const char *whole = NULL; /* what the unit is, and not only mentions */
     uint32_t n = wc_unit_concepts(v, text, u, &s->words, concepts);
     int rc = 0;
+    for (uint32_t i = 0; i < n && whole == NULL; i++)
+        if (concepts[i].factor >= 1.0F)
+            whole = wc_vocabulary_at(v, concepts[i].concept)->id;
+    rc = count_skill(s, u, whole);
     for (uint32_t i = 0; rc == 0 && i < n; i++)
         rc = count_term(s, WC_TERM_CONCEPT,
                         wc_slice_text(wc_vocabulary_at(v, concepts[i].concept)->id),

@@ -13,7 +13,7 @@
 #include "daemon/vocabulary.h"
 
 /* Goes up with every change of terms or impacts: the index is then built anew. */
-#define WC_TERMS_VERSION 4
+#define WC_TERMS_VERSION 5
 
 enum wc_unit_kind {
     WC_UNIT_NAME,
@@ -57,7 +57,12 @@ enum wc_term_kind {
     WC_TERM_STEM = 2,    /* in any of the languages */
     WC_TERM_PHRASE = 3,  /* a whole name of 1 to WC_PHRASE_WORDS_MAX words */
     WC_TERM_CONCEPT = 4, /* the id of a concept of the vocabulary */
+    WC_TERM_SKILL = 5, /* a skill that somebody has, to be counted: no question asks */
 };
+/* The text of a skill: this and the id of the concept that it is, or this, the folded
+ * words of its name, a NUL and the name as it is written. */
+#define WC_SKILL_CONCEPT 1
+#define WC_SKILL_NAME    2
 /* Added to the kind of a term of what is for the home office: a scope of its own, with its
  * own people and counts, which only a question of the home office opens. */
 #define WC_TERM_HOME        0x40

@@ -30,8 +30,20 @@ struct entry {
  * words that meet in one place cost a look in vain. */
 #define OPENERS_COUNT 65536
 
+/* A place where a label may begin for whoever is typing: its first word, or a later one
+ * of what a concept is called. */
+struct start {
+    const char *text; /* folded, to the label's end */
+    uint32_t concept;
+    uint16_t label; /* of the concept */
+    bool inner;
+};
+
 struct wc_vocabulary {
     atomic_uint users;
+    struct start *starts; /* by text */
+    uint32_t starts_count;
+    struct wc_buf folded; /* their texts */
     struct wc_concepts *concepts;
     char *problem; /* where the first fault goes while files are read */
     struct entry *entries;
@@ -85,6 +97,8 @@ void wc_vocabulary_free(const struct wc_vocabulary *v)
     if (own == NULL || atomic_fetch_sub(&own->users, 1) > 1)
         return;
     wc_concepts_free(own->concepts);
+    free(own->starts);
+    wc_buf_fini(&own->folded);
     free(own->entries);
     free(own->slots);
     free(own);
@@ -293,6 +307,99 @@ static int recognise_label(struct wc_vocabulary *v, struct wc_text *text,
     return rc;
 }
 
+/* ---- what is being typed ---- */
+
+static int compare_starts(const void *a, const void *b)
+{
+    const struct start *x = a, *y = b;
+    int order = strcmp(x->text, y->text);
+    if (order != 0)
+        return order;
+    if (x->concept != y->concept)
+    return x->concept < y->concept ? -1 : 1;
+    return (int)x->label - (int)y->label;
+}
+
+static uint32_t count_words(const char *text)
+{
+    uint32_t count = 1;
+    for (; *text != '\0'; text++)
+        count += *text == ' ';
+    return count;
+}
+
+/* The folded labels, one after the other, each with a NUL; and how many starts they have
+ * at most. */
+static int fold_labels(struct wc_vocabulary *v, uint32_t *most)
+{
+    *most = 0;
+    for (uint32_t i = 0; i < wc_concepts_count(v->concepts); i++) {
+        const struct wc_concept *c = wc_concepts_at(v->concepts, i);
+        for (uint32_t k = 0; k < c->label_count; k++) {
+            size_t at = v->folded.len;
+            wc_text_fold(wc_slice_text(c->labels[k].text), &v->folded);
+            wc_buf_byte(&v->folded, '\0');
+            if (v->folded.failed)
+                return -WC_ENOMEM;
+            *most += count_words((const char *)v->folded.data + at);
+        }
+    }
+    return 0;
+}
+
+static void add_starts(struct wc_vocabulary *v, const char *text, uint32_t concept,
+                       uint32_t label, bool preferred)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (p == text || (preferred && p[-1] == ' '))
+            v->starts[v->starts_count++] =
+                (struct start){p, concept, (uint16_t)label, p != text};
+}
+
+static int find_starts(struct wc_vocabulary *v)
+{
+    uint32_t most;
+    int rc = fold_labels(v, &most);
+    if (rc != 0)
+        return rc;
+    v->starts = calloc((size_t)most + 1, sizeof(*v->starts));
+    if (v->starts == NULL)
+        return -WC_ENOMEM;
+    const char *text = (const char *)v->folded.data;
+    for (uint32_t i = 0; i < wc_concepts_count(v->concepts); i++) {
+        const struct wc_concept *c = wc_concepts_at(v->concepts, i);
+        for (uint32_t k = 0; k < c->label_count; k++) {
+            add_starts(v, text, i, k, c->labels[k].preferred);
+            text += strlen(text) + 1;
+        }
+    }
+    qsort(v->starts, v->starts_count, sizeof(*v->starts), compare_starts);
+    return 0;
+}
+
+void wc_vocabulary_complete(const struct wc_vocabulary *v, struct wc_slice typed,
+                            wc_completion_fn fn, void *ctx)
+{
+    struct wc_buf folded = {0};
+    uint32_t low = 0, high = v->starts_count;
+    wc_text_fold(typed, &folded);
+    wc_buf_byte(&folded, '\0');
+    const char *prefix = (const char *)folded.data;
+    while (!folded.failed && low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(v->starts[middle].text, prefix) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t len = folded.failed ? 0 : strlen(prefix);
+    for (; !folded.failed && low < v->starts_count &&
+           strncmp(v->starts[low].text, prefix, len) == 0;
+         low++)
+        fn(ctx, v->starts[low].concept, v->starts[low].label, v->starts[low].inner);
+    wc_buf_fini(&folded);
+}
+
 int wc_vocabulary_finish(struct wc_vocabulary *v, struct wc_text *text,
                          char problem[WC_VOCABULARY_PROBLEM_BYTES])
 {
@@ -305,6 +412,8 @@ int wc_vocabulary_finish(struct wc_vocabulary *v, struct wc_text *text,
         for (uint32_t k = 0; rc == 0 && k < c->label_count; k++)
             rc = recognise_label(v, text, i, c->labels[k].text);
     }
+    if (rc == 0)
+        rc = find_starts(v);
     return outcome(v, rc, problem);
 }
 

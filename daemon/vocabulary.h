@@ -55,6 +55,18 @@ uint32_t wc_vocabulary_find(const struct wc_vocabulary *v, struct wc_slice id);
 void wc_vocabulary_fingerprint(const struct wc_vocabulary *v,
                                uint8_t out[WC_DIGEST_BYTES]);
 
+/* ---- completing ---- */
+
+/* A label of a concept that goes on as somebody began to type; inner: at a later word of
+ * what the concept is called. */
+typedef void (*wc_completion_fn)(void *ctx, uint32_t concept, uint32_t label,
+                                 bool inner);
+
+/* Call fn for each label that begins with what was typed, apart from case and accents, in
+ * order of their texts; a concept may come several times. */
+void wc_vocabulary_complete(const struct wc_vocabulary *v, struct wc_slice typed,
+                            wc_completion_fn fn, void *ctx);
+
 /* ---- recognising ---- */
 
 /* Where a concept was recognised in a text. */

@@ -171,7 +171,7 @@ class Describe(OneDaemon):
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
             "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
             "office.show": {}, "org.known": {},
-            "audit.read": {"verify": True}, "vocabulary.list": {"words": "x"}, "vocabulary.read": {"id": "esco"},
+            "audit.read": {"verify": True}, "vocabulary.list": {"words": "x"}, "vocabulary.read": {"id": "esco"}, "skills.list": {},
             "office.request": {"name": "leeds"},
         }
         for method in self.client.call("api.describe")["methods"]:

@@ -166,6 +166,26 @@ class Daemon(Case):
             self.assertEqual(leeds.handles(query), [f"{handle}@leeds"], query)
 
 
+class Skills(Case):
+    def test_skills_are_counted_and_completed(self):
+        leeds = self.office(SHIPPED)
+        leeds.import_rows([harness.row("alice", skills=["infosec", "Kettling"]),
+                           harness.row("bob", skills=["informasjonssikkerhet", "ISO 27001"]),
+                           harness.row("carol", skills=["kettling", {"name": "blogging", "learn": True}])])
+        shown = self.whocan("skills", daemon=leeds)
+        self.assertEqual(shown, " PEOPLE  SKILL\n      2  Information security\n      2  Kettling\n")
+        found = json.loads(self.whocan("skills", "Infos", "--json", daemon=leeds))["skills"]
+        self.assertEqual(found, [{"name": "Information security", "id": "municipal:information-security",
+                                  "alias": "infosec", "people": 2}])
+        self.assertIn("      0  Blogging  (weblog)\n", self.whocan("skills", "weblo", daemon=leeds))
+        self.assertIn("1 of ", self.whocan("skills", "data", "--limit", 1, daemon=leeds))
+        self.assertEqual(self.whocan("skills", "zither", daemon=leeds), "No skill begins so.\n")
+        leeds.call("me.set", name="Root", skills=["kettling", "quilting"],
+                   audience={"skills": {"quilting": "office", "kettling": "match"}})
+        counts = {s["name"]: s["people"] for s in leeds.call("skills.list", prefix="")["skills"]}
+        self.assertEqual(counts, {"Information security": 2, "Kettling": 2, "quilting": 1})
+
+
 class Reload(Case):
     def reload(self, daemon, said):
         before = len(daemon.log())

@@ -11,6 +11,7 @@
 #include "daemon/local.h"
 #include "daemon/postings.h"
 #include "daemon/records_log.h"
+#include "daemon/skills.h"
 #include "daemon/store.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/staff.h"
@@ -1438,6 +1439,89 @@ static void what_is_for_the_home_office_changes_no_wider_scope(void **state)
     home_key = NULL;
 }
 
+/* ---- skills, counted ---- */
+
+static void say_skill(void *ctx, const struct wc_skill_row *row)
+{
+    struct wc_buf *said = ctx;
+    char people[32];
+    if (said->len > 0)
+        wc_buf_text(said, "; ");
+    snprintf(people, sizeof(people), "%u ", row->people);
+    wc_buf_text(said, people);
+    wc_buf_append(said, row->name.data, row->name.len);
+    if (row->alias != NULL) {
+        wc_buf_text(said, " = ");
+        wc_buf_text(said, row->alias);
+    }
+}
+
+/* What a beginning leads to, as "PEOPLE NAME = ALIAS; ...". */
+static void begins(const char *prefix, bool home, const char *expected)
+{
+    struct wc_buf said = {0};
+    uint64_t all;
+    struct wc_skills_query q = {
+        .prefix = wc_slice_text(prefix), .limit = 5, .home = home};
+    assert_int_equal(wc_index_skills(index_, &q, say_skill, &said, &all), 0);
+    wc_buf_byte(&said, '\0');
+    assert_string_equal((const char *)said.data, expected);
+    wc_buf_fini(&said);
+}
+
+static void skills_are_completed_and_counted(void **state)
+{
+    (void)state;
+    with_vocabulary("[vocabulary]\nformat = 1\nid = t\n"
+                    "[blogging]\nen = Blogging | weblog\nnb = Blogging | nettdagbok\n"
+                    "[security]\nen = Information security | infosec\n"
+                    "nb = Informasjonssikkerhet\n");
+    put_skill("anne", "weblog", WC_LEVEL_EXPERT);
+    put_skill("bob", "Blogging", WC_LEVEL_NONE);
+    put_skill("carl", "Welding", WC_LEVEL_NONE);
+    put_skill("dora", "welding", WC_LEVEL_NONE);
+    put_skill("egil", "welding", WC_LEVEL_NONE);
+    put_skill("finn", "weaving of C++ and node.js in many long words", WC_LEVEL_NONE);
+    struct wc_person learner = {.present = 0};
+    person_skill(&learner, "Blogging", WC_LEVEL_NONE);
+    learner.skills[0].learn = true;
+    learner.interests[learner.interest_count++] = wc_slice_text("infosec");
+    put(&leeds, "gro", &learner);
+    begins("", false,
+           "3 welding; 2 Blogging; 1 weaving of C++ and node.js in many long words");
+    begins("we", false,
+           "3 welding; 2 Blogging = weblog; "
+           "1 weaving of C++ and node.js in many long words");
+    begins("WELD", false, "3 welding");
+    begins("weaving of c", false, "1 weaving of C++ and node.js in many long words");
+    begins("nettd", false, "2 Blogging = nettdagbok");
+    begins("secu", false, "0 Information security");
+    begins("inf", false, "0 Information security");
+    begins("informasjons", false, "0 Informasjonssikkerhet");
+    begins("zither", false, "");
+    begins("?!", false, "");
+    apply_one(office_retire(&leeds, WC_KIND_PROFILE, "dora", 3));
+    begins("weld", false, "2 Welding");
+    without_vocabulary();
+    begins("", false,
+           "2 Welding; 1 Blogging; 1 weaving of C++ and node.js in many long words; "
+           "1 weblog");
+}
+
+static void skills_of_the_home_office_count_at_home_alone(void **state)
+{
+    (void)state;
+    home_key = leeds.key;
+    reopen();
+    put_skill("bob", "brewing", WC_LEVEL_NONE);
+    put_at_home("alice", "brewing", "sign language");
+    begins("", false, "2 brewing");
+    begins("", true, "2 brewing; 1 sign language");
+    begins("sign", false, "");
+    begins("kept", true, ""); /* what is for questions, or for oneself, for nobody */
+    begins("sign", true, "1 sign language");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1489,6 +1573,8 @@ int main(void)
         INDEX_TEST(test_near_things_when_nobody_answers),
         INDEX_TEST(test_a_concept_chosen_by_its_id),
         INDEX_TEST(test_another_vocabulary_builds_anew),
+        INDEX_TEST(skills_are_completed_and_counted),
+        INDEX_TEST(skills_of_the_home_office_count_at_home_alone),
         INDEX_TEST(test_a_vocabulary_changes_while_running),
         INDEX_TEST(test_a_change_that_is_cut_short_is_made_up_for),
     };
