@@ -191,9 +191,9 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
             "test_leaks.py Leaks.test_a_member_is_told_what_is_for_the_organisation_and_nothing_else"),
     Defence("T61", "keys that an office left with are used up", "daemon/methods_office.c",
             "if (wc_office_has_left(d->records, to->signer.key)) {", "if (false) {", "test_leave.py"),
-    Defence("T62", "what has ended is not shown", "daemon/people.c",
+    Defence("T63", "what has ended is not shown", "daemon/people.c",
             "if (shown && !wc_records_shows(r, office_key, record.expires_at_ms))", "if (false)", "test_lease.py"),
-    Defence("T62", "a clock that is wrong hides nothing", "daemon/engine.c",
+    Defence("T63", "a clock that is wrong hides nothing", "daemon/engine.c",
             "wc_records_hide_ended(e->config.records, off ? NULL : e->identity->signer.key,\n"
             "                              wc_wall_ms);",
             "wc_records_hide_ended(e->config.records, e->identity->signer.key, wc_wall_ms);", "test_lease.py"),
