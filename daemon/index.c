@@ -298,6 +298,7 @@ static int rebuild(struct wc_index *ix, wc_index_progress_fn progress, void *ctx
     wc_store_close(ix->store);
     ix->store = NULL;
     atomic_store(&ix->damaged, false);
+    wc_index_words_clear(ix);
     int rc = wc_store_remove(ix->path);
     if (rc != 0)
         return fail(problem, rc, "cannot remove the old index %s: %s", ix->path,
@@ -385,6 +386,8 @@ static int open_index(struct wc_index *ix, wc_index_progress_fn progress, void *
     if (usable) {
         rc = mark_open(ix);
         if (rc == 0)
+            rc = wc_index_words_load(ix);
+        if (rc == 0)
             rc = catch_up(ix);
         if (rc == 0)
             return 0;
@@ -425,6 +428,8 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
     ix->vocabulary = wc_vocabulary_ref(vocabulary);
     wc_index_set_home(ix, home_key);
     int rc = set_languages(ix, languages, problem);
+    if (rc == 0 && wc_index_words_init(ix) != 0)
+        rc = fail(problem, -WC_ENOMEM, "out of memory");
     if (rc == 0)
         rc = open_index(ix, progress, ctx, problem);
     if (rc != 0) {
@@ -458,6 +463,7 @@ void wc_index_close(struct wc_index *ix)
     if (ix->store != NULL)
         close_store(ix);
     wc_searchers_free(ix->idle);
+    wc_index_words_fini(ix);
     wc_terms_fini(&ix->terms);
     wc_text_free(ix->text);
     for (const char **l = ix->languages; l != NULL && *l != NULL; l++)
@@ -489,6 +495,8 @@ static int clear(struct wc_index *ix)
     int rc = wc_records_state(ix->records, &u.records);
     if (rc == 0)
         rc = wc_index_note(ix, wc_store_write(ix->store, clear_fn, &u));
+    if (rc == 0)
+        wc_index_words_clear(ix);
     if (rc == 0)
         wc_records_indexed(ix->records, u.records.sequence);
     return rc;
@@ -608,6 +616,8 @@ int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *voc
     *people = 0;
     pthread_mutex_lock(&ix->writing);
     int rc = change_vocabulary(ix, vocabulary, &same);
+    if (rc == 0 && !same)
+        rc = wc_index_words_labels(ix);
     pthread_mutex_unlock(&ix->writing);
     return rc != 0 || same ? rc : reanalyse(ix, stop, people);
 }

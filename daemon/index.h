@@ -11,6 +11,7 @@
 
 #include "daemon/people.h"
 #include "daemon/records.h"
+#include "daemon/spelling.h"
 #include "daemon/vocabulary.h"
 
 struct wc_index;
@@ -51,13 +52,28 @@ int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *voc
  * or open catches up. */
 int wc_index_apply(struct wc_index *ix, const struct wc_change *changes, size_t count);
 
+/* A word or two of a question, folded, that nobody has, and what was taken for it. */
+#define WC_CORRECTED_TEXT_BYTES (2 * (WC_WORD_MAX_BYTES + 1))
+struct wc_corrected {
+    char from[WC_CORRECTED_TEXT_BYTES], to[WC_CORRECTED_TEXT_BYTES];
+};
+
+/* What a search took for something else: only what somebody was found by. */
+struct wc_corrections {
+    uint32_t count;
+    struct wc_corrected items[WC_CORRECTED_MAX_COUNT * WC_SPELLED_MAX];
+    struct wc_spelling_work work; /* that it took */
+};
+
 struct wc_index_query {
     struct wc_slice text;
     uint32_t limit;
     const uint8_t *office_key; /* only this office, or NULL */
     bool home;     /* of somebody of the home office: its own scope is searched too */
-    bool near_too; /* when nobody answers: those whose concepts lie near those meant */
-    bool without_why; /* who, and no reasons: reads no record */
+    bool near_too; /* when nobody answers: those whose concepts lie near those meant, or
+                      who have what words of others may have meant */
+    struct wc_corrections *corrected; /* gets what was corrected; NULL: not wanted */
+    bool without_why;                 /* who, and no reasons: reads no record */
 };
 
 #define WC_WHY_MAX 4

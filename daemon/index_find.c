@@ -81,6 +81,7 @@ struct wc_searcher {
     struct wc_text *text;
     struct wc_why *why;
     struct wc_words words; /* of the question */
+    struct wc_question_tools tools;
     struct wc_question q;
     struct list lists[LISTS_MAX]; /* of the groups, then of the phrases */
     uint32_t list_count, phrases_from;
@@ -101,6 +102,7 @@ struct wc_searcher {
     uint64_t seen; /* people who answer to some word, of those looked at */
     uint64_t near; /* people who are only near */
     bool passed;   /* over somebody who may answer */
+    bool retried;  /* words that somebody has were corrected, too */
     int hit_count;
 };
 
@@ -113,8 +115,15 @@ static struct wc_searcher *searcher_new(struct wc_index *ix)
         return NULL;
     s->ix = ix;
     if (wc_text_new(&s->text, ix->languages) == 0 &&
-        wc_why_new(&s->why, ix, s->text) == 0)
+        wc_why_new(&s->why, ix, s->text) == 0) {
+        s->tools = (struct wc_question_tools){
+            .text = s->text,
+            .words = &s->words,
+            .spelling = ix->spelling[WC_SCOPE_ORGANISATION],
+            .home_spelling = ix->spelling[WC_SCOPE_HOME],
+        };
         return s;
+    }
     wc_searchers_free(s);
     return NULL;
 }
@@ -919,6 +928,24 @@ static int drain(struct wc_searcher *s, struct wc_txn *t)
     return 0;
 }
 
+static int search(struct wc_searcher *s, struct wc_txn *t)
+{
+    int rc = open_lists(s, t);
+    if (rc == 0)
+        rc = visit(s, t);
+    close_lists(s);
+    return rc;
+}
+
+/* Nobody at all, though somebody has the words: perhaps others were meant. */
+static int search_again(struct wc_searcher *s, struct wc_txn *t, uint64_t people)
+{
+    bool changed;
+    int rc = wc_question_retry(&s->q, &s->tools, t, people, &changed);
+    s->retried = rc == 0 && changed;
+    return s->retried ? search(s, t) : rc;
+}
+
 static int search_fn(struct wc_txn *t, void *ctx)
 {
     struct wc_searcher *s = ctx;
@@ -934,18 +961,17 @@ static int search_fn(struct wc_txn *t, void *ctx)
     if (rc == -WC_ENOTFOUND)
         return 0; /* nobody of that office */
     if (rc == 0)
-        rc = wc_question_look_up(&s->q, t, people);
+        rc = wc_question_look_up(&s->q, &s->tools, t, people);
     if (rc == 0)
         rc = wc_cursor_open(&s->attrs, t, WC_IX_ATTR);
     if (rc == 0)
-        rc = open_lists(s, t);
-    if (rc == 0)
-        rc = visit(s, t);
+        rc = search(s, t);
+    if (rc == 0 && s->seen == 0 && s->near == 0 && s->query->near_too)
+        rc = search_again(s, t, people);
     if (rc == 0)
         count_people(s);
     if (rc == 0)
         rc = drain(s, t);
-    close_lists(s);
     wc_cursor_close(&s->attrs);
     return rc;
 }
@@ -984,10 +1010,33 @@ static int reserve_heap(struct wc_searcher *s, uint32_t limit)
     return 0;
 }
 
+static void copy_text(const struct wc_question *q, uint32_t at, uint32_t len,
+                      char out[WC_CORRECTED_TEXT_BYTES])
+{
+    wc_slice_copy(wc_slice(q->text.data + at, len), out, WC_CORRECTED_TEXT_BYTES);
+}
+
+static void report_corrections(const struct wc_searcher *s, struct wc_corrections *out)
+{
+    const struct wc_question *q = &s->q;
+    out->count = 0;
+    out->work = q->work;
+    for (uint32_t i = 0; s->hit_count > 0 && i < q->correction_count; i++) {
+        const struct wc_asked_correction *c = &q->corrections[i];
+        if (!c->found || (!c->needed && !s->retried))
+            continue;
+        copy_text(q, c->from_at, c->from_len, out->items[out->count].from);
+        copy_text(q, c->to_at, c->to_len, out->items[out->count].to);
+        out->count++;
+    }
+}
+
 int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
                   struct wc_hit *hits, struct wc_found *found)
 {
     *found = (struct wc_found){.exact = true};
+    if (query->corrected != NULL)
+        query->corrected->count = 0;
     if (query->limit > WC_FIND_LIMIT_MAX)
         return -WC_EINVALID;
     struct wc_searcher *s = searcher_take(ix);
@@ -996,16 +1045,20 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
     s->query = query;
     s->hits = hits;
     s->found = found;
+    s->retried = false;
     s->hit_count = 0;
     s->q.home = query->home && ix->has_home;
     const struct wc_vocabulary *v = wc_index_vocabulary(ix);
-    int rc = wc_question_read(&s->q, s->text, &s->words, v, query->text);
+    s->tools.vocabulary = v;
+    int rc = wc_question_read(&s->q, &s->tools, query->text);
     if (rc == 0)
         rc = reserve_heap(s, query->limit);
     if (rc == 0)
         rc = wc_index_note(ix, wc_store_read(ix->store, search_fn, s));
     if (rc == 0 && !query->without_why)
         rc = explain_all(s);
+    if (rc == 0 && query->corrected != NULL)
+        report_corrections(s, query->corrected);
     rc = rc == 0 ? s->hit_count : rc;
     wc_vocabulary_free(v);
     searcher_give(ix, s);

@@ -31,6 +31,7 @@
 
 #include "daemon/index.h"
 #include "daemon/records_log.h"
+#include "daemon/spelling.h"
 #include "daemon/store.h"
 #include "daemon/terms.h"
 
@@ -56,6 +57,13 @@ enum {
 /* An office's name and title, as one text to search in. */
 #define WC_OFFICE_TEXT_BYTES (WC_OFFICE_NAME_MAX_BYTES + 1 + WC_TITLE_MAX_BYTES + 1)
 
+/* Whose words: everybody's, and those that the home office alone sees. */
+enum {
+    WC_SCOPE_ORGANISATION,
+    WC_SCOPE_HOME,
+    WC_SCOPES,
+};
+
 struct wc_searcher;
 
 struct wc_index {
@@ -66,6 +74,7 @@ struct wc_index {
     const struct wc_vocabulary *vocabulary; /* NULL: none; changed under both locks */
     struct wc_text *text;                   /* the writer's */
     struct wc_terms terms;                  /* the writer's, for one person at a time */
+    struct wc_spelling *spelling[WC_SCOPES]; /* what misspelt words may have meant */
     pthread_mutex_t writing;
     pthread_mutex_t pool; /* guards idle */
     struct wc_searcher *idle;
@@ -126,6 +135,21 @@ int wc_doc_term(struct wc_doc_value *d);
 /* Small values of the meta table. A missing number is 0. */
 int wc_index_meta_u64(struct wc_txn *t, const char *key, uint64_t *out);
 int wc_index_put_u64(struct wc_txn *t, const char *key, uint64_t value);
+
+/* ---- index_words.c ---- */
+
+/* Tables with the words that are known without anybody having them: of questions, and of
+ * the labels of the vocabulary. -WC_ENOMEM. */
+int wc_index_words_init(struct wc_index *ix);
+void wc_index_words_fini(struct wc_index *ix);
+/* Another vocabulary than before: its labels instead. The writer's. -WC_ENOMEM. */
+int wc_index_words_labels(struct wc_index *ix);
+/* Nobody has any word. */
+void wc_index_words_clear(struct wc_index *ix);
+/* All words of the dictionary. -WC_ECORRUPT, -WC_EIO. */
+int wc_index_words_load(struct wc_index *ix);
+/* So many people have a term from now on; those that are no words are passed over. */
+void wc_index_word_set(struct wc_index *ix, struct wc_slice key, uint32_t people);
 
 /* ---- index_find.c ---- */
 

@@ -1026,10 +1026,24 @@ static int write_fn(struct wc_txn *t, void *ctx)
     return rc != 0 ? rc : write_mark(t, b->mark);
 }
 
+/* What is in the dictionary now, for who misspells it. */
+static void tell_words(struct wc_batch *b)
+{
+    for (uint32_t i = 0; i < b->entries.count; i++) {
+        const struct entry *e = entry_at(b, i);
+        if (e->change != 0)
+            wc_index_word_set(b->ix, entry_key(b, e),
+                              (uint32_t)((int64_t)e->people + e->change));
+    }
+}
+
 int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark)
 {
     b->analysed = b->entries.count;
     b->analysed_bytes = b->text.len;
     b->mark = mark;
-    return wc_store_write(b->ix->store, write_fn, b);
+    int rc = wc_store_write(b->ix->store, write_fn, b);
+    if (rc == 0)
+        tell_words(b);
+    return rc;
 }

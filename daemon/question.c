@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/correct.h"
 #include "daemon/index_internal.h"
 
 #define MENTIONS_MAX 16 /* concepts that a question names */
@@ -23,6 +24,8 @@
 /* For a whole name ("content design"): three quarters of its words' worth on top. */
 #define WEIGHT_PHRASE 0.75F
 #define NEAR_FOUND    0.3 /* of a word's rarity counts as found for being near it */
+/* What answers does so however often its weight is shared. */
+#define ANSWERS_LEAST (WC_WEIGHT_ANSWERS + 0.01F)
 
 struct wc_slice wc_question_key(const struct wc_question *q,
                                 const struct wc_asked_term *t)
@@ -33,7 +36,8 @@ struct wc_slice wc_question_key(const struct wc_question *q,
 static void add_scoped_term(struct wc_question *q, struct wc_asked_group *g,
                             unsigned kind, struct wc_slice text, float weight)
 {
-    struct wc_asked_term t = {.at = (uint32_t)q->text.len, .weight = weight};
+    struct wc_asked_term t = {
+        .at = (uint32_t)q->text.len, .weight = weight, .by = q->by};
     if (g->term_count == WC_ASKED_TERMS_MAX)
         return;
     wc_term_key(&q->text, kind, text);
@@ -86,6 +90,7 @@ static int group_of(struct wc_question *q, struct wc_text *text,
         return -1;
     struct wc_asked_group *g = &q->groups[q->group_count];
     g->term_count = 0;
+    g->corrected = false;
     add_term(q, g, WC_TERM_WORD, w->main, WEIGHT_WORD);
     add_stems(q, g, text, w->main, WEIGHT_STEM);
     for (uint32_t i = 0; i < w->other_count; i++)
@@ -112,6 +117,15 @@ static bool in_capitals(struct wc_text *text, struct wc_slice in)
     return all;
 }
 
+/* As much of a text as fits, without a part of a letter. */
+static size_t whole_letters(struct wc_slice text, size_t cap)
+{
+    size_t len = text.len < cap ? text.len : cap;
+    while (len > 0 && len < text.len && (text.data[len] & 0xC0) == 0x80)
+        len--;
+    return len;
+}
+
 /* In a question that is not all in capitals, "IT" is a subject and no stop word. */
 static int read_words(struct wc_question *q, struct wc_text *text, struct wc_slice in,
                       enum reading how)
@@ -120,6 +134,8 @@ static int read_words(struct wc_question *q, struct wc_text *text, struct wc_sli
     bool shouting = in_capitals(text, in);
     wc_buf_reset(&q->text);
     q->spot_count = q->group_count = q->phrase_count = 0;
+    q->correction_count = q->corrected_count = q->by = 0;
+    q->work = (struct wc_spelling_work){0};
     memset(q->initials, 0, sizeof(q->initials));
     int rc = wc_text_set(text, in);
     while (rc == 0 && q->spot_count < WC_ASKED_WORDS_MAX && wc_text_next(text, &w)) {
@@ -128,44 +144,66 @@ static int read_words(struct wc_question *q, struct wc_text *text, struct wc_sli
                     wc_text_is_stop(w.main);
         s->at = (uint32_t)q->text.len;
         s->len = (uint32_t)w.main.len;
+        s->factor = 1.0F;
+        s->by = 0;
         wc_buf_append(&q->text, w.main.data, w.main.len);
+        s->written_at = (uint32_t)q->text.len;
+        s->written_len = (uint32_t)whole_letters(w.written, WC_WORD_MAX_BYTES);
+        wc_buf_append(&q->text, w.written.data, s->written_len);
         s->group = stop ? -1 : group_of(q, text, &w);
     }
     return rc != 0 ? rc : q->text.failed ? -WC_ENOMEM : 0;
 }
 
-/* A concept, with what is near it, for a group that it may be found by. */
-static void add_concept(struct wc_question *q, struct wc_asked_group *g,
-                        const struct wc_vocabulary *v, const struct wc_mention *m)
+float wc_question_share(float weight, float factor)
+{
+    float x = weight * factor;
+    return weight >= WC_WEIGHT_ANSWERS && x < ANSWERS_LEAST ? ANSWERS_LEAST : x;
+}
+
+void wc_question_add_word(struct wc_question *q, struct wc_text *text,
+                          struct wc_asked_group *g, struct wc_slice word, float factor)
+{
+    add_term(q, g, WC_TERM_WORD, word, wc_question_share(WEIGHT_WORD, factor));
+    add_stems(q, g, text, word, wc_question_share(WEIGHT_STEM, factor));
+}
+
+void wc_question_add_concept(struct wc_question *q, struct wc_asked_group *g,
+                             const struct wc_vocabulary *v, const struct wc_mention *m,
+                             float factor)
 {
     const struct wc_concept *c = wc_vocabulary_at(v, m->concept);
+    float weight = m->exact ? WEIGHT_CONCEPT : WEIGHT_STEMMED;
     add_term(q, g, WC_TERM_CONCEPT, wc_slice_text(c->id),
-             m->exact ? WEIGHT_CONCEPT : WEIGHT_STEMMED);
+             wc_question_share(weight, factor));
     for (uint32_t i = 0; i < c->narrower_count; i++)
         add_term(q, g, WC_TERM_CONCEPT,
                  wc_slice_text(wc_vocabulary_at(v, c->narrower[i])->id),
-                 WEIGHT_NARROWER);
+                 wc_question_share(WEIGHT_NARROWER, factor));
     for (uint32_t i = 0; i < c->related_count; i++)
         add_term(q, g, WC_TERM_CONCEPT,
-                 wc_slice_text(wc_vocabulary_at(v, c->related[i])->id), WEIGHT_NEAR);
+                 wc_slice_text(wc_vocabulary_at(v, c->related[i])->id),
+                 WEIGHT_NEAR * factor);
 }
 
 /* Whoever has a concept answers to every word of the label that the question uses. */
-static void read_concepts(struct wc_question *q, struct wc_text *text,
-                          struct wc_words *words, const struct wc_vocabulary *v)
+static void read_concepts(struct wc_question *q, const struct wc_question_tools *tools)
 {
+    const struct wc_vocabulary *v = tools->vocabulary;
+    struct wc_words *words = tools->words;
     struct wc_mention found[MENTIONS_MAX];
     if (v == NULL)
         return;
     words->count = 0;
     for (uint32_t i = 0; i < q->spot_count; i++)
         wc_words_add(words, wc_slice(q->text.data + q->spots[i].at, q->spots[i].len));
-    uint32_t n =
-        wc_vocabulary_mentions(v, text, words->at, words->count, found, MENTIONS_MAX);
+    uint32_t n = wc_vocabulary_mentions(v, tools->text, words->at, words->count, found,
+                                        MENTIONS_MAX);
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = found[i].first; k < found[i].first + found[i].count; k++)
             if (q->spots[k].group >= 0)
-                add_concept(q, &q->groups[q->spots[k].group], v, &found[i]);
+                wc_question_add_concept(q, &q->groups[q->spots[k].group], v, &found[i],
+                                        1.0F);
 }
 
 void wc_question_fini(struct wc_question *q)
@@ -173,20 +211,28 @@ void wc_question_fini(struct wc_question *q)
     wc_buf_fini(&q->text);
 }
 
-int wc_question_read(struct wc_question *q, struct wc_text *text,
-                     struct wc_words *words, const struct wc_vocabulary *v,
+/* Whether somebody may still be typing the last word. */
+static bool is_unfinished(struct wc_slice in)
+{
+    uint8_t last = in.len > 0 ? in.data[in.len - 1] : ' ';
+    return last >= 0x80 || (last >= 'a' && last <= 'z') ||
+           (last >= 'A' && last <= 'Z') || (last >= '0' && last <= '9');
+}
+
+int wc_question_read(struct wc_question *q, const struct wc_question_tools *tools,
                      struct wc_slice in)
 {
-    q->vocabulary = v;
+    q->vocabulary = tools->vocabulary;
     if (in.len > WC_QUERY_MAX_BYTES)
         return -WC_ETOOBIG;
-    int rc = read_words(q, text, in, WITHOUT_STOPS);
+    int rc = read_words(q, tools->text, in, WITHOUT_STOPS);
     if (rc == 0 && q->group_count == 0)
-        rc = read_words(q, text, in, ALL_WORDS);
+        rc = read_words(q, tools->text, in, ALL_WORDS);
     if (rc == 0 && q->group_count == 0)
         return -WC_EINVALID;
+    q->unfinished = is_unfinished(in);
     if (rc == 0)
-        read_concepts(q, text, words, v);
+        read_concepts(q, tools);
     return rc == 0 && q->text.failed ? -WC_ENOMEM : rc;
 }
 
@@ -197,6 +243,7 @@ static int look_up(struct wc_txn *t, const struct wc_question *q,
 {
     struct wc_slice v;
     term->number = term->people = 0;
+    term->sought = true;
     int rc = wc_txn_get(t, WC_IX_TERM, wc_question_key(q, term), &v);
     if (rc == -WC_ENOTFOUND)
         return 0;
@@ -217,23 +264,43 @@ static float rarity(uint64_t people, uint64_t having)
     return (float)log(1.0 + ((n > d ? n - d : 0.0) + 0.5) / (d + 0.5));
 }
 
-static int look_up_groups(struct wc_txn *t, struct wc_question *q, uint64_t people)
+int wc_question_seek(struct wc_question *q, struct wc_txn *t, struct wc_asked_group *g)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < g->term_count; i++)
+        if (!g->terms[i].sought)
+            rc = look_up(t, q, &g->terms[i]);
+    return rc;
+}
+
+bool wc_question_has(const struct wc_asked_group *g)
+{
+    for (uint32_t i = 0; i < g->term_count; i++)
+        if (g->terms[i].people > 0)
+            return true;
+    return false;
+}
+
+static int look_up_groups(struct wc_txn *t, struct wc_question *q)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < q->group_count; i++)
+        rc = wc_question_seek(q, t, &q->groups[i]);
+    return rc;
+}
+
+static void weigh_groups(struct wc_question *q, uint64_t people)
 {
     q->rarity = 0;
     for (uint32_t i = 0; i < q->group_count; i++) {
         struct wc_asked_group *g = &q->groups[i];
         uint64_t having = 0;
-        for (uint32_t k = 0; k < g->term_count; k++) {
-            int rc = look_up(t, q, &g->terms[k]);
-            if (rc != 0)
-                return rc;
+        for (uint32_t k = 0; k < g->term_count; k++)
             if (g->terms[k].weight >= WC_WEIGHT_ANSWERS && g->terms[k].people > having)
                 having = g->terms[k].people;
-        }
         g->rarity = rarity(people, having);
         q->rarity += g->rarity;
     }
-    return 0;
 }
 
 /* The same name in the scope of the home office. */
@@ -255,6 +322,7 @@ static int look_up_phrase(struct wc_txn *t, struct wc_question *q, uint32_t from
 {
     struct wc_asked_phrase *p = &q->phrases[q->phrase_count];
     *p = (struct wc_asked_phrase){.term.at = (uint32_t)q->text.len};
+    float factor = 1.0F; /* as sure as the least sure of its words */
     wc_term_key(&q->text, WC_TERM_PHRASE, wc_slice("", 0));
     for (uint32_t i = from; i < from + n; i++) {
         uint8_t word[WC_WORD_MAX_BYTES];
@@ -263,6 +331,7 @@ static int look_up_phrase(struct wc_txn *t, struct wc_question *q, uint32_t from
         if (i > from)
             wc_buf_byte(&q->text, ' ');
         wc_buf_append(&q->text, word, s->len);
+        factor = s->factor < factor ? s->factor : factor;
         if (s->group >= 0 && (p->groups & 1U << s->group) == 0) {
             p->groups |= 1U << s->group;
             p->rarity += q->groups[s->group].rarity;
@@ -270,6 +339,7 @@ static int look_up_phrase(struct wc_txn *t, struct wc_question *q, uint32_t from
     }
     if (q->text.failed)
         return -WC_ENOMEM;
+    p->rarity *= factor;
     p->term.len = (uint32_t)q->text.len - p->term.at;
     int rc = p->groups != 0 ? look_up(t, q, &p->term) : 0;
     if (rc == 0 && q->home && p->groups != 0)
@@ -281,15 +351,34 @@ static int look_up_phrase(struct wc_txn *t, struct wc_question *q, uint32_t from
     return rc;
 }
 
+/* The same of one word and everything that it may have meant. */
+static int look_up_word(struct wc_txn *t, struct wc_question *q, uint32_t i)
+{
+    struct wc_asked_spot typed = q->spots[i];
+    int rc = typed.by == 0 ? look_up_phrase(t, q, i, 1) : 0;
+    for (uint32_t k = 0; rc == 0 && k < q->correction_count && typed.by != 0; k++) {
+        const struct wc_asked_correction *c = &q->corrections[k];
+        if (c->weight <= 0 || q->phrase_count == WC_ASKED_PHRASES_MAX)
+            continue;
+        q->spots[i].at = c->to_at;
+        q->spots[i].len = c->to_len;
+        q->spots[i].factor = c->weight;
+        rc = look_up_phrase(t, q, i, 1);
+    }
+    q->spots[i] = typed;
+    return rc;
+}
+
 static int look_up_phrases(struct wc_txn *t, struct wc_question *q)
 {
     int rc = 0;
     /* One word is a name only where it is all that is asked for: "design" is none in a
      * question for content design. */
-    uint32_t least = q->group_count == 1 ? 1 : 2;
-    for (uint32_t from = 0; from < q->spot_count; from++)
-        for (uint32_t n = least; n <= WC_PHRASE_WORDS_MAX && from + n <= q->spot_count;
-             n++)
+    for (uint32_t i = 0; i < q->spot_count && q->group_count == 1; i++)
+        if (rc == 0 && q->phrase_count < WC_ASKED_PHRASES_MAX)
+            rc = look_up_word(t, q, i);
+    for (uint32_t from = 0; from + 1 < q->spot_count; from++)
+        for (uint32_t n = 2; n <= WC_PHRASE_WORDS_MAX && from + n <= q->spot_count; n++)
             if (rc == 0 && q->phrase_count < WC_ASKED_PHRASES_MAX)
                 rc = look_up_phrase(t, q, from, n);
     return rc;
@@ -332,12 +421,31 @@ static void weigh(struct wc_question *q)
     }
 }
 
-int wc_question_look_up(struct wc_question *q, struct wc_txn *t, uint64_t people)
+/* Once the groups stay as they are. */
+static int look_up_rest(struct wc_question *q, struct wc_txn *t, uint64_t people)
 {
-    int rc = look_up_groups(t, q, people);
-    if (rc == 0)
-        rc = look_up_phrases(t, q);
+    weigh_groups(q, people);
+    q->phrase_count = 0;
+    int rc = look_up_phrases(t, q);
     if (rc == 0)
         weigh(q);
     return rc;
+}
+
+int wc_question_look_up(struct wc_question *q, const struct wc_question_tools *tools,
+                        struct wc_txn *t, uint64_t people)
+{
+    int rc = look_up_groups(t, q);
+    if (rc == 0)
+        rc = wc_correct_unknown(q, tools, t);
+    return rc == 0 ? look_up_rest(q, t, people) : rc;
+}
+
+int wc_question_retry(struct wc_question *q, const struct wc_question_tools *tools,
+                      struct wc_txn *t, uint64_t people, bool *changed)
+{
+    uint32_t before = q->correction_count;
+    int rc = wc_correct_all(q, tools, t);
+    *changed = q->correction_count > before;
+    return rc == 0 && *changed ? look_up_rest(q, t, people) : rc;
 }

@@ -7,6 +7,7 @@
 #ifndef WHOCAN_DAEMON_QUESTION_H
 #define WHOCAN_DAEMON_QUESTION_H
 
+#include "daemon/spelling.h"
 #include "daemon/store.h"
 #include "daemon/terms.h"
 #include "daemon/text.h"
@@ -27,6 +28,8 @@ struct wc_asked_term {
     uint32_t people; /* who have it */
     uint8_t max;     /* no impact of it is larger */
     uint32_t worth;  /* of one of impact 1, for its word */
+    bool sought;     /* in the dictionary: the two above say something */
+    uint8_t by; /* the correction that it comes from, counted from 1; 0: as typed */
 };
 
 /* One word: whoever has any of its terms has it, and the best one counts. */
@@ -36,6 +39,7 @@ struct wc_asked_group {
     float rarity;
     uint32_t found; /* its part of the rarity of all, and that for being near it */
     uint32_t near;
+    bool corrected;
 };
 
 /* A whole name that somebody uses, made of words of the question. */
@@ -47,9 +51,21 @@ struct wc_asked_phrase {
 
 /* A word as it stands in the question. */
 struct wc_asked_spot {
-    uint32_t at, len;
-    int group; /* -1: a stop word */
+    uint32_t at, len;                 /* folded */
+    uint32_t written_at, written_len; /* as it was typed, or the beginning of it */
+    int group;                        /* -1: a stop word */
+    float factor; /* how sure the word is: 1 as typed, less when corrected */
+    uint8_t by;   /* as of a term */
 };
+
+/* What was taken for something else. */
+struct wc_asked_correction {
+    uint32_t from_at, from_len, to_at, to_len; /* in the text of the question */
+    float weight; /* of what one word was taken for, if it is one word */
+    bool needed;  /* nobody has what was typed */
+    bool found;   /* somebody has what it was taken for */
+};
+#define WC_ASKED_CORRECTIONS_MAX (WC_CORRECTED_MAX_COUNT * WC_SPELLED_MAX)
 
 /* Zero-initialise; set `home` before it is read. */
 struct wc_question {
@@ -63,28 +79,65 @@ struct wc_question {
     float rarity;       /* of all groups together */
     bool initials[256]; /* first bytes of the terms */
     bool home;          /* terms of the home office's scope are searched too */
+    bool unfinished;    /* the text ends in its last word: it may go on */
     const struct wc_vocabulary *vocabulary; /* that it was read with, or NULL */
     /* Scores are sums of whole numbers, so that their order does not matter. */
     double share;   /* turns such a sum into a share of the perfect one */
     uint32_t found; /* that of all groups together */
+    struct wc_asked_correction corrections[WC_ASKED_CORRECTIONS_MAX];
+    uint32_t correction_count;
+    uint32_t corrected_count; /* words that were looked at for mistakes */
+    uint8_t by;               /* of the terms that are being added */
+    struct wc_spelling_work work;
+};
+
+/* What it takes to read a question. All is borrowed. */
+struct wc_question_tools {
+    struct wc_text *text;                   /* for folding */
+    struct wc_words *words;                 /* room to work in */
+    const struct wc_vocabulary *vocabulary; /* NULL: none */
+    struct wc_spelling *spelling;           /* of everybody's words */
+    struct wc_spelling *home_spelling;      /* of those of the home office alone */
 };
 void wc_question_fini(struct wc_question *q);
 
 /*
- * Take a text apart into groups. `text` does the folding, `words` is room to work in, `v`
- * (NULL: none) has the concepts. -WC_EINVALID: there is no word to search for,
+ * Take a text apart into groups. -WC_EINVALID: there is no word to search for,
  * -WC_ETOOBIG: over WC_QUERY_MAX_BYTES, -WC_ENOMEM.
  */
-int wc_question_read(struct wc_question *q, struct wc_text *text,
-                     struct wc_words *words, const struct wc_vocabulary *v,
+int wc_question_read(struct wc_question *q, const struct wc_question_tools *tools,
                      struct wc_slice in);
 
 /* Look its terms up in the dictionary of an index with so many people: numbers, rarities,
- * phrases, and what each is worth. -WC_ECORRUPT, -WC_EIO, -WC_ENOMEM. */
-int wc_question_look_up(struct wc_question *q, struct wc_txn *t, uint64_t people);
+ * phrases, and what each is worth. Words that nobody has are corrected (correct.h).
+ * -WC_ECORRUPT, -WC_EIO, -WC_ENOMEM. */
+int wc_question_look_up(struct wc_question *q, const struct wc_question_tools *tools,
+                        struct wc_txn *t, uint64_t people);
+
+/* The question led nowhere: correct words that somebody has, too. *changed: it is worth
+ * another search. Errors as above. */
+int wc_question_retry(struct wc_question *q, const struct wc_question_tools *tools,
+                      struct wc_txn *t, uint64_t people, bool *changed);
 
 /* The key of a term; borrowed until the question changes. */
 struct wc_slice wc_question_key(const struct wc_question *q,
                                 const struct wc_asked_term *t);
+
+/* ---- for correct.c ---- */
+
+/* That share of a weight, but what answered to its word still does. */
+float wc_question_share(float weight, float factor);
+/* A word with its stems, for a group that it may be found by. It must not lie in the text
+ * of the question, which may move. */
+void wc_question_add_word(struct wc_question *q, struct wc_text *text,
+                          struct wc_asked_group *g, struct wc_slice word, float factor);
+/* The same of a concept with what is near it. */
+void wc_question_add_concept(struct wc_question *q, struct wc_asked_group *g,
+                             const struct wc_vocabulary *v, const struct wc_mention *m,
+                             float factor);
+/* Look up the terms of a group that were not sought yet. */
+int wc_question_seek(struct wc_question *q, struct wc_txn *t, struct wc_asked_group *g);
+/* Whether somebody has a term of a group. */
+bool wc_question_has(const struct wc_asked_group *g);
 
 #endif

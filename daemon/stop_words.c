@@ -83,7 +83,7 @@ static const char *const stop_words[] = {
     "whats", "when", "where", "whether", "which", "while", "who", "whoever", "whole",
     "whom", "whos", "whose", "why", "will", "willing", "wish", "with", "within",
     "without", "wonder", "wondering", "wont", "worked", "would", "wouldnt", "yes",
-    "yet", "you", "your", "yours",
+    "yet", "you", "your", "yours", NULL,
 };
 /* clang-format on */
 
@@ -95,6 +95,11 @@ static int compare(const void *key, const void *entry)
 
 bool wc_text_is_stop(struct wc_slice word)
 {
-    return bsearch(&word, stop_words, sizeof(stop_words) / sizeof(stop_words[0]),
+    return bsearch(&word, stop_words, sizeof(stop_words) / sizeof(stop_words[0]) - 1,
                    sizeof(stop_words[0]), compare) != NULL;
+}
+
+const char *const *wc_text_stops(void)
+{
+    return stop_words;
 }

@@ -44,7 +44,9 @@ struct wc_text {
     struct remembered *memory[WC_STEMMERS_MAX];
     struct sb_stemmer *stemmers[WC_STEMMERS_MAX];
     uint32_t stemmer_count;
+    struct wc_slice in;
     uint32_t *points;
+    uint16_t *origins; /* where in the text each of them comes from */
     size_t point_count, point_cap, at;
     struct form main, spelling, plain, parts[PARTS_MAX];
     uint32_t part_count;
@@ -90,6 +92,7 @@ void wc_text_free(struct wc_text *t)
     for (uint32_t i = 0; i < t->stemmer_count; i++)
         free(t->memory[i]);
     free(t->points);
+    free(t->origins);
     free(t);
 }
 
@@ -201,6 +204,10 @@ static bool room(struct wc_text *t)
     if (grown == NULL)
         return false;
     t->points = grown;
+    uint16_t *origins = realloc(t->origins, cap * sizeof(*origins));
+    if (origins == NULL)
+        return false;
+    t->origins = origins;
     t->point_cap = cap;
     return true;
 }
@@ -227,18 +234,22 @@ static int fold_text(struct wc_text *t, struct wc_slice text)
         uint8_t c = text.data[i];
         if (c < 0x80) {
             bool upper = c >= 'A' && c <= 'Z';
+            t->origins[t->point_count] = (uint16_t)i;
             t->points[t->point_count++] =
                 upper ? (uint32_t)(c | 0x20) | CAPITAL : (uint32_t)c;
             i++;
             continue;
         }
         utf8proc_int32_t p;
+        size_t first = t->point_count;
         utf8proc_ssize_t n =
             utf8proc_iterate(text.data + i, (utf8proc_ssize_t)(text.len - i), &p);
         if (n > 0)
             fold_wide(t, p);
         else
             t->points[t->point_count++] = ' ';
+        for (; first < t->point_count; first++)
+            t->origins[first] = (uint16_t)i;
         i += n > 0 ? (size_t)n : 1;
     }
     return 0;
@@ -247,6 +258,7 @@ static int fold_text(struct wc_text *t, struct wc_slice text)
 int wc_text_set(struct wc_text *t, struct wc_slice text)
 {
     t->at = t->point_count = 0;
+    t->in = text;
     return text.len > WC_TEXT_MAX_BYTES ? -WC_ETOOBIG : fold_text(t, text);
 }
 
@@ -458,17 +470,28 @@ static size_t read_word(struct wc_text *t, size_t i, bool *capitals)
     }
 }
 
+/* From one point up to another, as it was written. */
+static struct wc_slice written(const struct wc_text *t, size_t from, size_t to)
+{
+    size_t start = t->origins[from];
+    size_t end = to < t->point_count ? t->origins[to] : t->in.len;
+    return wc_slice(t->in.data + start, end > start ? end - start : 0);
+}
+
 bool wc_text_next(struct wc_text *t, struct wc_word *out)
 {
+    size_t from;
     do {
         t->main.len = t->spelling.len = t->plain.len = t->parts[0].len = 0;
         t->part_count = 0;
         t->at = find_start(t, t->at);
         if (t->at >= t->point_count)
             return false;
+        from = t->at;
         t->at = read_word(t, t->at, &out->capitals);
     } while (t->plain.len == 0); /* a lone mark */
     finish(t, out);
+    out->written = written(t, from, t->at);
     return true;
 }
 
@@ -497,4 +520,5 @@ void wc_text_fold(struct wc_slice text, struct wc_buf *out)
         wc_buf_append(out, bytes, n > 0 ? (size_t)n : 0);
     }
     free(t.points);
+    free(t.origins);
 }

@@ -13,7 +13,7 @@
  * is built anew. */
 #define WC_TEXT_VERSION 1
 
-#define WC_TEXT_MAX_BYTES  4096 /* one text; the longest field has 1,000 */
+#define WC_TEXT_MAX_BYTES  4096 /* one text; the longest field has 1,000; below 64 KiB */
 #define WC_WORD_MAX_BYTES  64   /* a longer word is cut: nobody types it */
 #define WC_WORD_OTHERS_MAX 6    /* other spellings and parts of one word */
 #define WC_STEMMERS_MAX    8    /* languages at once */
@@ -40,9 +40,11 @@ struct wc_word {
     struct wc_slice others[WC_WORD_OTHERS_MAX];
     uint32_t other_count;
     bool capitals; /* written in capitals: "IT" is not the "it" of a sentence */
+    struct wc_slice written; /* as it stands in the text */
 };
 
-/* Begin a text; bytes that are not UTF-8 part words. -WC_ETOOBIG, -WC_ENOMEM. */
+/* Begin a text, which must stay; bytes that are not UTF-8 part words. -WC_ETOOBIG,
+ * -WC_ENOMEM. */
 int wc_text_set(struct wc_text *t, struct wc_slice text);
 /* The next word of it, or false. */
 bool wc_text_next(struct wc_text *t, struct wc_word *out);
@@ -61,6 +63,8 @@ struct wc_slice wc_text_stem(struct wc_text *t, uint32_t language,
 /* Whether a folded word is one of those that questions are made of, such as "who",
  * "can", "help", "hvem". */
 bool wc_text_is_stop(struct wc_slice word);
+/* All of them, NULL-terminated; static. */
+const char *const *wc_text_stops(void);
 
 /* Append the folded form of a text, for comparing names: case, accents and spelling
  * variants of letters gone, each run of white space one space. Failure is sticky in

@@ -541,6 +541,23 @@ void wc_vocabulary_fingerprint(const struct wc_vocabulary *v,
         chain(out, wc_vocabulary_at(v, v->entries[i].concept)->id, &v->entries[i]);
 }
 
+int wc_vocabulary_words(const struct wc_vocabulary *v, struct wc_text *text,
+                        int (*fn)(void *ctx, struct wc_slice word), void *ctx)
+{
+    struct words words;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < wc_vocabulary_count(v); i++) {
+        const struct wc_concept *c = wc_vocabulary_at(v, i);
+        for (uint32_t k = 0; rc == 0 && k < c->label_count; k++) {
+            rc = read_words(text, c->labels[k].text, &words);
+            rc = rc == -WC_ETOOBIG ? 0 : rc;
+            for (uint32_t w = 0; rc == 0 && w < words.count; w++)
+                rc = fn(ctx, words.at[w]);
+        }
+    }
+    return rc;
+}
+
 /* ---- recognising ---- */
 
 struct finder {

@@ -55,6 +55,11 @@ uint32_t wc_vocabulary_find(const struct wc_vocabulary *v, struct wc_slice id);
 void wc_vocabulary_fingerprint(const struct wc_vocabulary *v,
                                uint8_t out[WC_DIGEST_BYTES]);
 
+/* Every word of the labels that are recognised, folded; some more than once. Stops at the
+ * first result of fn that is not 0, and returns it. */
+int wc_vocabulary_words(const struct wc_vocabulary *v, struct wc_text *text,
+                        int (*fn)(void *ctx, struct wc_slice word), void *ctx);
+
 /* ---- completing ---- */
 
 /* A label of a concept that goes on as somebody began to type; inner: at a later word of

@@ -249,6 +249,24 @@
 #define WC_POOL_THREADS_COUNT                                                          \
     10 /* two lanes, WC_RESOLVES_MAX_COUNT, a commit, a join: none waits for another */
 
+/* --- misspelt words (daemon/spelling.h) --- */
+#define WC_SPELLING_WORDS_MAX                                                          \
+    524288 /* of one scope, some 45 MB: a million people use half as many */
+#define WC_SPELLING_LETTERS_MIN 4 /* a shorter word is as near to too many others */
+#define WC_SPELLING_LETTERS_MAX 32
+#define WC_SPELLING_TWO_LETTERS_MIN                                                    \
+    7 /* from so many letters on two mistakes still leave enough of a word */
+#define WC_SPELLING_SHARED_COUNT                                                       \
+    48 /* words under one key; beyond, those that most people use: whoever makes up words \
+          that differ in one letter makes nobody's search long */
+#define WC_SPELLING_WALK_COUNT                                                         \
+    128 /* places looked at for one key: 8 are usual when three of four are taken */
+#define WC_SPELLING_COMPARED_MAX                                                       \
+    512                  /* words compared with a misspelt one; 20 are usual */
+#define WC_SPELLED_MAX 3 /* what one misspelt word may have meant */
+#define WC_CORRECTED_MAX_COUNT                                                         \
+    16 /* words of one question that are corrected: a long sentence with all of them wrong */
+
 #define WC_ORG_KNOWN_MAX_COUNT    500 /* offices in one answer of org.known */
 #define WC_IMPORT_BATCH_MAX_COUNT 200 /* rows in one people.import request */
 #define WC_FIND_LIMIT_DEFAULT     10

@@ -986,7 +986,6 @@ static void test_damage_is_noticed_and_repaired(void **state)
     } damage[] = {
         {T_POST, "\1\0\0\2\0\0\0\1\0\0\0\3\2", 13}, /* beyond its last */
         {T_POST, "x", 1},
-        {T_TERM, "x", 1},
     };
     people_of_a_council();
     for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
@@ -999,6 +998,10 @@ static void test_damage_is_noticed_and_repaired(void **state)
         wc_index_close(index_);
         rebuilds();
     }
+    /* The dictionary is read when the index is opened. */
+    wc_index_close(index_);
+    edit_index(T_TERM, NULL, wc_slice_text("x"));
+    rebuilds();
     /* Met by the writer, and then killed instead of closed. */
     wc_index_close(index_);
     edit_index(T_POST, NULL, wc_slice_text("x"));

@@ -80,6 +80,28 @@ static void test_hyphens_and_apostrophes(void **state)
     words_are("- -a- -", "a");
 }
 
+/* The words of a text as they stand in it: "Web|master". */
+static void written_as(const char *in, const char *expected)
+{
+    char found[256] = "";
+    struct wc_word w;
+    assert_int_equal(wc_text_set(text, wc_slice_text(in)), 0);
+    while (wc_text_next(text, &w))
+        snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s%.*s",
+                 found[0] != '\0' ? "|" : "", (int)w.written.len,
+                 (const char *)w.written.data);
+    assert_string_equal(found, expected);
+}
+
+static void test_words_as_they_stand(void **state)
+{
+    (void)state;
+    written_as("Økonomi, e-Governement og C++!", "Økonomi|e-Governement|og|C++");
+    written_as("  Ærlig talt\xff blåBÆR ", "Ærlig|talt|blåBÆR");
+    written_as("x\xc2\xb2", "x\xc2\xb2"); /* two points of one character */
+    written_as("", "");
+}
+
 static void test_folding(void **state)
 {
     (void)state;
@@ -232,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_signs_that_belong_to_words),
         cmocka_unit_test(test_hyphens_and_apostrophes),
+        cmocka_unit_test(test_words_as_they_stand),
         cmocka_unit_test(test_folding),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_capitals),
