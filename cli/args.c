@@ -49,6 +49,7 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_AS] = {"as", 0, "WHO", "as organisation, office, match or me sees them"},
     [WC_OPT_LANGUAGE] = {"language", 0, "CODE",
                          "the language of the labels: en, nb, ..."},
+    [WC_OPT_FACETS] = {"facets", 0, NULL, "count their skills, levels and offices"},
     [WC_OPT_COMPLETE] = {"complete", 0, NULL, "retire rows that the file lacks"},
     [WC_OPT_RECOVERY] = {"recovery", 0, "FILE", "the organisation's recovery line"},
     [WC_OPT_FROM_DAEMON] = {"from-daemon", 0, NULL,

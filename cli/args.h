@@ -50,6 +50,7 @@ enum wc_opt {
     WC_OPT_AUDIENCE,
     WC_OPT_AS,
     WC_OPT_LANGUAGE,
+    WC_OPT_FACETS,
     WC_OPT_COUNT
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* find, show, offices, status, office show: one request, one screen. */
 #include <inttypes.h>
+#include <string.h>
 
 #include <whocan/audience.h>
 #include <whocan/limits.h>
@@ -32,6 +33,8 @@ static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
     if (wc_run_option(run, WC_OPT_OFFICE) != NULL)
         json_object_set_new(params, "office",
                             json_string(wc_run_option(run, WC_OPT_OFFICE)));
+    if (wc_run_option(run, WC_OPT_FACETS) != NULL)
+        json_object_set_new(params, "facets", json_true());
     wc_buf_fini(&query);
     return code;
 }
@@ -73,6 +76,61 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
     wc_buf_fini(&text);
 }
 
+#define FACETS_SHOWN_COUNT 10
+#define COUNT_COLUMNS      7
+
+/* "     12  content design  (expert 5, working 7)" */
+static void print_facet(const struct wc_run *run, struct wc_buf *out, const json_t *one)
+{
+    struct wc_buf number = {0}, name = {0}, levels = {0};
+    const char *level;
+    json_t *people;
+    wc_term_number(&number, wc_json_u64(one, "people"));
+    wc_term_fit(out, wc_buf_slice(&number), COUNT_COLUMNS, true);
+    wc_buf_text(out, "  ");
+    wc_term_safe(&name, wc_json_str(one, "name"));
+    wc_term_styled(&run->out, out, WC_STYLE_STRONG, wc_buf_slice(&name));
+    json_object_foreach(json_object_get(one, "levels"), level, people)
+    {
+        if (json_integer_value(people) == 0 || strcmp(level, "none") == 0)
+            continue;
+        wc_buf_text(&levels, levels.len > 0 ? ", " : "  (");
+        wc_term_safe(&levels, wc_slice_text(level));
+        wc_buf_byte(&levels, ' ');
+        wc_term_number(&levels, (uint64_t)json_integer_value(people));
+    }
+    wc_buf_text(&levels, levels.len > 0 ? ")" : "");
+    wc_term_styled(&run->out, out, WC_STYLE_DIM, wc_buf_slice(&levels));
+    wc_buf_byte(out, '\n');
+    out->failed |= number.failed || name.failed || levels.failed;
+    wc_buf_fini(&number);
+    wc_buf_fini(&name);
+    wc_buf_fini(&levels);
+}
+
+static void print_facets(const struct wc_run *run, struct wc_buf *out,
+                         const json_t *facets)
+{
+    static const char *const kinds[][2] = {{"skills", " PEOPLE  SKILL\n"},
+                                           {"offices", " PEOPLE  OFFICE\n"}};
+    if (!json_is_object(facets) || wc_json_u64(facets, "people") == 0)
+        return;
+    for (size_t k = 0; k < 2; k++) {
+        const json_t *list = json_object_get(facets, kinds[k][0]);
+        size_t i;
+        json_t *one;
+        if (json_array_size(list) == 0)
+            continue;
+        wc_buf_byte(out, '\n');
+        wc_buf_text(out, kinds[k][1]);
+        json_array_foreach(list, i, one)
+        {
+            if (i < FACETS_SHOWN_COUNT)
+                print_facet(run, out, one);
+        }
+    }
+}
+
 static int find_print(struct wc_run *run, const json_t *result, uint64_t limit)
 {
     struct wc_buf out = {0};
@@ -80,6 +138,7 @@ static int find_print(struct wc_run *run, const json_t *result, uint64_t limit)
     size_t shown = json_array_size(people);
     wc_print_people(&run->out, &out, people, shown);
     find_footer(run, &out, shown, result, limit);
+    print_facets(run, &out, json_object_get(result, "facets"));
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;

@@ -12,9 +12,13 @@ const struct wc_command wc_commands[] = {
     {"find", "QUERY...", "Find people among all profiles that are here",
      "Answers at once, from what this office holds. To put the question to every\n"
      "office, use `whocan ask`.\n\n"
+     "With --facets it also counts what those who match can do, at which level, and "
+     "in\n"
+     "which offices they are.\n\n"
      "  whocan find web accessibility\n"
      "  whocan find \"start a blog\" --limit 3 --json\n",
-     WC_OPT_BIT(WC_OPT_LIMIT) | WC_OPT_BIT(WC_OPT_OFFICE), 1, -1, wc_cmd_find},
+     WC_OPT_BIT(WC_OPT_LIMIT) | WC_OPT_BIT(WC_OPT_FACETS) | WC_OPT_BIT(WC_OPT_OFFICE),
+     1, -1, wc_cmd_find},
     {"ask", "TEXT...", "Ask every office at once",
      "Every office looks among its own people and answers. On a terminal the answers\n"
      "appear as they arrive; Ctrl-C ends the wait and keeps what has come.\n\n"

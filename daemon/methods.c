@@ -35,6 +35,8 @@ static const struct wc_param find_params[] = {
      "at most so many people; default 10"},
     {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
      "only people of this office"},
+    {"facets", WC_PARAM_BOOL, false, 0, 0,
+     "count skills, levels and offices of the best 1000 who match"},
     END};
 static const struct wc_param show_params[] = {
     {"handle", WC_PARAM_STR, true, 1, WC_HANDLE_MAX_BYTES,
@@ -176,6 +178,9 @@ static const struct wc_result find_results[] = {
     {"total_exact", "bool",
      "false: not everybody had to be looked at, and there may be more than total"},
     {"took_us", "int", "time of the search in microseconds"},
+    {"facets",
+     "{people, skills: [{name, id, people, levels}], offices: [{name, people}]}|nil",
+     "with `facets`: what the people who were counted have in common, most first"},
     END};
 static const struct wc_param whom_params[] = {
     {"handle", WC_PARAM_STR, true, 1, WC_HANDLE_MAX_BYTES, "somebody of this office"},

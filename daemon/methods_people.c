@@ -5,6 +5,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/enrol.h"
+#include "daemon/facets.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
 
@@ -75,17 +76,26 @@ struct find {
     uint64_t took_us;
     struct wc_buf people; /* packed one after the other */
     uint32_t people_count;
+    const struct wc_vocabulary *vocabulary; /* when facets are wanted, else NULL */
+    struct wc_facets *facets;
 };
+
+#define FACET_SKILLS_COUNT  50 /* of one answer */
+#define FACET_OFFICES_COUNT 50
 
 /* Each hit costs a third of a millisecond, most of it for the reasons. */
 static enum wc_lane find_lane(const struct find *f)
 {
-    return f->query.limit > FIND_SHORT_COUNT ? WC_LANE_SEARCH_LONG : WC_LANE_SEARCH;
+    return f->query.limit > FIND_SHORT_COUNT || f->vocabulary != NULL
+               ? WC_LANE_SEARCH_LONG
+               : WC_LANE_SEARCH;
 }
 
 static void find_free(struct find *f)
 {
     wc_buf_fini(&f->people);
+    wc_facets_free(f->facets);
+    wc_vocabulary_free(f->vocabulary);
     free(f->hits);
     free(f->names);
     free(f);
@@ -134,6 +144,68 @@ static void find_pack_work(void *ctx)
     free(v);
 }
 
+static void pack_levels(struct wc_buf *b, const struct wc_facet_skill *s)
+{
+    static const char *const names[] = {"none", "awareness", "working", "practitioner",
+                                        "expert"};
+    wc_pack_map(b, WC_LEVEL_EXPERT + 1);
+    for (int i = 0; i <= WC_LEVEL_EXPERT; i++) {
+        wc_pack_text(b, names[i]);
+        wc_pack_u64(b, s->levels[i]);
+    }
+}
+
+static void pack_facet_skills(struct wc_buf *b, const struct wc_facets *f)
+{
+    uint32_t count = wc_facets_skills_count(f);
+    count = count < FACET_SKILLS_COUNT ? count : FACET_SKILLS_COUNT;
+    wc_pack_text(b, "skills");
+    wc_pack_array(b, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wc_facet_skill *s = wc_facets_skill(f, i);
+        wc_pack_map(b, 4);
+        wc_pack_text(b, "name");
+        wc_pack_text(b, s->name);
+        wc_pack_text(b, "id");
+        if (s->id != NULL)
+            wc_pack_text(b, s->id);
+        else
+            wc_pack_nil(b);
+        wc_pack_text(b, "people");
+        wc_pack_u64(b, s->people);
+        wc_pack_text(b, "levels");
+        pack_levels(b, s);
+    }
+}
+
+/* Names of offices are known on the loop thread only: this is packed there. */
+static void pack_facets(const struct find *f, struct wc_buf *b)
+{
+    wc_pack_text(b, "facets");
+    if (f->facets == NULL) {
+        wc_pack_nil(b);
+        return;
+    }
+    uint32_t count = wc_facets_offices_count(f->facets);
+    count = count < FACET_OFFICES_COUNT ? count : FACET_OFFICES_COUNT;
+    wc_pack_map(b, 3);
+    wc_pack_text(b, "people");
+    wc_pack_u64(b, wc_facets_people(f->facets));
+    pack_facet_skills(b, f->facets);
+    wc_pack_text(b, "offices");
+    wc_pack_array(b, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wc_facet_office *o = wc_facets_office(f->facets, i);
+        office_name name;
+        name_office(f->d, o->key, name);
+        wc_pack_map(b, 2);
+        wc_pack_text(b, "name");
+        wc_pack_text(b, name);
+        wc_pack_text(b, "people");
+        wc_pack_u64(b, o->people);
+    }
+}
+
 static void find_pack_done(void *ctx)
 {
     struct find *f = ctx;
@@ -142,7 +214,7 @@ static void find_pack_done(void *ctx)
         find_fail(f, -WC_ENOMEM);
         return;
     }
-    wc_pack_map(&out, 4);
+    wc_pack_map(&out, 5);
     wc_pack_text(&out, "people");
     wc_pack_array(&out, f->people_count);
     wc_buf_append(&out, f->people.data, f->people.len);
@@ -152,8 +224,45 @@ static void find_pack_done(void *ctx)
     wc_pack_bool(&out, f->found.exact);
     wc_pack_text(&out, "took_us");
     wc_pack_u64(&out, f->took_us);
+    pack_facets(f, &out);
     wc_request_reply(f->r, &out);
     find_free(f);
+}
+
+/* Count what the best of those who match have in common, each as the caller sees them. */
+static int count_facets(struct find *f, const struct wc_hit *hits, int count)
+{
+    struct wc_people_view *v = malloc(sizeof(*v));
+    int rc = v == NULL ? -WC_ENOMEM : 0;
+    for (int i = 0; rc == 0 && i < count; i++) {
+        const struct wc_person_ref *who = &hits[i].who;
+        bool home = memcmp(who->office_key, f->home_key, WC_KEY_BYTES) == 0;
+        if (wc_people_load_shown(f->d->records, who->office_key, who->subject,
+                                 home ? f->home_audience : WC_AUDIENCE_ORGANISATION,
+                                 v) != 0)
+            continue; /* gone since the search */
+        rc = wc_facets_add(f->facets, who->office_key, &v->person);
+        wc_people_view_fini(v);
+    }
+    free(v);
+    return rc;
+}
+
+static int find_facets(struct find *f)
+{
+    struct wc_index_query query = f->query;
+    struct wc_found found;
+    struct wc_hit *hits = calloc(WC_FIND_LIMIT_MAX, sizeof(*hits));
+    int rc = hits == NULL ? -WC_ENOMEM : wc_facets_new(&f->facets, f->vocabulary);
+    query.limit = WC_FIND_LIMIT_MAX;
+    query.without_why = true;
+    int count = rc == 0 ? wc_index_find(f->d->index, &query, hits, &found) : 0;
+    if (rc == 0)
+        rc = count < 0 ? count : count_facets(f, hits, count);
+    if (rc == 0)
+        wc_facets_sort(f->facets);
+    free(hits);
+    return rc;
 }
 
 static void find_work(void *ctx)
@@ -162,6 +271,9 @@ static void find_work(void *ctx)
     uint64_t start_us = wc_mono_us();
     f->count = wc_index_find(f->d->index, &f->query, f->hits, &f->found);
     f->took_us = wc_mono_us() - start_us;
+    int rc = f->count >= 0 && f->vocabulary != NULL ? find_facets(f) : 0;
+    if (rc != 0)
+        f->count = rc;
 }
 
 /* Names of offices are known on the loop thread only. */
@@ -187,7 +299,7 @@ void wc_people_find(struct wc_request *r)
     const struct wc_obj *params = wc_request_params(r, NULL);
     struct wc_node_office office;
     uint64_t limit = WC_FIND_LIMIT_DEFAULT;
-    bool one_office = wc_obj_get(params, "office") != NULL;
+    bool one_office = wc_obj_get(params, "office") != NULL, facets = false;
     if (one_office && !find_office(r, param_str(r, "office"), &office))
         return;
     wc_obj_u64(wc_obj_get(params, "limit"), &limit);
@@ -201,6 +313,9 @@ void wc_people_find(struct wc_request *r)
     f->query.text = param_str(r, "query");
     f->query.limit = (uint32_t)limit;
     f->query.near_too = true;
+    wc_obj_bool(wc_obj_get(params, "facets"), &facets);
+    if (facets)
+        f->vocabulary = wc_vocabulary_ref(d->vocabulary);
     memcpy(f->home_key, d->identity->signer.key, WC_KEY_BYTES);
     f->home_audience = sees(r, f->home_key);
     f->query.home = f->home_audience == WC_AUDIENCE_OFFICE;

@@ -377,26 +377,45 @@ static int find_starts(struct wc_vocabulary *v)
     return 0;
 }
 
-void wc_vocabulary_complete(const struct wc_vocabulary *v, struct wc_slice typed,
-                            wc_completion_fn fn, void *ctx)
+/* The first start that is not before a folded text. */
+static uint32_t first_start(const struct wc_vocabulary *v, const char *text)
 {
-    struct wc_buf folded = {0};
     uint32_t low = 0, high = v->starts_count;
-    wc_text_fold(typed, &folded);
-    wc_buf_byte(&folded, '\0');
-    const char *prefix = (const char *)folded.data;
-    while (!folded.failed && low < high) {
+    while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (strcmp(v->starts[middle].text, prefix) < 0)
+        if (strcmp(v->starts[middle].text, text) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    size_t len = folded.failed ? 0 : strlen(prefix);
-    for (; !folded.failed && low < v->starts_count &&
-           strncmp(v->starts[low].text, prefix, len) == 0;
-         low++)
-        fn(ctx, v->starts[low].concept, v->starts[low].label, v->starts[low].inner);
+    return low;
+}
+
+uint32_t wc_vocabulary_named(const struct wc_vocabulary *v, struct wc_slice folded)
+{
+    char text[4 * WC_SKILL_NAME_MAX_BYTES];
+    if (!wc_slice_copy(folded, text, sizeof(text)))
+        return UINT32_MAX;
+    uint32_t i = first_start(v, text);
+    while (i < v->starts_count && strcmp(v->starts[i].text, text) == 0 &&
+           v->starts[i].inner)
+        i++;
+    bool found = i < v->starts_count && strcmp(v->starts[i].text, text) == 0;
+    return found ? v->starts[i].concept : UINT32_MAX;
+}
+
+void wc_vocabulary_complete(const struct wc_vocabulary *v, struct wc_slice typed,
+                            wc_completion_fn fn, void *ctx)
+{
+    struct wc_buf folded = {0};
+    wc_text_fold(typed, &folded);
+    wc_buf_byte(&folded, '\0');
+    const char *prefix = (const char *)folded.data;
+    uint32_t i = folded.failed ? v->starts_count : first_start(v, prefix);
+    for (;
+         i < v->starts_count && strncmp(v->starts[i].text, prefix, strlen(prefix)) == 0;
+         i++)
+        fn(ctx, v->starts[i].concept, v->starts[i].label, v->starts[i].inner);
     wc_buf_fini(&folded);
 }
 

@@ -72,6 +72,10 @@ typedef void (*wc_completion_fn)(void *ctx, uint32_t concept, uint32_t label,
 void wc_vocabulary_complete(const struct wc_vocabulary *v, struct wc_slice typed,
                             wc_completion_fn fn, void *ctx);
 
+/* The concept that has a label of that folded text (wc_text_fold), the first of several;
+ * UINT32_MAX: there is none. */
+uint32_t wc_vocabulary_named(const struct wc_vocabulary *v, struct wc_slice folded);
+
 /* ---- recognising ---- */
 
 /* Where a concept was recognised in a text. */

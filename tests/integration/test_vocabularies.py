@@ -186,6 +186,32 @@ class Skills(Case):
         self.assertEqual(counts, {"Information security": 2, "Kettling": 2, "quilting": 1})
 
 
+class Facets(Case):
+    def test_those_who_match_are_counted(self):
+        leeds = self.office(SHIPPED)
+        leeds.import_rows([
+            harness.row("alice", skills=[{"name": "infosec", "level": "expert"}, "Kettling"], title="Wharf keeper"),
+            harness.row("bob", skills=[{"name": "informasjonssikkerhet", "level": "working"}, "ISO 27001"],
+                        title="Wharf keeper"),
+            harness.row("carol", skills=["kettling", {"name": "blogging", "learn": True}], title="Wharf keeper"),
+            harness.row("dan", skills=["kettling"], title="Elsewhere")])
+        leeds.call("me.set", name="Root", title="Wharf master", skills=["kettling", "quilting", "secrecy"],
+                   audience={"skills": {"quilting": "office", "secrecy": "match"}})
+        facets = leeds.call("people.find", query="wharf", limit=1, facets=True)["facets"]
+        none = {"none": 0, "awareness": 0, "working": 0, "practitioner": 0, "expert": 0}
+        self.assertEqual(facets, {
+            "people": 4, "offices": [{"name": "leeds", "people": 4}],
+            "skills": [{"name": "Kettling", "id": None, "people": 3, "levels": {**none, "none": 3}},
+                       {"name": "Information security", "id": "municipal:information-security", "people": 2,
+                        "levels": {**none, "working": 1, "expert": 1}},
+                       {"name": "quilting", "id": None, "people": 1, "levels": {**none, "none": 1}}]})
+        self.assertIsNone(leeds.call("people.find", query="wharf")["facets"])
+        shown = self.whocan("find", "wharf", "--facets", daemon=leeds)
+        self.assertIn(" PEOPLE  SKILL\n      3  Kettling\n      2  Information security  (working 1, expert 1)\n", shown)
+        self.assertIn(" PEOPLE  OFFICE\n      4  leeds\n", shown)
+        self.assertNotIn("PEOPLE", self.whocan("find", "zither", "--facets", daemon=leeds))
+
+
 class Reload(Case):
     def reload(self, daemon, said):
         before = len(daemon.log())
