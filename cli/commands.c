@@ -115,7 +115,7 @@ const struct wc_command wc_commands[] = {
      0, 0, wc_cmd_export},
     {"skills", "[BEGINNING...]", "List skills, what most people have first",
      "With how many people have each. With a beginning: the skills whose name, or\n"
-     "another name of theirs in the vocabulary, goes on so, also those that nobody "
+     "another name of theirs in the vocabulary, goes on so; also those that nobody\n"
      "has.\n\n"
      "  whocan skills --limit 20\n"
      "  whocan skills info\n",
