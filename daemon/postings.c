@@ -135,18 +135,33 @@ static uint32_t take_wide(struct wc_postings *p, uint32_t base, uint32_t end,
     return n;
 }
 
+/* Two for each byte. A place beyond the table gives 0, which nobody writes. */
+static void take_places(const struct wc_postings *p, uint32_t from, uint32_t n,
+                        uint8_t *impact)
+{
+    uint8_t table[TABLE_COUNT] = {0};
+    const uint8_t *at = p->impacts + from / 2;
+    uint32_t i = 0;
+    memcpy(table, p->table, p->table[-1]);
+    if (from % 2 == 1 && n > 0)
+        impact[i++] = table[*at++ >> 4];
+    for (; i + 1 < n; i += 2, at++) {
+        impact[i] = table[*at & 0x0F];
+        impact[i + 1] = table[*at >> 4];
+    }
+    if (i < n)
+        impact[i] = table[*at & 0x0F];
+}
+
 static void take_impacts(const struct wc_postings *p, uint32_t from, uint32_t n,
                          uint8_t *impact)
 {
-    uint8_t table[TABLE_COUNT] = {0};
     switch ((enum way)p->way) {
     case ALL_EQUAL:
         memset(impact, p->max, n);
         return;
     case BY_TABLE:
-        memcpy(table, p->table, p->table[-1]); /* what is beyond is 0: damaged */
-        for (uint32_t i = 0, at = from; i < n; i++, at++)
-            impact[i] = table[p->impacts[at / 2] >> 4 * (at % 2) & 0x0F];
+        take_places(p, from, n, impact);
         return;
     case BY_BYTE:
         memcpy(impact, p->impacts + from, n);
@@ -167,7 +182,7 @@ int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint16_
     take_impacts(p, from, n, impact);
     if (p->way != ALL_EQUAL)
         for (uint32_t i = 0; i < n; i++)
-            bad |= (unsigned)(impact[i] == 0) | (unsigned)(impact[i] > p->max);
+            bad |= (impact[i] == 0) | (impact[i] > p->max);
     if (p->at == p->count && low[n - 1] + base != p->last)
         bad = 1;
     return bad != 0 || (p->at < p->count && p->doc > p->last) ? -WC_ECORRUPT : (int)n;

@@ -19,7 +19,8 @@ struct wc_why {
     struct wc_text *text;        /* the searcher's */
     const struct wc_question *q; /* likewise */
     bool home;
-    bool concepts; /* the question has some that somebody has */
+    bool concepts;     /* the question has some that somebody has */
+    bool openers[256]; /* first bytes of what such a concept is called */
     struct wc_people_view view;
     struct wc_unit units[WC_UNITS_MAX];
     struct wc_words words;              /* of one unit */
@@ -47,16 +48,61 @@ static unsigned kind_of(const struct wc_question *q, const struct wc_asked_term 
     return wc_question_key(q, t).data[0] & ~(unsigned)WC_TERM_HOME;
 }
 
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static bool is_plain(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+}
+
+/* Whether any word of a text may begin with one of these bytes. Beyond ASCII only the
+ * analysis can tell. */
+static bool may_begin(const bool begins[256], struct wc_slice text)
+{
+    bool inside = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        if (c >= 0x80 || (!inside && begins[lower(c)]))
+            return true;
+        inside = is_plain(c);
+    }
+    return false;
+}
+
+/* A concept is recognised by one of its labels, or the stem of one. */
+static void expect_concept(struct wc_why *y, const struct wc_asked_term *t)
+{
+    const struct wc_vocabulary *v = y->q->vocabulary;
+    struct wc_slice key = wc_question_key(y->q, t);
+    uint32_t n = wc_vocabulary_find(v, wc_slice(key.data + 1, key.len - 1));
+    y->concepts = true;
+    for (uint32_t i = 0; n != UINT32_MAX && i < wc_vocabulary_at(v, n)->label_count;
+         i++) {
+        const uint8_t *label = (const uint8_t *)wc_vocabulary_at(v, n)->labels[i].text;
+        while (*label != '\0' && !is_plain(*label) && *label < 0x80)
+            y->openers[*label++] = true;
+        if (*label < 0x80)
+            y->openers[lower(*label)] = true;
+        else
+            memset(y->openers, true, sizeof(y->openers));
+    }
+}
+
 void wc_why_begin(struct wc_why *y, const struct wc_question *q, bool home)
 {
     y->q = q;
     y->home = home;
     y->office_count = 0;
     y->concepts = false;
+    memset(y->openers, 0, sizeof(y->openers));
     for (uint32_t i = 0; i < q->group_count; i++)
-        for (uint32_t k = 0; k < q->groups[i].term_count && !y->concepts; k++)
-            y->concepts = q->groups[i].terms[k].number != 0 &&
-                          kind_of(q, &q->groups[i].terms[k]) == WC_TERM_CONCEPT;
+        for (uint32_t k = 0; k < q->groups[i].term_count; k++)
+            if (q->groups[i].terms[k].number != 0 &&
+                kind_of(q, &q->groups[i].terms[k]) == WC_TERM_CONCEPT)
+                expect_concept(y, &q->groups[i].terms[k]);
 }
 
 struct reason {
@@ -110,21 +156,53 @@ static void match_concepts(struct wc_why *y, const struct wc_unit *u, float best
     }
 }
 
+static int match_words(struct wc_why *y, struct wc_slice text, float best[])
+{
+    struct wc_word w;
+    int rc = wc_text_set(y->text, text);
+    while (rc == 0 && wc_text_next(y->text, &w)) {
+        match_word(y, w.main, best);
+        for (uint32_t i = 0; i < w.other_count; i++)
+            match_word(y, w.others[i], best);
+    }
+    return rc;
+}
+
+/* No word goes across white space, and few begin as one of the question does: only what
+ * stands around those is analysed. */
+static int match_text(struct wc_why *y, struct wc_slice text, float best[])
+{
+    int rc = 0;
+    for (size_t from = 0, to; rc == 0 && from < text.len; from = to + 1) {
+        for (to = from; to < text.len && text.data[to] > ' '; to++)
+            ;
+        struct wc_slice part = wc_slice(text.data + from, to - from);
+        if (may_begin(y->q->initials, part))
+            rc = match_words(y, part, best);
+    }
+    return rc;
+}
+
+/* Whether a unit may have one of the concepts of the question. */
+static bool may_have_concepts(const struct wc_why *y, const struct wc_unit *u)
+{
+    bool chosen = u->skill != NULL && u->skill->id.len > 0;
+    return y->concepts && (chosen || may_begin(y->openers, u->text));
+}
+
 /* How much of the question a unit answers. */
 static int worth_of(struct wc_why *y, const struct wc_unit *u, float *worth)
 {
     float best[WC_ASKED_GROUPS_MAX] = {0};
     struct wc_word w;
-    int rc = wc_text_set(y->text, u->text);
-    y->words.count = 0;
-    while (rc == 0 && wc_text_next(y->text, &w)) {
-        wc_words_add(&y->words, w.main);
-        match_word(y, w.main, best);
-        for (uint32_t i = 0; i < w.other_count; i++)
-            match_word(y, w.others[i], best);
-    }
-    if (rc == 0 && y->concepts)
+    int rc = match_text(y, u->text, best);
+    if (rc == 0 && may_have_concepts(y, u)) {
+        y->words.count = 0;
+        rc = wc_text_set(y->text, u->text);
+        while (rc == 0 && wc_text_next(y->text, &w))
+            wc_words_add(&y->words, w.main);
         match_concepts(y, u, best);
+    }
     *worth = 0;
     for (uint32_t i = 0; i < y->q->group_count; i++)
         *worth += best[i] * y->q->groups[i].rarity * u->weight;
