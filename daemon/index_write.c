@@ -247,15 +247,18 @@ static bool is_willing(const struct wc_person *p)
 static int keep_terms(struct wc_batch *b, struct person *p, const struct wc_terms *s)
 {
     p->first = b->found.count;
-    p->count = s->count;
+    p->count = 0;
     for (uint32_t i = 0; i < s->count; i++) {
         uint32_t entry;
+        if (s->items[i].impact == 0)
+            continue;
         struct wc_slice key = wc_slice(s->text.data + s->items[i].at, s->items[i].len);
         struct found *f = push(&b->found, sizeof(*f));
         if (f == NULL || entry_of_key(b, key, &entry) != 0)
             return -WC_ENOMEM;
         f->entry = entry;
         f->impact = s->items[i].impact;
+        p->count++;
     }
     return 0;
 }

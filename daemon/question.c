@@ -289,16 +289,36 @@ static int look_up_groups(struct wc_txn *t, struct wc_question *q)
     return rc;
 }
 
+/* How many have a term; of a stem also those who have it as a word (terms.c keeps it for
+ * others only). */
+static uint64_t having(const struct wc_question *q, const struct wc_asked_group *g,
+                       const struct wc_asked_term *t)
+{
+    struct wc_slice key = wc_question_key(q, t);
+    unsigned scope = key.data[0] & WC_TERM_HOME;
+    if (key.data[0] != (WC_TERM_STEM | scope))
+        return t->people;
+    for (uint32_t i = 0; i < g->term_count; i++) {
+        struct wc_slice word = wc_question_key(q, &g->terms[i]);
+        if (word.data[0] == (WC_TERM_WORD | scope) && word.len == key.len &&
+            memcmp(word.data + 1, key.data + 1, key.len - 1) == 0)
+            return (uint64_t)t->people + g->terms[i].people;
+    }
+    return t->people;
+}
+
 static void weigh_groups(struct wc_question *q, uint64_t people)
 {
     q->rarity = 0;
     for (uint32_t i = 0; i < q->group_count; i++) {
         struct wc_asked_group *g = &q->groups[i];
-        uint64_t having = 0;
-        for (uint32_t k = 0; k < g->term_count; k++)
-            if (g->terms[k].weight >= WC_WEIGHT_ANSWERS && g->terms[k].people > having)
-                having = g->terms[k].people;
-        g->rarity = rarity(people, having);
+        uint64_t most = 0;
+        for (uint32_t k = 0; k < g->term_count; k++) {
+            uint64_t n = having(q, g, &g->terms[k]);
+            if (g->terms[k].weight >= WC_WEIGHT_ANSWERS && n > most)
+                most = n;
+        }
+        g->rarity = rarity(people, most);
         q->rarity += g->rarity;
     }
 }

@@ -410,6 +410,25 @@ void wc_terms_go_home(struct wc_terms *s)
     s->home_from = s->count;
 }
 
+/* A word that is its own stem, as most are in one language or another, says as a stem what
+ * it says as a word. Every question asks for both, for the word no less: so the stem is
+ * kept only where other forms of the word made it more. */
+static void drop_stems(struct wc_terms *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct wc_term *t = &s->items[i];
+        uint8_t key[WC_TERM_MAX_BYTES];
+        unsigned kind = s->text.data[t->at], scope = kind & WC_TERM_HOME;
+        if (kind != (WC_TERM_STEM | scope) || t->len > sizeof(key))
+            continue;
+        memcpy(key, s->text.data + t->at, t->len);
+        key[0] = (uint8_t)(WC_TERM_WORD | scope);
+        uint32_t word = *probe(s, wc_slice(key, t->len));
+        if (word != 0 && s->items[word - 1].impact == t->impact)
+            t->impact = 0;
+    }
+}
+
 void wc_terms_finish(struct wc_terms *s, bool willing, bool willing_at_home)
 {
     for (uint32_t i = 0; i < s->count; i++) {
@@ -422,4 +441,5 @@ void wc_terms_finish(struct wc_terms *s, bool willing, bool willing_at_home)
         float scaled = ceilf(x * 255.0F);
         t->impact = (uint8_t)(scaled < 1.0F ? 1.0F : scaled);
     }
+    drop_stems(s);
 }

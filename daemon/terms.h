@@ -77,7 +77,7 @@ struct wc_term {
     float weight;     /* sum over the units */
     float best;       /* of one unit */
     bool named;       /* in the name or the handle */
-    uint8_t impact;   /* 1..255, after wc_terms_finish */
+    uint8_t impact;   /* 1..255, after wc_terms_finish; 0: not to be kept */
 };
 
 /* The words of one unit, kept while the text goes on: the rest of a longer one is not

@@ -65,8 +65,8 @@ static void add_people(uint32_t from, uint32_t count)
     static struct wc_change changes[BATCH];
     for (uint32_t i = 0; i < count; i++) {
         struct wc_person p = {.present = 0};
-        char subject[16], skills[8][24];
-        uint32_t n = 1 + draw(8);
+        char subject[16], skills[12][24];
+        uint32_t n = 5 + draw(8);
         for (uint32_t k = 0; k < n; k++) {
             const char *first = draw_word();
             snprintf(skills[k], sizeof(skills[k]), "%s %s", first, draw_word());
