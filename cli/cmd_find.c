@@ -131,9 +131,43 @@ static void print_facets(const struct wc_run *run, struct wc_buf *out,
     }
 }
 
+static void quote(struct wc_buf *text, struct wc_slice word)
+{
+    wc_buf_byte(text, '"');
+    wc_term_safe(text, word);
+    wc_buf_byte(text, '"');
+}
+
+/* What was searched for instead of what: a line for each, above the list. */
+static void find_corrections(const struct wc_run *run, struct wc_buf *out,
+                             const json_t *corrected)
+{
+    size_t count = json_array_size(corrected);
+    for (size_t i = 0; i < count;) {
+        struct wc_buf text = {0};
+        struct wc_slice from = wc_json_str(json_array_get(corrected, i), "from");
+        wc_buf_text(&text, "Nobody found for ");
+        quote(&text, from);
+        wc_buf_text(&text, "; shown for ");
+        for (bool first = true; i < count; i++, first = false) {
+            const json_t *c = json_array_get(corrected, i);
+            if (!wc_slice_eq(wc_json_str(c, "from"), from))
+                break;
+            if (!first)
+                wc_buf_text(&text, ", ");
+            quote(&text, wc_json_str(c, "to"));
+        }
+        wc_buf_byte(&text, '.');
+        wc_term_wrap(out, wc_buf_slice(&text), 0, run->out.columns);
+        out->failed |= text.failed;
+        wc_buf_fini(&text);
+    }
+}
+
 static int find_print(struct wc_run *run, const json_t *result, uint64_t limit)
 {
     struct wc_buf out = {0};
+    find_corrections(run, &out, json_object_get(result, "corrected"));
     const json_t *people = json_object_get(result, "people");
     size_t shown = json_array_size(people);
     wc_print_people(&run->out, &out, people, shown);

@@ -178,6 +178,8 @@ static const struct wc_result find_results[] = {
     {"total_exact", "bool",
      "false: not everybody had to be looked at, and there may be more than total"},
     {"took_us", "int", "time of the search in microseconds"},
+    {"corrected", "[{from, to}]",
+     "words that nobody was found for, and what was searched for instead"},
     {"facets",
      "{people, skills: [{name, id, people, levels}], offices: [{name, people}]}|nil",
      "with `facets`: what the people who were counted have in common, most first"},

@@ -12,9 +12,10 @@
 #define FIND_SHORT_COUNT  50 /* people in a search that is soon done */
 #define EXPORT_PAGE_COUNT 100
 #define EXPORT_PAGE_BYTES                                                              \
-    (256u << 10)                /* of one people.batch, and the largest row more */
-#define RESULT_SLACK_BYTES 1024 /* of what stands around the people of a result */
-#define RESULT_SLACK_NODES 64
+    (256u << 10) /* of one people.batch, and the largest row more */
+#define RESULT_SLACK_BYTES                                                             \
+    49152 /* around the people of a result: corrections, facets */
+#define RESULT_SLACK_NODES 1600
 
 typedef char office_name[WC_OFFICE_NAME_MAX_BYTES + 1];
 
@@ -73,6 +74,7 @@ struct find {
     office_name *names;
     int count; /* of hits, or a negative error */
     struct wc_found found;
+    struct wc_corrections corrected;
     uint64_t took_us;
     struct wc_buf people; /* packed one after the other */
     uint32_t people_count;
@@ -206,6 +208,19 @@ static void pack_facets(const struct find *f, struct wc_buf *b)
     }
 }
 
+static void pack_corrections(struct wc_buf *out, const struct wc_corrections *c)
+{
+    wc_pack_text(out, "corrected");
+    wc_pack_array(out, c->count);
+    for (uint32_t i = 0; i < c->count; i++) {
+        wc_pack_map(out, 2);
+        wc_pack_text(out, "from");
+        wc_pack_text(out, c->items[i].from);
+        wc_pack_text(out, "to");
+        wc_pack_text(out, c->items[i].to);
+    }
+}
+
 static void find_pack_done(void *ctx)
 {
     struct find *f = ctx;
@@ -214,7 +229,7 @@ static void find_pack_done(void *ctx)
         find_fail(f, -WC_ENOMEM);
         return;
     }
-    wc_pack_map(&out, 5);
+    wc_pack_map(&out, 6);
     wc_pack_text(&out, "people");
     wc_pack_array(&out, f->people_count);
     wc_buf_append(&out, f->people.data, f->people.len);
@@ -224,6 +239,7 @@ static void find_pack_done(void *ctx)
     wc_pack_bool(&out, f->found.exact);
     wc_pack_text(&out, "took_us");
     wc_pack_u64(&out, f->took_us);
+    pack_corrections(&out, &f->corrected);
     pack_facets(f, &out);
     wc_request_reply(f->r, &out);
     find_free(f);
@@ -313,6 +329,7 @@ void wc_people_find(struct wc_request *r)
     f->query.text = param_str(r, "query");
     f->query.limit = (uint32_t)limit;
     f->query.near_too = true;
+    f->query.corrected = &f->corrected;
     wc_obj_bool(wc_obj_get(params, "facets"), &facets);
     if (facets)
         f->vocabulary = wc_vocabulary_ref(d->vocabulary);

@@ -263,6 +263,16 @@ class Find(Case):
             self.assertRegex(out, r"tells\s+all\s+about\s+one\.|whocan\s+ask\n")
             self.socket.unlink()
 
+    def test_what_was_corrected_stands_first(self):
+        corrected = [{"from": "bloging", "to": "blogging"}, {"from": "bloging", "to": "logging"},
+                     {"from": "we\u202eb", "to": "web\x1b[2J"}]
+        answer = {"people": [ALICE], "total": 1, "took_us": 1, "corrected": corrected}
+        self.serve(people_find=lambda *_: answer)
+        lines = self.whocan("find", "bloging").splitlines()
+        self.assertEqual(lines[:2], ['Nobody found for "bloging"; shown for "blogging", "logging".',
+                                     'Nobody found for "we\\u{202e}b"; shown for "web\\u{1b}[2J".'])
+        self.assertIn("Alice Archer", lines[2])
+
     def test_nobody(self):
         self.serve(people_find=lambda *_: {"people": [], "total": 0, "took_us": 1})
         self.assertIn("Nobody found", self.whocan("find", "blog"))

@@ -268,6 +268,27 @@ class People(OneDaemon):
         self.assertTrue(hit["why"])
         self.assertTrue(all(isinstance(w, str) for w in hit["why"]))
 
+    def test_mistakes_find_what_was_meant(self):
+        self.leeds.import_rows([row("ida", skills=["Økonomi", "webmaster", "procurement"])])
+        for query, to in (("bloging", "blogging"), ("bgolgnig", "blogging"), ("contnet", "content"),
+                          ("økonmi", "okonomi"), ("web master", "webmaster"), ("proccuremment", "procurement"),
+                          ("conten", "content")):
+            with self.subTest(query=query):
+                result = self.client.call("people.find", query=query)
+                self.assertEqual([p["handle"] for p in result["people"]],
+                                 ["ida@leeds" if to in ("okonomi", "webmaster", "procurement") else "alice@leeds"])
+                self.assertEqual(result["corrected"], [{"from": query, "to": to}])
+        self.assertEqual(self.client.call("people.find", query="blogging")["corrected"], [])
+        self.assertEqual(self.client.call("people.find", query="zymurgy")["corrected"], [])
+
+    def test_questions_that_are_none(self):
+        for query, code in (("", "INVALID"), ("\x01\x02", "INVALID"), ("a b " * 10000, "TOOBIG"), ("?!", "INVALID")):
+            with self.subTest(query=query[:10]), self.refused(code, "query"):
+                self.client.call("people.find", query=query)
+        for query in ("can you help", "x" * 1000, "who what which", "bl\x00ogg\x1bing", "qz " * 333):
+            with self.subTest(query=query[:10]):
+                self.assertEqual(self.client.call("people.find", query=query)["people"], [])
+
     def test_limit_and_office_narrow_a_search(self):
         self.leeds.import_rows([row(f"p{i}", skills=["welding"]) for i in range(30)])
         self.assertEqual(len(self.leeds.handles("welding")), 10)
