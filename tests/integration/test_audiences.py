@@ -150,6 +150,18 @@ class Canaries(Case):
                     people = [p for a in answers for p in a["people"]]
                     self.assertEqual(len(people), audience == "organisation", (office.name, field, audience, answers))
 
+    def test_what_is_hidden_is_not_counted(self):
+        def counted(call):
+            found = call("people.find", query="leeds", facets=True)["facets"]
+            self.assertEqual(found["people"], len(AUDIENCES))
+            return [call("skills.list", limit=100), call("skills.list", prefix="zqskills"), found]
+        for login, audiences in (("other", ["organisation", "office"]), ("web", ["organisation"]),
+                                 ("ume", ["organisation", "office"])):
+            for shown in counted(lambda m, login=login, **params: self.call_as(login, self.leeds, m, **params)):
+                self.assert_sees(shown, audiences, login, fields=["skills"])
+        for shown in counted(self.york.call):
+            self.assert_sees(shown, ["organisation"], "york", fields=["skills"])
+
     def test_the_account_of_another_person_inherits_nothing(self):
         self.accounts.add("ume", self.uids["other"])
         self.accounts.remove("other")
