@@ -38,6 +38,12 @@ static int print_skills(struct wc_run *run, const json_t *result)
     uint64_t total = wc_json_u64(result, "total");
     size_t i;
     json_t *skill;
+    struct wc_slice corrected = wc_json_str(result, "corrected");
+    if (corrected.len > 0) {
+        wc_buf_text(&out, "Nothing begins so; perhaps \"");
+        wc_term_safe(&out, corrected);
+        wc_buf_text(&out, "\" was meant:\n");
+    }
     if (total > 0)
         wc_buf_text(&out, " PEOPLE  SKILL\n");
     json_array_foreach(skills, i, skill)

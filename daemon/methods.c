@@ -359,6 +359,8 @@ static const struct wc_result skills_results[] = {
      "what most people have first; id of a concept of the vocabulary, alias the label "
      "that begins so"},
     {"total", "int", "how many there are"},
+    {"corrected", "str|nil",
+     "what the beginning was taken for when nothing begins as it was typed"},
     END};
 static const struct wc_result vocabulary_list_results[] = {
     {"vocabularies", "[{id, title, licence, source, concepts, labels}]",

@@ -13,7 +13,7 @@ struct skills {
     struct wc_skills_query query; /* the prefix is the request's */
     struct wc_buf rows;
     uint32_t rows_count;
-    uint64_t total;
+    struct wc_skills_found found;
     int rc;
 };
 
@@ -41,7 +41,7 @@ static void pack_row(void *ctx, const struct wc_skill_row *row)
 static void skills_work(void *ctx)
 {
     struct skills *s = ctx;
-    s->rc = wc_index_skills(s->d->index, &s->query, pack_row, s, &s->total);
+    s->rc = wc_index_skills(s->d->index, &s->query, pack_row, s, &s->found);
 }
 
 static void skills_done(void *ctx)
@@ -53,16 +53,22 @@ static void skills_done(void *ctx)
     } else if (s->rc != 0) {
         wc_request_fail(s->r, s->rc, NULL, "the search index %s", wc_strerror(s->rc));
     } else {
-        wc_pack_map(&out, 2);
+        wc_pack_map(&out, 3);
         wc_pack_text(&out, "skills");
         wc_pack_array(&out, s->rows_count);
         wc_buf_append(&out, s->rows.data, s->rows.len);
         out.failed |= s->rows.failed;
         wc_pack_text(&out, "total");
-        wc_pack_u64(&out, s->total);
+        wc_pack_u64(&out, s->found.total);
+        wc_pack_text(&out, "corrected");
+        if (s->found.corrected.len > 0)
+            wc_pack_str(&out, wc_buf_slice(&s->found.corrected));
+        else
+            wc_pack_nil(&out);
         wc_request_reply(s->r, &out);
     }
     wc_buf_fini(&s->rows);
+    wc_buf_fini(&s->found.corrected);
     free(s);
 }
 

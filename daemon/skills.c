@@ -25,7 +25,8 @@ struct search {
     uint32_t count, cap;
     uint32_t *row_of; /* of each concept, + 1 */
     struct wc_buf text;
-    struct wc_buf typed; /* the words of what was typed, folded */
+    struct wc_slice prefix; /* what was typed, or what it may have meant */
+    struct wc_buf typed;    /* its words, folded */
     bool failed;
 };
 
@@ -79,9 +80,9 @@ static int take_concepts(struct search *s)
     s->row_of = calloc((size_t)count + 1, sizeof(*s->row_of));
     if (s->row_of == NULL)
         return -WC_ENOMEM;
-    if (s->query->prefix.len > 0)
-        wc_vocabulary_complete(s->vocabulary, s->query->prefix, take_concept, s);
-    for (uint32_t i = 0; s->query->prefix.len == 0 && i < count; i++)
+    if (s->prefix.len > 0)
+        wc_vocabulary_complete(s->vocabulary, s->prefix, take_concept, s);
+    for (uint32_t i = 0; s->prefix.len == 0 && i < count; i++)
         take_concept(s, i, 0, false);
     return s->failed ? -WC_ENOMEM : 0;
 }
@@ -191,8 +192,8 @@ static struct wc_slice name_of(const struct search *s, const struct row *r)
     if (r->concept == NO_CONCEPT)
         return wc_slice(s->text.data + r->at + r->folded_len + 1, r->len);
     const struct wc_concept *c = wc_vocabulary_at(s->vocabulary, r->concept);
-    return wc_slice_text(wc_concept_name(
-        c, s->query->prefix.len == 0 ? "en" : c->labels[r->label].language));
+    return wc_slice_text(
+        wc_concept_name(c, s->prefix.len == 0 ? "en" : c->labels[r->label].language));
 }
 
 static int compare_names(const void *a, const void *b, void *ctx)
@@ -234,7 +235,7 @@ static void merge(struct search *s)
         if (named && last != NULL && last->concept == NO_CONCEPT &&
             wc_slice_eq(folded_of(s, last), folded_of(s, r)))
             last->people += r->people;
-        else if (r->people > 0 || (!named && s->query->prefix.len > 0))
+        else if (r->people > 0 || (!named && s->prefix.len > 0))
             s->rows[kept++] = *r;
     }
     s->count = kept;
@@ -250,7 +251,7 @@ static void give(const struct search *s, wc_skill_fn fn, void *ctx)
         if (r->concept != NO_CONCEPT) {
             const struct wc_concept *c = wc_vocabulary_at(s->vocabulary, r->concept);
             out.id = c->id;
-            if (s->query->prefix.len > 0 && !c->labels[r->label].preferred)
+            if (s->prefix.len > 0 && !c->labels[r->label].preferred)
                 out.alias = c->labels[r->label].text;
         }
         fn(ctx, &out);
@@ -265,7 +266,7 @@ static int fold_typed(struct search *s)
     struct wc_word w;
     int rc = wc_text_new(&text, none);
     if (rc == 0)
-        rc = wc_text_set(text, s->query->prefix);
+        rc = wc_text_set(text, s->prefix);
     while (rc == 0 && wc_text_next(text, &w)) {
         if (s->typed.len > 0)
             wc_buf_byte(&s->typed, ' ');
@@ -275,19 +276,99 @@ static int fold_typed(struct search *s)
     return rc != 0 ? rc : s->typed.failed ? -WC_ENOMEM : 0;
 }
 
-int wc_index_skills(struct wc_index *ix, const struct wc_skills_query *query,
-                    wc_skill_fn fn, void *ctx, uint64_t *total)
+static int look(struct search *s)
 {
-    struct search s = {.query = query, .ix = ix, .vocabulary = wc_index_vocabulary(ix)};
-    *total = 0;
+    int rc = take_concepts(s);
+    if (rc == 0 && (s->typed.len > 0 || s->prefix.len == 0))
+        rc = wc_index_note(s->ix, wc_store_read(s->ix->store, read_fn, s));
+    if (rc == 0)
+        merge(s);
+    return rc;
+}
+
+/* ---- mistakes ---- */
+
+/* The nearest word that somebody has, or that is in a label; false: the word is one, or
+ * there is none. */
+static bool suggest(const struct search *s, struct wc_slice word,
+                    struct wc_spelled *out)
+{
+    struct wc_spelled found[WC_SPELLED_MAX];
+    struct wc_spelling_work work = {.keys = 0};
+    bool any = false;
+    for (int scope = 0; scope < WC_SCOPES; scope++) {
+        if (scope == WC_SCOPE_HOME && !s->query->home)
+            continue;
+        if (wc_spelling_find(s->ix->spelling[scope], word).known)
+            return false;
+        uint32_t n = wc_spelling_suggest(s->ix->spelling[scope], word, found, &work);
+        for (uint32_t i = 0; i < n; i++) {
+            if (found[i].stop || (any && found[i].weight <= out->weight))
+                continue;
+            *out = found[i];
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Append the words of what was typed, each that nobody has as what it may have meant.
+ * False: there is no such word. */
+static bool correct(const struct search *s, struct wc_buf *out)
+{
+    bool any = false;
+    const uint8_t *at = s->typed.data, *end = at + s->typed.len;
+    while (at < end) {
+        const uint8_t *space = memchr(at, ' ', (size_t)(end - at));
+        struct wc_slice word = wc_slice(at, (size_t)((space ? space : end) - at));
+        struct wc_spelled meant;
+        bool wrong = suggest(s, word, &meant);
+        if (out->len > 0)
+            wc_buf_byte(out, ' ');
+        if (wrong)
+            wc_buf_append(out, meant.text, meant.len);
+        else
+            wc_buf_append(out, word.data, word.len);
+        any |= wrong;
+        at = space ? space + 1 : end;
+    }
+    return any && !out->failed;
+}
+
+/* Nothing begins so: look again for what may have been meant. */
+static int look_again(struct search *s, struct wc_buf *corrected)
+{
+    if (s->typed.len == 0 || !correct(s, corrected)) {
+        wc_buf_reset(corrected);
+        return 0;
+    }
+    free(s->row_of);
+    s->row_of = NULL;
+    s->prefix = wc_buf_slice(corrected);
+    wc_buf_reset(&s->typed);
+    wc_buf_append(&s->typed, corrected->data, corrected->len);
+    int rc = s->typed.failed ? -WC_ENOMEM : look(s);
+    if (s->count == 0)
+        wc_buf_reset(corrected);
+    return rc;
+}
+
+int wc_index_skills(struct wc_index *ix, const struct wc_skills_query *query,
+                    wc_skill_fn fn, void *ctx, struct wc_skills_found *found)
+{
+    struct search s = {.query = query,
+                       .ix = ix,
+                       .prefix = query->prefix,
+                       .vocabulary = wc_index_vocabulary(ix)};
+    found->total = 0;
+    wc_buf_reset(&found->corrected);
     int rc = fold_typed(&s);
     if (rc == 0)
-        rc = take_concepts(&s);
-    if (rc == 0 && (s.typed.len > 0 || query->prefix.len == 0))
-        rc = wc_index_note(ix, wc_store_read(ix->store, read_fn, &s));
+        rc = look(&s);
+    if (rc == 0 && s.count == 0)
+        rc = look_again(&s, &found->corrected);
     if (rc == 0) {
-        merge(&s);
-        *total = s.count;
+        found->total = s.count;
         give(&s, fn, ctx);
     }
     wc_vocabulary_free(s.vocabulary);

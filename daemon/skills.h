@@ -20,14 +20,22 @@ struct wc_skill_row {
 };
 typedef void (*wc_skill_fn)(void *ctx, const struct wc_skill_row *row);
 
+/* Zero-initialise; `corrected` is the caller's to free. */
+struct wc_skills_found {
+    uint64_t total; /* how many there are, shown or not */
+    struct wc_buf
+        corrected; /* what the beginning was taken for when nothing begins as it
+                                was typed; else empty */
+};
+
 /*
  * Call fn for the skills whose name, or one of whose other labels, goes on as was typed:
  * those that most people have first, at most `limit`. Concepts that nobody has are among
- * them when something was typed. *total: how many there are. Of names that are no concepts
+ * them when something was typed. Of names that are no concepts
  * at most WC_SKILL_NAMES_MAX are looked at. -WC_ENOMEM, -WC_ECORRUPT, -WC_EIO. Any thread.
  */
 #define WC_SKILL_NAMES_MAX 50000
 int wc_index_skills(struct wc_index *ix, const struct wc_skills_query *query,
-                    wc_skill_fn fn, void *ctx, uint64_t *total);
+                    wc_skill_fn fn, void *ctx, struct wc_skills_found *found);
 
 #endif

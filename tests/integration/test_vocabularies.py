@@ -180,6 +180,8 @@ class Skills(Case):
         self.assertIn("      0  Blogging  (weblog)\n", self.whocan("skills", "weblo", daemon=leeds))
         self.assertIn("1 of ", self.whocan("skills", "data", "--limit", 1, daemon=leeds))
         self.assertEqual(self.whocan("skills", "zither", daemon=leeds), "No skill begins so.\n")
+        self.assertEqual(self.whocan("skills", "kettlnig", daemon=leeds),
+                         "Nothing begins so; perhaps \"kettling\" was meant:\n PEOPLE  SKILL\n      2  Kettling\n")
         leeds.call("me.set", name="Root", skills=["kettling", "quilting"],
                    audience={"skills": {"quilting": "office", "kettling": "match"}})
         counts = {s["name"]: s["people"] for s in leeds.call("skills.list", prefix="")["skills"]}
