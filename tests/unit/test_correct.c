@@ -370,6 +370,8 @@ static void test_home_words_stay_at_home(void **state)
     put_at_home("alice", "brewing", "juggernaut");
     put_at_home("carol", "sewing", "webmaster");
     put_at_home("dan", "cooking", "stone masonry");
+    put("eve", "planting");
+    put_at_home("finn", "baking", "planning");
     for (int pass = 0; pass < 2; pass++) {
         finds("juggernuat", "", "");
         finds("jugger", "", "");
@@ -377,6 +379,10 @@ static void test_home_words_stay_at_home(void **state)
         finds("web master", "", "");
         finds("stonemasonry", "", "");
         assert_int_equal(find_as("juggernuat", false, leeds.key), 0);
+        /* nor does a hidden word, being nearer, stand before one that is known */
+        finds("planninng", "eve", "planninng>planting");
+        finds_at_home("planninng", "finn eve",
+                      "planninng>planning, planninng>planting");
         finds_at_home("juggernuat", "alice", "juggernuat>juggernaut");
         finds_at_home("juggern", "alice", "juggern>juggernaut");
         finds_at_home("web master", "carol", "web master>webmaster");
@@ -450,6 +456,29 @@ static void test_bounded_work(void **state)
     }
 }
 
+/* Of a question in which all is wrong, so many words are corrected. */
+static void test_so_many_words_are_corrected(void **state)
+{
+    (void)state;
+    enum { WORDS = 30 };
+    char question[WORDS * 9 + 1] = "", word[9];
+    struct wc_person p = {.present = 0};
+    static char skills[WORDS][9];
+    random_state = 1;
+    for (int i = 0; i < WORDS; i++) {
+        for (int k = 0; k < 8; k++)
+            skills[i][k] = (char)('a' + draw(26));
+        person_skill(&p, skills[i], WC_LEVEL_WORKING);
+        strcpy(word, skills[i]);
+        memmove(word + 4, word + 5, 4);
+        strcat(question, word);
+        strcat(question, " ");
+    }
+    apply(office_person(&leeds, WC_KIND_PROFILE, "alice", ++rev, &p));
+    assert_int_equal(find_as(question, false, NULL), 1);
+    assert_int_equal(corrected.count, WC_CORRECTED_MAX_COUNT);
+}
+
 /* Anything, and what comes of it: an answer or a clear error. */
 static void test_random_questions(void **state)
 {
@@ -499,6 +528,7 @@ int main(void)
         T(test_home_words_stay_at_home),
         T(test_hostile_questions),
         T(test_bounded_work),
+        T(test_so_many_words_are_corrected),
         T(test_random_questions),
     };
 #undef T

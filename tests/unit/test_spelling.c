@@ -267,9 +267,10 @@ static void test_a_crowd_of_made_up_words(void **state)
     suggest("bloggingx");
     check_work();
     assert_true(work.keys <= 2 + 9);
+    assert_true(work.compared >= WC_SPELLING_SHARED_COUNT);
+    assert_true(work.compared <= WC_SPELLING_SHARED_COUNT + 16);
     assert_true(work.places <= work.keys * WC_SPELLING_WALK_COUNT);
     means("bloging", "blogging");
-    assert_true(work.compared <= 16 * WC_SPELLING_SHARED_COUNT);
     know("bloggings", 40); /* what many people say finds its place, */
     suggest("bloggingx");
     assert_memory_equal(got[0].text, "bloggings", 9);
@@ -277,6 +278,25 @@ static void test_a_crowd_of_made_up_words(void **state)
     know("bloggingz", 80);
     suggest("bloggingx");
     assert_memory_equal(got[0].text, "bloggingz", 9);
+}
+
+/* A crowd under each key of one word. */
+static void test_crowds_under_all_keys(void **state)
+{
+    (void)state;
+    static const char word[] = "abcdefghijklmnop";
+    char text[64];
+    for (int at = 0; at < 16; at++) {
+        for (uint32_t i = 0; i < 60; i++) {
+            uint32_t p = 0x4E00 + i;
+            snprintf(text, sizeof(text), "%.*s%c%c%c%s", at, word,
+                     (char)(0xE0 | p >> 12), (char)(0x80 | (p >> 6 & 0x3F)),
+                     (char)(0x80 | (p & 0x3F)), word + at + 1);
+            know(text, 1);
+        }
+    }
+    assert_int_equal(suggest(word), WC_SPELLED_MAX);
+    assert_int_equal(work.compared, WC_SPELLING_COMPARED_MAX);
 }
 
 static void test_the_longest_word_costs_no_more(void **state)
@@ -537,6 +557,7 @@ int main(void)
         T(test_labels_stay),
         T(test_no_more_than_its_limit),
         T(test_a_crowd_of_made_up_words),
+        T(test_crowds_under_all_keys),
         T(test_the_longest_word_costs_no_more),
         T(test_against_a_list),
         T(test_random_bytes),
