@@ -51,6 +51,8 @@ enum wc_opt {
     WC_OPT_AS,
     WC_OPT_LANGUAGE,
     WC_OPT_FACETS,
+    WC_OPT_TEAM,
+    WC_OPT_TODAY,
     WC_OPT_COUNT
 };
 

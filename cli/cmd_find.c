@@ -23,6 +23,43 @@ static int bad_text(struct wc_run *run, const struct wc_buf *text, size_t max_by
 
 /* ---- find ---- */
 
+/* Options that leave people out, and the parameters that they become. */
+static const struct filter {
+    enum wc_opt opt;
+    const char *param;
+    bool flag;
+} filters[] = {
+    {WC_OPT_OFFICE, "office", false},     {WC_OPT_TEAM, "team", false},
+    {WC_OPT_LANGUAGE, "language", false}, {WC_OPT_LEVEL, "level", false},
+    {WC_OPT_MENTOR, "mentor", true},      {WC_OPT_TODAY, "today", true},
+};
+
+static int find_filter(struct wc_run *run, json_t *params, const struct filter *f)
+{
+    const char *value = wc_run_option(run, f->opt);
+    if (value == NULL)
+        return 0;
+    if (f->opt == WC_OPT_LEVEL) {
+        int code = wc_run_level(run, &value);
+        if (code != 0)
+            return code;
+    }
+    json_t *json = f->flag ? json_true() : json_string(value);
+    if (json == NULL)
+        return wc_run_fail(run, WC_EXIT_USAGE, "--%s is not UTF-8 text",
+                           wc_opts[f->opt].name);
+    json_object_set_new(params, f->param, json);
+    return 0;
+}
+
+static bool find_filtered(const struct wc_run *run)
+{
+    bool any = false;
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
+        any = any || wc_run_option(run, filters[i].opt) != NULL;
+    return any;
+}
+
 static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
 {
     struct wc_buf query = {0};
@@ -30,12 +67,11 @@ static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
     int code = bad_text(run, &query, WC_QUERY_MAX_BYTES);
     json_object_set_new(params, "query", wc_json_new_str(wc_buf_slice(&query)));
     json_object_set_new(params, "limit", json_integer((json_int_t)limit));
-    if (wc_run_option(run, WC_OPT_OFFICE) != NULL)
-        json_object_set_new(params, "office",
-                            json_string(wc_run_option(run, WC_OPT_OFFICE)));
     if (wc_run_option(run, WC_OPT_FACETS) != NULL)
         json_object_set_new(params, "facets", json_true());
     wc_buf_fini(&query);
+    for (size_t i = 0; code == 0 && i < sizeof(filters) / sizeof(filters[0]); i++)
+        code = find_filter(run, params, &filters[i]);
     return code;
 }
 
@@ -49,8 +85,11 @@ static void find_footer(const struct wc_run *run, struct wc_buf *out, uint64_t s
     if (shown == 0) {
         wc_term_wrap(
             out,
-            wc_slice_text("Nobody found. Try fewer or other words, or put the question "
-                          "to every office: whocan ask"),
+            wc_slice_text(find_filtered(run)
+                              ? "Nobody found who is all of that. Try with fewer "
+                                "options, or other words."
+                              : "Nobody found. Try fewer or other words, or put the "
+                                "question to every office: whocan ask"),
             0, run->out.columns);
         return;
     }

@@ -444,26 +444,11 @@ static int read_names(struct wc_run *run, enum what what, json_t **out)
     return 0;
 }
 
-/* --level in its one spelling, or NULL. */
-static int read_level(struct wc_run *run, const char **level)
-{
-    const char *word = wc_run_option(run, WC_OPT_LEVEL);
-    *level = word == NULL ? NULL : wc_level_find(wc_slice_text(word));
-    if (word == NULL || *level != NULL)
-        return 0;
-    struct wc_buf list = {0};
-    wc_level_list(&list);
-    int code = wc_run_fail(run, WC_EXIT_USAGE, "level must be one of %.*s",
-                           (int)list.len, (const char *)list.data);
-    wc_buf_fini(&list);
-    return code;
-}
-
 /* What the options say goes to every skill named. */
 static int apply_options(struct wc_run *run, json_t *skills)
 {
     const char *level = NULL;
-    int code = read_level(run, &level);
+    int code = wc_run_level(run, &level);
     if (code != 0)
         return code;
     for (size_t i = 0; i < json_array_size(skills); i++) {

@@ -13,6 +13,7 @@
 
 #include "cli/host.h"
 #include "cli/json.h"
+#include "cli/rows.h"
 
 #define CONNECT_MAX_MS 5000
 #define CALL_MAX_MS    30000 /* a daemon on a busy disk answers within seconds */
@@ -52,6 +53,20 @@ bool wc_run_wants_json(const struct wc_run *run)
 const char *wc_run_option(const struct wc_run *run, enum wc_opt opt)
 {
     return run->args->value[opt];
+}
+
+int wc_run_level(struct wc_run *run, const char **level)
+{
+    const char *word = wc_run_option(run, WC_OPT_LEVEL);
+    *level = word == NULL ? NULL : wc_level_find(wc_slice_text(word));
+    if (word == NULL || *level != NULL)
+        return 0;
+    struct wc_buf list = {0};
+    wc_level_list(&list);
+    int code = wc_run_fail(run, WC_EXIT_USAGE, "level must be one of %.*s",
+                           (int)list.len, (const char *)list.data);
+    wc_buf_fini(&list);
+    return code;
 }
 
 void wc_run_join(const struct wc_run *run, struct wc_buf *out)

@@ -86,6 +86,9 @@ int wc_run_json(struct wc_run *run, const json_t *value);
 bool wc_run_wants_json(const struct wc_run *run);
 const char *wc_run_option(const struct wc_run *run, enum wc_opt opt);
 
+/* --level in its one spelling, or NULL; 0, or an exit code. */
+int wc_run_level(struct wc_run *run, const char **level);
+
 /* The words joined by blanks. */
 void wc_run_join(const struct wc_run *run, struct wc_buf *out);
 

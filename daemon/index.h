@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "daemon/filter.h"
 #include "daemon/people.h"
 #include "daemon/records.h"
 #include "daemon/spelling.h"
@@ -69,6 +70,7 @@ struct wc_index_query {
     struct wc_slice text;
     uint32_t limit;
     const uint8_t *office_key; /* only this office, or NULL */
+    struct wc_filter filter;   /* what else they must have */
     bool home;     /* of somebody of the home office: its own scope is searched too */
     bool near_too; /* when nobody answers: those whose concepts lie near those meant, or
                       who have what words of others may have meant */
@@ -89,12 +91,13 @@ struct wc_hit {
 struct wc_found {
     uint64_t total;
     bool exact;
+    const char *field; /* with -WC_EINVALID: "query", "team" or "language" */
 };
 
 /*
  * The best people for a query, best first, ties by login and then by office key.
  * Returns how many hits (<= limit) are in hits[], or a negative error: -WC_EINVALID for
- * a query without a word to search for, -WC_ETOOBIG over WC_QUERY_MAX_BYTES,
+ * a query or filter without a word to search for, -WC_ETOOBIG over WC_QUERY_MAX_BYTES,
  * -WC_ECORRUPT for a damaged index (the next open builds it anew). Any thread.
  */
 int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,

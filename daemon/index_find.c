@@ -97,6 +97,10 @@ struct wc_searcher {
     const uint8_t *attr;
     const struct wc_index_query *query;
     uint32_t office; /* its number when the query names one */
+    uint32_t wanted; /* so many of the best */
+    bool filtered;   /* by traits, of which everybody must have at least these */
+    uint8_t least[WC_TRAITS_BYTES];
+    bool ruled_out; /* somebody who answers, by them: no reason to correct words */
     struct wc_hit *hits;
     struct wc_found *found;
     uint64_t seen; /* people who answer to some word, of those looked at */
@@ -307,7 +311,7 @@ static int open_lists(struct wc_searcher *s, struct wc_txn *t)
         rc = open_group(s, t, &q->groups[i]);
     for (uint32_t i = 0; i < s->part_count; i++)
         postings += s->parts[i].postings;
-    s->thorough = postings <= COUNT_ALL_POSTINGS || s->query->limit == 0;
+    s->thorough = postings <= COUNT_ALL_POSTINGS || s->wanted == 0;
     s->phrases_from = s->list_count;
     for (uint32_t i = 0; rc == 0 && i < q->phrase_count; i++)
         rc = open_phrase(s, t, &q->phrases[i]);
@@ -412,7 +416,7 @@ static void sift_down(struct wc_searcher *s, struct wc_txn *t)
 static void offer(struct wc_searcher *s, struct wc_txn *t, const struct candidate *c)
 {
     struct candidate *h = s->heap;
-    if (s->heap_count == s->query->limit) {
+    if (s->heap_count == s->wanted) {
         if (s->heap_count == 0 || compare(t, c, &h[0]) > 0)
             return;
         h[0] = *c;
@@ -459,8 +463,7 @@ static double score_of(double rank)
 /* Whether somebody with this rank may be among the best. An equal one may, by login. */
 static bool contends(const struct wc_searcher *s, double rank)
 {
-    return s->heap_count < s->query->limit ||
-           (s->heap_count > 0 && rank >= s->heap[0].rank);
+    return s->heap_count < s->wanted || (s->heap_count > 0 && rank >= s->heap[0].rank);
 }
 
 /* Whether what can only have a lower rank than this need not be looked at. */
@@ -469,16 +472,28 @@ static bool suffices(const struct wc_searcher *s, double rank)
     return s->thorough || contends(s, rank);
 }
 
+/* Whether somebody whose attributes were read is not ruled out by them. */
+static bool may_pass(const struct wc_searcher *s, uint32_t doc)
+{
+    const uint8_t *attr = attr_of(s, doc);
+    if (s->query->office_key != NULL && wc_get_u32(attr) != s->office)
+        return false;
+    const uint8_t *traits = attr + WC_ATTR_TRAITS + (s->q.home ? WC_TRAITS_BYTES : 0);
+    return !s->filtered || wc_traits_suffice(traits, s->least);
+}
+
 static int consider(struct wc_searcher *s, struct wc_txn *t, uint16_t low, double rank)
 {
     struct candidate c = {.rank = rank, .doc = s->window.base + low};
     bool wanted = contends(s, rank);
-    if (wanted || s->query->office_key != NULL) {
+    if (wanted || s->query->office_key != NULL || s->filtered) {
         int rc = read_attr(s, c.doc);
         if (rc != 0)
             return rc;
-        if (s->query->office_key != NULL && wc_get_u32(attr_of(s, c.doc)) != s->office)
+        if (!may_pass(s, c.doc)) {
+            s->ruled_out = s->filtered;
             return 0;
+        }
         memcpy(c.prefix, attr_of(s, c.doc) + 4, WC_ATTR_PREFIX_BYTES);
     }
     *(rank < 0 ? &s->near : &s->seen) += 1;
@@ -619,7 +634,7 @@ static void keep_docs(struct wc_searcher *s, uint64_t rest)
 {
     struct window *w = &s->window;
     uint32_t kept = 0;
-    bool all = s->thorough || s->heap_count < s->query->limit;
+    bool all = s->thorough || s->heap_count < s->wanted;
     for (uint32_t i = 0; i < w->count; i++) {
         uint16_t low = w->docs[i];
         uint32_t score = w->best[low] == 0 ? 0 : w->score[low] + w->best[low];
@@ -880,7 +895,7 @@ static int find_office(struct wc_searcher *s, struct wc_txn *t)
 static int visit(struct wc_searcher *s, struct wc_txn *t)
 {
     int rc = pass_of_all(s, t);
-    bool full = s->heap_count == s->query->limit && s->heap_count > 0;
+    bool full = s->heap_count == s->wanted && s->heap_count > 0;
     if (rc == 0 && s->part_count > 1) {
         if (s->thorough || !full)
             rc = pass_of_some(s, t, false);
@@ -907,7 +922,8 @@ static void count_people(struct wc_searcher *s)
     }
     s->found->total = s->seen > 0 ? s->seen : s->near;
     s->found->exact = !s->passed;
-    if (s->passed && s->query->office_key == NULL && having > s->found->total)
+    if (s->passed && s->query->office_key == NULL && !s->filtered &&
+        having > s->found->total)
         s->found->total = having;
 }
 
@@ -952,7 +968,7 @@ static int search_fn(struct wc_txn *t, void *ctx)
     uint64_t people;
     s->heap_count = 0;
     s->seen = s->near = 0;
-    s->passed = false;
+    s->passed = s->ruled_out = false;
     s->attr_block = UINT32_MAX;
     s->attrs.handle = NULL;
     int rc = wc_txn_count(t, WC_IX_PERSON, &people);
@@ -966,7 +982,7 @@ static int search_fn(struct wc_txn *t, void *ctx)
         rc = wc_cursor_open(&s->attrs, t, WC_IX_ATTR);
     if (rc == 0)
         rc = search(s, t);
-    if (rc == 0 && s->seen == 0 && s->near == 0 && s->query->near_too)
+    if (rc == 0 && s->seen == 0 && s->near == 0 && !s->ruled_out && s->query->near_too)
         rc = search_again(s, t, people);
     if (rc == 0)
         count_people(s);
@@ -1031,6 +1047,80 @@ static void report_corrections(const struct wc_searcher *s, struct wc_correction
     }
 }
 
+/* Find the best `wanted` into s->hits. */
+static int search_for(struct wc_searcher *s, uint32_t wanted)
+{
+    s->wanted = wanted;
+    s->retried = false;
+    s->found->field = "query";
+    int rc = wc_question_read(&s->q, &s->tools, s->query->text);
+    if (rc == 0)
+        rc = reserve_heap(s, wanted);
+    if (rc == 0)
+        rc = wc_index_note(s->ix, wc_store_read(s->ix->store, search_fn, s));
+    return rc;
+}
+
+/* ---- filters ---- */
+
+/* Of so many people, the best ones whose traits suffice, the whole profile is looked at:
+ * some tenths of a millisecond for ten of them, some tens for all. */
+#define LOOKS_MAX 1000
+
+/* Traits leave few to be left out by a closer look, but for what is about the skill that
+ * answers. */
+static uint32_t first_looks(const struct wc_index_query *q)
+{
+    return wc_filter_skills(&q->filter) ? 8 * q->limit + 32 : q->limit + 16;
+}
+
+/* Those of the hits that pass, at most as many as are asked for, into out. */
+static int keep_passing(struct wc_searcher *s, struct wc_hit *out, bool *all)
+{
+    uint32_t kept = 0;
+    int i = 0;
+    wc_why_begin(s->why, &s->q, s->query->home);
+    for (; i < s->hit_count && kept < s->query->limit; i++) {
+        bool passes;
+        int rc = wc_why_passes(s->why, &s->hits[i].who, &s->query->filter, &passes);
+        if (rc != 0)
+            return rc;
+        if (passes)
+            out[kept++] = s->hits[i];
+    }
+    *all = i == s->hit_count;
+    s->hit_count = (int)kept;
+    return 0;
+}
+
+/* Look closer at the best, and at more of them when too few of those pass. */
+static int search_filtered(struct wc_searcher *s)
+{
+    struct wc_hit *out = s->hits;
+    uint32_t looks = first_looks(s->query);
+    for (;; looks = LOOKS_MAX) {
+        bool all = true;
+        looks = looks < LOOKS_MAX ? looks : LOOKS_MAX;
+        s->hits = calloc(looks, sizeof(*s->hits));
+        int rc = s->hits == NULL
+                     ? -WC_ENOMEM
+                     : wc_filter_traits(&s->query->filter, s->text, s->least);
+        if (rc == 0)
+            rc = search_for(s, looks);
+        bool more = s->hit_count == (int)looks; /* whom nobody looked at */
+        if (rc == 0)
+            rc = keep_passing(s, out, &all);
+        free(s->hits);
+        s->hits = out;
+        if (rc == 0 && more && all && looks < LOOKS_MAX &&
+            s->hit_count < (int)s->query->limit)
+            continue;
+        s->found->total = (uint64_t)s->hit_count;
+        s->found->exact = all && !more && !s->passed;
+        return rc;
+    }
+}
+
 int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
                   struct wc_hit *hits, struct wc_found *found)
 {
@@ -1045,16 +1135,14 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
     s->query = query;
     s->hits = hits;
     s->found = found;
-    s->retried = false;
     s->hit_count = 0;
     s->q.home = query->home && ix->has_home;
+    s->filtered = wc_filter_is_set(&query->filter);
     const struct wc_vocabulary *v = wc_index_vocabulary(ix);
     s->tools.vocabulary = v;
-    int rc = wc_question_read(&s->q, &s->tools, query->text);
+    int rc = wc_filter_check(&query->filter, s->text, &found->field);
     if (rc == 0)
-        rc = reserve_heap(s, query->limit);
-    if (rc == 0)
-        rc = wc_index_note(ix, wc_store_read(ix->store, search_fn, s));
+        rc = s->filtered ? search_filtered(s) : search_for(s, query->limit);
     if (rc == 0 && !query->without_why)
         rc = explain_all(s);
     if (rc == 0 && query->corrected != NULL)

@@ -17,8 +17,10 @@
  *                                           that of the one before, in sevens of bits,
  *                                           the highest first; impact (1))
  *   person   office key (32) ‖ subject  ->  document number (4)
- *   attr     document number / 100 (4)  ->  100 × (office number (4), subject start
- *                                           (16)); office number 0: nobody
+ *   attr     document number / 50 (4)   ->  50 × (office number (4), subject start
+ *                                           (16), traits (10) as every office sees
+ *                                           them and as the home office does, as
+ *                                           filter.h has them); office number 0: nobody
  *   free     document number (4)        ->  nothing: it may be given out again
  *   office   office key (32)            ->  office number (4) ‖ name and title
  *   meta     "format", "instance", "indexed", "next", "boot", "complete", "damaged"
@@ -49,9 +51,10 @@ enum {
 
 #define WC_TERM_VALUE_BYTES 9
 
-#define WC_ATTR_DOCS         100 /* 2,000 bytes: shares its page */
+#define WC_ATTR_DOCS         50 /* 2,000 bytes: shares its page */
 #define WC_ATTR_PREFIX_BYTES 16
-#define WC_ATTR_BYTES        (4 + WC_ATTR_PREFIX_BYTES)
+#define WC_ATTR_TRAITS       (4 + WC_ATTR_PREFIX_BYTES)
+#define WC_ATTR_BYTES        (WC_ATTR_TRAITS + 2 * WC_TRAITS_BYTES)
 #define WC_ATTR_BLOCK_BYTES  ((size_t)WC_ATTR_DOCS * WC_ATTR_BYTES)
 
 /* An office's name and title, as one text to search in. */

@@ -23,6 +23,7 @@ struct person {
     bool exists;
     uint32_t first, count; /* their terms, in `found` */
     uint32_t office;       /* in `offices` */
+    uint8_t traits[2 * WC_TRAITS_BYTES];
 };
 
 struct found {
@@ -271,6 +272,17 @@ static int add_units(struct wc_batch *b, uint32_t count)
     return rc;
 }
 
+/* As every office sees them, then as the home office does. */
+static int note_traits(struct wc_batch *b, struct person *p)
+{
+    const struct wc_people_view *home =
+        b->home_view.has_profile ? &b->home_view : &b->view;
+    int rc = wc_traits_of(&b->view.person, b->ix->text, p->traits);
+    return rc != 0
+               ? rc
+               : wc_traits_of(&home->person, b->ix->text, p->traits + WC_TRAITS_BYTES);
+}
+
 static int analyse(struct wc_batch *b, struct person *p)
 {
     struct wc_terms *s = &b->ix->terms;
@@ -284,6 +296,8 @@ static int analyse(struct wc_batch *b, struct person *p)
         rc = add_units(b, wc_units_home(&b->home_view, b->units));
     }
     wc_terms_finish(s, is_willing(&b->view.person), is_willing(&b->home_view.person));
+    if (rc == 0)
+        rc = note_traits(b, p);
     return rc != 0 ? rc : keep_terms(b, p, s);
 }
 
@@ -648,7 +662,7 @@ int wc_office_set(struct wc_index *ix, const uint8_t *office_key, const char *te
 
 /* Set or (office 0) clear what the search needs of a document without reading it. */
 static int write_attr(struct wc_txn *t, uint32_t doc, uint32_t office,
-                      const char *subject)
+                      const struct person *p)
 {
     uint8_t key[4], block[WC_ATTR_BLOCK_BYTES] = {0};
     struct wc_slice v, k = u32_key(key, doc / WC_ATTR_DOCS);
@@ -662,8 +676,10 @@ static int write_attr(struct wc_txn *t, uint32_t doc, uint32_t office,
     uint8_t *attr = block + (size_t)(doc % WC_ATTR_DOCS) * WC_ATTR_BYTES;
     memset(attr, 0, WC_ATTR_BYTES);
     wc_put_u32(attr, office);
-    if (office != 0)
-        memcpy(attr + 4, subject, strnlen(subject, WC_ATTR_PREFIX_BYTES));
+    if (office != 0) {
+        memcpy(attr + 4, p->who.subject, strnlen(p->who.subject, WC_ATTR_PREFIX_BYTES));
+        memcpy(attr + WC_ATTR_TRAITS, p->traits, sizeof(p->traits));
+    }
     return wc_txn_put(t, WC_IX_ATTR, k, wc_slice(block, sizeof(block)));
 }
 
@@ -825,7 +841,7 @@ static int enter_person(struct wc_txn *t, struct wc_batch *b, const struct perso
     if (rc == 0)
         rc =
             wc_txn_put(t, WC_IX_PERSON, person_key(key, &p->who), u32_key(number, doc));
-    return rc != 0 ? rc : write_attr(t, doc, office, p->who.subject);
+    return rc != 0 ? rc : write_attr(t, doc, office, p);
 }
 
 /* The number may be given out again, but not within this batch: operations on the old
@@ -841,7 +857,7 @@ static int remove_person(struct wc_txn *t, struct wc_batch *b, const struct pers
     int rc = wc_txn_del(t, WC_IX_PERSON, person_key(key, &p->who));
     if (rc == 0)
         rc = wc_txn_del(t, WC_IX_DOC, u32_key(number, doc));
-    return rc != 0 ? rc : write_attr(t, doc, 0, "");
+    return rc != 0 ? rc : write_attr(t, doc, 0, p);
 }
 
 static int write_person(struct wc_txn *t, struct wc_batch *b, const struct person *p)

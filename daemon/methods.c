@@ -35,6 +35,17 @@ static const struct wc_param find_params[] = {
      "at most so many people; default 10"},
     {"office", WC_PARAM_STR, false, 1, WC_OFFICE_NAME_MAX_BYTES,
      "only people of this office"},
+    {"team", WC_PARAM_STR, false, 1, WC_TITLE_MAX_BYTES,
+     "only people with all these words in the name of their team"},
+    {"language", WC_PARAM_STR, false, 1, WC_LANGUAGE_MAX_BYTES,
+     "only people who speak it"},
+    {"level", WC_PARAM_STR, false, 1, 16,
+     "at least, of the skill that answers best: awareness, working, practitioner, "
+     "expert"},
+    {"mentor", WC_PARAM_BOOL, false, 0, 0,
+     "true: only people who are willing to mentor in that skill"},
+    {"today", WC_PARAM_BOOL, false, 0, 0,
+     "true: only people for whom today is no day off"},
     {"facets", WC_PARAM_BOOL, false, 0, 0,
      "count skills, levels and offices of the best 1000 who match"},
     END};

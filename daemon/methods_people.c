@@ -105,8 +105,9 @@ static void find_free(struct find *f)
 
 static void find_fail(struct find *f, int rc)
 {
+    const char *field = f->found.field;
     if (rc == -WC_EINVALID)
-        wc_request_fail(f->r, rc, "query", "the query has no word to search for");
+        wc_request_fail(f->r, rc, field, "the %s has no word to search for", field);
     else if (rc == -WC_ENOMEM)
         wc_request_fail(f->r, rc, NULL, "out of memory");
     else
@@ -309,14 +310,40 @@ static void find_done(void *ctx)
         find_fail(f, rc);
 }
 
+static bool param_true(struct wc_request *r, const char *name)
+{
+    bool value = false;
+    wc_obj_bool(wc_obj_get(wc_request_params(r, NULL), name), &value);
+    return value;
+}
+
+/* What whoever is found must have; ends the request when there is no such level. The texts
+ * are the request's. */
+static bool find_filter(struct wc_request *r, struct wc_filter *out)
+{
+    struct wc_slice level = param_str(r, "level");
+    *out = (struct wc_filter){.team = param_str(r, "team"),
+                              .language = param_str(r, "language"),
+                              .mentor = param_true(r, "mentor")};
+    if (param_true(r, "today"))
+        out->day = wc_filter_day(wc_wall_ms());
+    if (level.len == 0 || wc_level_parse(level, &out->level) == 0)
+        return true;
+    wc_request_fail(r, -WC_EINVALID, "level",
+                    "level must be one of awareness, working, practitioner, expert");
+    return false;
+}
+
 void wc_people_find(struct wc_request *r)
 {
     struct wc_daemon *d = wc_request_daemon(r);
     const struct wc_obj *params = wc_request_params(r, NULL);
     struct wc_node_office office;
+    struct wc_filter filter;
     uint64_t limit = WC_FIND_LIMIT_DEFAULT;
     bool one_office = wc_obj_get(params, "office") != NULL, facets = false;
-    if (one_office && !find_office(r, param_str(r, "office"), &office))
+    if (!find_filter(r, &filter) ||
+        (one_office && !find_office(r, param_str(r, "office"), &office)))
         return;
     wc_obj_u64(wc_obj_get(params, "limit"), &limit);
     struct find *f = calloc(1, sizeof(*f));
@@ -328,6 +355,7 @@ void wc_people_find(struct wc_request *r)
     f->d = d;
     f->query.text = param_str(r, "query");
     f->query.limit = (uint32_t)limit;
+    f->query.filter = filter;
     f->query.near_too = true;
     f->query.corrected = &f->corrected;
     wc_obj_bool(wc_obj_get(params, "facets"), &facets);

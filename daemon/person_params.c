@@ -7,6 +7,8 @@
 
 #include <whocan/cert.h>
 
+#include "daemon/filter.h"
+
 const struct wc_param wc_person_params[] = {
     {"name", WC_PARAM_STR, false, 0, WC_TITLE_MAX_BYTES, "the person's name"},
     {"title", WC_PARAM_STR, false, 0, WC_TITLE_MAX_BYTES, "job title"},
@@ -190,11 +192,7 @@ static void pack_contact(struct wc_buf *b, const struct wc_person *p)
 /* Whether somebody with these working days (none said: all) is at work on that day. */
 static bool works_on(uint8_t days, uint64_t now_ms)
 {
-    struct tm local;
-    time_t seconds = (time_t)(now_ms / 1000);
-    if (days == 0 || localtime_r(&seconds, &local) == NULL)
-        return true;
-    return days >> ((local.tm_wday + 6) % 7) & 1;
+    return days == 0 || (days & wc_filter_day(now_ms)) != 0;
 }
 
 static const char *source_name(const struct wc_people_view *v)

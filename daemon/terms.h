@@ -12,8 +12,8 @@
 #include "daemon/text.h"
 #include "daemon/vocabulary.h"
 
-/* Goes up with every change of terms or impacts: the index is then built anew. */
-#define WC_TERMS_VERSION 5
+/* Goes up with every change of terms, impacts or traits: the index is then built anew. */
+#define WC_TERMS_VERSION 6
 
 enum wc_unit_kind {
     WC_UNIT_NAME,

@@ -338,3 +338,47 @@ int wc_why_hit(struct wc_why *y, struct wc_hit *hit, bool *here)
     wc_people_view_fini(&y->view);
     return rc;
 }
+
+/* ---- filters ---- */
+
+/* Coverage of the question by two skills is the same, but for the last bits. */
+#define SAME_COVER 1e-4F
+
+/* Whether one of the skills that answer most of the question is one of those wanted. */
+static int skill_passes(struct wc_why *y, const struct wc_filter *f, bool *passes)
+{
+    float best = 0;
+    int rc = 0;
+    uint32_t n = wc_units(&y->view, wc_slice_text(""), wc_slice_text(""), y->units);
+    *passes = false;
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        struct wc_unit u = y->units[i];
+        float covers;
+        if (u.skill == NULL)
+            continue;
+        u.weight = 1; /* whatever the level: that is what is asked */
+        rc = worth_of(y, &u, &covers);
+        if (rc != 0 || covers <= 0 || covers < best * (1 - SAME_COVER))
+            continue;
+        bool better = covers > best * (1 + SAME_COVER);
+        *passes = wc_filter_skill(f, u.skill) || (*passes && !better);
+        best = better ? covers : best;
+    }
+    return rc;
+}
+
+int wc_why_passes(struct wc_why *y, const struct wc_person_ref *who,
+                  const struct wc_filter *f, bool *passes)
+{
+    *passes = false;
+    int rc =
+        wc_people_load_as(y->ix->records, who->office_key, who->subject,
+                          wc_index_audience(y->ix, who->office_key, y->home), &y->view);
+    if (rc != 0)
+        return rc == -WC_ENOTFOUND || rc == -WC_ECORRUPT ? 0 : rc;
+    rc = wc_filter_person(f, y->text, &y->view.person, passes);
+    if (rc == 0 && *passes && wc_filter_skills(f))
+        rc = skill_passes(y, f, passes);
+    wc_people_view_fini(&y->view);
+    return rc;
+}

@@ -236,6 +236,15 @@ class Find(Case):
         self.assertNotRegex(out, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
         self.assertEqual(daemon.calls, [("people.find", {"query": "start a blog", "limit": 2, "office": "leeds"})])
 
+    def test_filters(self):
+        daemon = self.serve(people_find=lambda *_: {"people": [], "total": 0, "took_us": 1})
+        out = self.whocan("find", "gis", "--team", "web data", "--language", "Welsh", "--level", "Expert", "--mentor",
+                          "--today")
+        self.assertIn("Nobody found who is all of that", out)
+        self.assertEqual(daemon.calls, [("people.find", {"query": "gis", "limit": 10, "team": "web data", "language": "Welsh",
+                                                         "level": "expert", "mentor": True, "today": True})])
+        self.whocan("find", "gis", "--level", "wizard", status=2, stderr="level must be one of awareness, working")
+
     def test_people(self):
         self.serve(people_find=lambda *_: {"people": [ALICE, BJORN, EVIL], "total": 12, "took_us": 1})
         out = self.whocan("find", "blog")

@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 import subprocess
+import time
 import unittest
 
 import msgpack
@@ -198,6 +199,13 @@ class Errors(OneDaemon):
                 ("people.find", {"query": "a b", "limit": 1001}, "INVALID", "limit"),
                 ("people.find", {"query": "a b", "limit": "ten"}, "TYPE", "limit"),
                 ("people.find", {"query": "a b", "office": "york"}, "NOTFOUND", "office"),
+                ("people.find", {"query": "a b", "level": "wizard"}, "INVALID", "level"),
+                ("people.find", {"query": "a b", "level": 4}, "TYPE", "level"),
+                ("people.find", {"query": "a b", "team": ""}, "INVALID", "team"),
+                ("people.find", {"query": "a b", "team": "?!"}, "INVALID", "team"),
+                ("people.find", {"query": "a b", "language": "-"}, "INVALID", "language"),
+                ("people.find", {"query": "a b", "mentor": "yes"}, "TYPE", "mentor"),
+                ("people.find", {"query": "a b", "today": 1}, "TYPE", "today"),
                 ("people.find", {"query": "a b", "qurey": "c"}, "INVALID", None),
                 ("people.show", {"handle": "zoe"}, "NOTFOUND", "handle"),
                 ("people.show", {"handle": "alice@york"}, "NOTFOUND", "office"),
@@ -294,6 +302,31 @@ class People(OneDaemon):
         self.assertEqual(len(self.leeds.handles("welding")), 10)
         self.assertEqual(len(self.leeds.handles("welding", limit=3)), 3)
         self.assertEqual(len(self.leeds.handles("welding", limit=1000, office="leeds")), 31)
+
+    def test_filters_narrow_a_search(self):
+        days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+        self.leeds.import_rows([
+            row("anne", skills=[{"name": "gis", "level": "expert"}], team="Planning North", working_days=days,
+                languages=["Norwegian Bokmål"]),
+            row("carl", skills=[{"name": "gis", "level": "working", "mentor": True}], team="Planning South")])
+
+        def found(**filters):
+            result = self.client.call("people.find", query="gis", **filters)
+            self.assertEqual((result["total"], result["total_exact"]), (len(result["people"]), True))
+            return [p["handle"].split("@")[0] for p in result["people"]]
+        self.assertEqual(found(), ["anne", "carl"])
+        self.assertEqual(found(team="planning"), ["anne", "carl"])
+        self.assertEqual(found(team="south planning"), ["carl"])
+        self.assertEqual(found(language="norwegian"), ["anne"])
+        self.assertEqual(found(level="practitioner"), ["anne"])
+        self.assertEqual(found(mentor=True), ["carl"])
+        self.assertEqual(found(mentor=True, level="expert"), [])
+        self.assertEqual(found(mentor=False, today=False), ["anne", "carl"])
+        self.assertEqual(found(today=True), ["anne", "carl"])
+        today = time.localtime().tm_wday
+        self.leeds.import_rows([row("anne", skills=["gis"], working_days=[d for i, d in enumerate(days)
+                                                                         if i not in (today, (today + 1) % 7)])])
+        self.assertEqual(found(today=True), ["carl"])  # and if midnight comes meanwhile
 
     def test_a_result_never_outgrows_a_message(self):
         filler = [f"{'welding' if i == 0 else 'subject'} {i} {'x' * 80}" for i in range(64)]
