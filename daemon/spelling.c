@@ -28,9 +28,9 @@
 #define LETTERS_SHORTEST   3         /* of a word that may be meant: "gis" by "gisx" */
 #define MARK_SCRAMBLED     0x110000U /* before a signature; no code point */
 #define KEYS_MAX           (WC_SPELLING_LETTERS_MAX + 2)
-#define WORDS_FIRST        256
-#define BYTES_A_WORD       10 /* on average; what is longer makes a new table sooner */
-#define KEYS_A_WORD        9
+#define WORDS_FIRST        256U
+#define BYTES_A_WORD       10ULL /* on average; what is longer makes a new table sooner */
+#define KEYS_A_WORD        9ULL
 
 /* A place: whether the word stands here as itself (1 bit), bits of the key (11), and the
  * number of the word + 1 (20). 0: free. */
