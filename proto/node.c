@@ -49,6 +49,7 @@ int wc_node_new(struct wc_node **out, const struct wc_node_config *config)
     wc_rng_init(&node->rng, config->seed);
     wc_put_u64(node->seen_key, wc_rng_u64(&node->rng));
     wc_put_u64(node->seen_key + 8, wc_rng_u64(&node->rng));
+    wc_plumtree_init(&node->tree, &node->rng);
     int rc = wc_node_offices_init(node);
     if (rc == 0)
         rc = wc_node_held_init(node);
@@ -71,6 +72,7 @@ void wc_node_free(struct wc_node *node)
     wc_node_asks_fini(node);
     wc_node_sync_fini(node);
     wc_node_links_fini(node);
+    wc_node_broadcast_fini(node);
     wc_node_local_fini(node);
     wc_node_held_fini(node);
     wc_node_offices_fini(node);
@@ -235,11 +237,16 @@ static void start(struct wc_node *node)
     node->sync_round_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SYNC_EVERY_MS);
     node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +
                        wc_rng_below(&node->rng, WC_DIAL_EXPLORE_MS);
+    node->shuffle_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SHUFFLE_EVERY_MS);
+    node->beat.next_ms =
+        node->mono_ms + WC_BEAT_EVERY_MS + wc_rng_below(&node->rng, WC_BEAT_EVERY_MS);
     drop_orphans(node);
     wc_node_trust_start(node);
     wc_node_due(node, WC_DUE_CARD, node->mono_ms);
     wc_node_due(node, WC_DUE_SYNC, node->sync_round_ms);
     wc_node_due(node, WC_DUE_DIAL, node->mono_ms);
+    wc_node_due(node, WC_DUE_SHUFFLE, node->shuffle_ms);
+    wc_node_due(node, WC_DUE_BEAT, node->beat.next_ms);
     wc_node_expiry_soon(node);
 }
 
@@ -316,6 +323,18 @@ static void run(struct wc_node *node, enum wc_due what)
         break;
     case WC_DUE_DIAL:
         wc_node_run_dial(node);
+        break;
+    case WC_DUE_SHUFFLE:
+        wc_node_run_shuffle(node);
+        break;
+    case WC_DUE_TREE:
+        wc_node_run_tree(node);
+        break;
+    case WC_DUE_BEAT:
+        wc_node_run_beat(node);
+        break;
+    case WC_DUE_ANNOUNCE:
+        wc_node_run_announce(node);
         break;
     case WC_DUE_FLUSH:
         wc_node_run_flush(node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks and answers. An ask is a signed record that is not stored: it floods over the
- * links, and each office remembers for a while where it came from. Every office matches
+ * Asks and answers. An ask is a signed record that is not stored: it is broadcast as
+ * records are, and each office remembers for a while where it came from. Every office matches
  * its own staff and sends one signed answer, with nobody in it when nobody matches, so
  * that the asker can count who was heard. Answers go back the way the ask came, each
  * verified and passed on whole or not at all, one for each office.
@@ -181,7 +181,8 @@ static struct wc_peer *peer_of(const struct wc_node *node,
 }
 
 /* Towards whoever asked: here, or back to the office the ask came from, or, when that
- * is lost, to the office that asks if it happens to be a neighbour. */
+ * is lost, to the office that asks if it happens to be a neighbour, or to all
+ * neighbours. */
 static void pass_answer(struct wc_node *node, const struct wc_asked *a,
                         const struct wc_answer *answer, struct wc_slice body,
                         const uint8_t sig[WC_SIG_BYTES])
@@ -197,8 +198,15 @@ static void pass_answer(struct wc_node *node, const struct wc_asked *a,
     struct wc_peer *peer = peer_of(node, a->from);
     if (peer == NULL)
         peer = peer_of(node, a->origin);
-    if (peer != NULL)
+    if (peer != NULL) {
         wc_node_queue_answer(node, peer, body, sig);
+        return;
+    }
+    /* the way back is lost: whoever has another one passes it on, each once */
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        if (node->peers[i]->active && !node->peers[i]->closing)
+            wc_node_queue_answer(node, node->peers[i], body, sig);
+    }
 }
 
 void wc_node_ask_matched(struct wc_node *node, const struct wc_event *event)
@@ -301,18 +309,6 @@ int wc_node_on_answers(struct wc_node *node, struct wc_peer *peer,
 
 /* ---- asks ---- */
 
-static void send_ask(struct wc_node *node, struct wc_slice record, uint32_t hops,
-                     uint32_t except)
-{
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        struct wc_buf frame = {0};
-        if (node->peers[i]->link == except || node->peers[i]->closing)
-            continue;
-        wc_wire_ask(&frame, hops, record);
-        wc_node_send(node, node->peers[i], &frame);
-    }
-}
-
 /* Stamp the record of an own ask; a lease of 0 or too long becomes the longest. */
 static int build_ask(struct wc_node *node, const struct wc_event *event,
                      struct wc_buf *out)
@@ -346,6 +342,26 @@ static int build_ask(struct wc_node *node, const struct wc_event *event,
     return rc;
 }
 
+static void message_id(const struct wc_node *node, const struct wc_record *r,
+                       uint8_t message[WC_MESSAGE_ID_BYTES])
+{
+    uint8_t slot[WC_DIGEST_BYTES];
+    wc_record_slot(r, slot);
+    wc_node_message_id(node, slot, &r->version, message);
+}
+
+static void begin_ask(struct wc_node *node, struct wc_slice record)
+{
+    struct wc_record r;
+    uint8_t message[WC_MESSAGE_ID_BYTES];
+    if (wc_record_decode(record, &r, NULL) != 0) { /* built just now: memory is out */
+        wc_node_fail(node);
+        return;
+    }
+    message_id(node, &r, message);
+    wc_node_broadcast_ask(node, message, record, 1, 0);
+}
+
 void wc_node_local_ask(struct wc_node *node, const struct wc_event *event)
 {
     struct wc_buf record = {0};
@@ -361,7 +377,7 @@ void wc_node_local_ask(struct wc_node *node, const struct wc_event *event)
         a->local = true;
         match_next(node);
         if (rc == 0)
-            send_ask(node, wc_buf_slice(&record), 1, 0);
+            begin_ask(node, wc_buf_slice(&record));
     }
     wc_buf_fini(&record);
 }
@@ -422,11 +438,15 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
         return rc == -WC_EVERSION ? 0 : rc;
     if (r.kind != WC_KIND_ASK)
         return -WC_EPROTOCOL;
-    uint8_t id[WC_ASK_ID_BYTES];
+    uint8_t id[WC_ASK_ID_BYTES], message[WC_MESSAGE_ID_BYTES];
     if (wc_unhex(id, sizeof(id), wc_slice_text(r.subject)) != 0)
         return -WC_EPROTOCOL;
-    if (find_ask(node, id) != NULL)
+    message_id(node, &r, message);
+    if (find_ask(node, id) != NULL) {
+        if (!wc_node_message_came(node, message))
+            wc_node_prune(node, peer);
         return 0;
+    }
     uint32_t office = wc_node_office_find(node, r.office_key);
     int dated = ask_is_live(node, &r);
     bool lie = dated == -WC_ELEASE ||
@@ -462,9 +482,10 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
         return 0;
     memcpy(a->from, node->offices[peer->office]->key, sizeof(a->from));
     memcpy(a->origin, r.office_key, sizeof(a->origin));
+    wc_node_message_came(node, message);
     node->asks_relayed++;
     match_next(node);
     if (in.hops < WC_ASK_HOPS_MAX)
-        send_ask(node, in.record, in.hops + 1, peer->link);
+        wc_node_broadcast_ask(node, message, in.record, in.hops + 1, peer->link);
     return 0;
 }

@@ -226,6 +226,23 @@ bool wc_node_may_fetch(const struct wc_node *node, const struct wc_peer *peer)
     return wc_bucket_has_room(&peer->conduct->fetched, node->mono_ms, brim, brim);
 }
 
+bool wc_node_may_shuffle(const struct wc_node *node, const struct wc_peer *peer)
+{
+    struct wc_bucket *b = &peer->conduct->shuffles;
+    wc_bucket_pour(b, 1);
+    return wc_bucket_has_room(b, node->mono_ms, WC_SHUFFLES_BRIM_COUNT,
+                              WC_SHUFFLES_AN_HOUR);
+}
+
+bool wc_node_may_press(const struct wc_node *node, const struct wc_peer *peer)
+{
+    struct wc_bucket *b = &peer->conduct->urgent;
+    if (!wc_bucket_has_room(b, node->mono_ms, WC_URGENT_BRIM_COUNT, WC_URGENT_AN_HOUR))
+        return false;
+    wc_bucket_pour(b, 1);
+    return true;
+}
+
 /* ---- the quota ---- */
 
 uint64_t wc_node_quota(const struct wc_office *o, int set)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which addresses to dial. Configured peers always, unless the office that was found
- * there is linked. Then the addresses of known offices, drawn at random, until there
- * are enough links; in a small organisation that is all of them. And now and then a
- * random office more, which takes the place of another link: so that two halves that
- * lost each other meet again, for nobody is ever forgotten. What fails is tried again
- * later and later, with jitter.
+ * Which addresses to dial. Configured peers until it is known who is there, and whenever
+ * there are too few neighbours. Then offices of the passive view, and then all that are
+ * known, drawn at random, until there are enough neighbours. And now and then a random
+ * office more, which takes the place of another neighbour: so that two halves that lost
+ * each other meet again, for nobody is ever forgotten. What fails is tried again later
+ * and later, with jitter.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static void join_failed(struct wc_node *node, struct wc_join *join)
     if (join->failures < UINT32_MAX)
         join->failures++;
     uint64_t wait = backoff(node, join->failures);
-    if (wc_node_links_count(node) >= WC_LINKS_WANTED_COUNT && wait < WC_DIAL_CALM_MS)
+    if (node->views.active_count >= WC_VIEW_WANTED_COUNT && wait < WC_DIAL_CALM_MS)
         wait += WC_DIAL_CALM_MS;
     join->due_ms = node->mono_ms + wait;
 }
@@ -109,6 +109,7 @@ static void dial_ended(struct wc_node *node, struct wc_dial *dial, uint32_t offi
         if (meant != WC_NONE) {
             node->offices[meant]->dialled = false;
             if (meant != office) {
+                wc_views_forget(&node->views, meant);
                 office_failed(node, node->offices[meant]);
                 node->offices[meant]->dial_next++;
             }
@@ -205,7 +206,8 @@ static void dial_joins(struct wc_node *node)
             join->known ? wc_node_office_find(node, join->office_key) : WC_NONE;
         if (join->self || in_flight(node, join->address) ||
             (office != WC_NONE &&
-             (node->offices[office]->link != 0 || node->offices[office]->revoked)))
+             (node->offices[office]->link != 0 || node->offices[office]->revoked ||
+              node->views.active_count >= WC_VIEW_WANTED_COUNT)))
             continue;
         if (join->due_ms > node->mono_ms) {
             wc_node_due(node, WC_DUE_DIAL, join->due_ms);
@@ -231,6 +233,24 @@ static const char *next_address(const struct wc_node *node, uint32_t office)
     return in_flight(node, address) ? NULL : address;
 }
 
+/* One of the passive view that may be dialled now, each alike, or WC_NONE. Who can never
+ * be dialled has no place there. */
+static uint32_t draw_passive(struct wc_node *node)
+{
+    struct wc_views *v = &node->views;
+    uint32_t drawn = WC_NONE, count = 0;
+    for (uint32_t i = v->passive_count; i-- > 0;) {
+        const struct wc_office *o = node->offices[v->passive[i]];
+        if (!o->has_card || o->revoked || o->superseded)
+            wc_views_forget(v, v->passive[i]);
+        else if (next_address(node, v->passive[i]) != NULL &&
+                 o->dial_due_ms <= node->mono_ms &&
+                 wc_rng_below(&node->rng, ++count) == 0)
+            drawn = v->passive[i];
+    }
+    return drawn;
+}
+
 /* One of the offices that may be dialled now, each alike, or WC_NONE. */
 static uint32_t draw_office(struct wc_node *node)
 {
@@ -246,9 +266,8 @@ static uint32_t draw_office(struct wc_node *node)
     return drawn;
 }
 
-static bool dial_office(struct wc_node *node, bool explore)
+static bool dial_office(struct wc_node *node, uint32_t office, bool explore)
 {
-    uint32_t office = draw_office(node);
     struct wc_dial *d =
         office == WC_NONE ? NULL : dial(node, next_address(node, office));
     if (d == NULL)
@@ -259,24 +278,11 @@ static bool dial_office(struct wc_node *node, bool explore)
     return true;
 }
 
-/* A link that we dialled, to no configured peer and not the newest, ends in favour of
- * one that was drawn at random. */
-static void make_way(struct wc_node *node)
+void wc_node_dial_known(struct wc_node *node, uint32_t office)
 {
-    struct wc_peer *drawn = NULL;
-    uint64_t count = 0;
-    if (wc_node_links_count(node) <= WC_LINKS_SPARE_COUNT)
-        return;
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        struct wc_peer *peer = node->peers[i];
-        if (peer->closing || peer->join || !peer->initiator || peer->explore ||
-            node->mono_ms - peer->up_ms < WC_DIAL_EXPLORE_MS / 2)
-            continue;
-        if (wc_rng_below(&node->rng, ++count) == 0)
-            drawn = peer;
-    }
-    if (drawn != NULL)
-        wc_node_close(node, drawn, 0);
+    if (next_address(node, office) != NULL &&
+        node->offices[office]->dial_due_ms <= node->mono_ms)
+        dial_office(node, office, false);
 }
 
 static void explore(struct wc_node *node)
@@ -284,12 +290,26 @@ static void explore(struct wc_node *node)
     if (node->mono_ms >= node->explore_ms) {
         node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +
                            wc_rng_below(&node->rng, WC_DIAL_EXPLORE_MS);
-        make_way(node);
-        for (uint32_t i = 0; i < node->peer_count; i++)
-            node->peers[i]->explore = false;
-        dial_office(node, true);
+        dial_office(node, draw_office(node), true);
     }
     wc_node_due(node, WC_DUE_DIAL, node->explore_ms);
+}
+
+/* Until there are neighbours enough; who was refused waits a little. */
+static void fill(struct wc_node *node)
+{
+    if (node->views.active_count >= WC_VIEW_WANTED_COUNT)
+        return;
+    wc_node_promote(node);
+    if (node->mono_ms < node->fill_ms && node->views.active_count > 0) {
+        wc_node_due(node, WC_DUE_DIAL, node->fill_ms);
+        return;
+    }
+    while (node->views.active_count + in_flight_count(node) < WC_VIEW_WANTED_COUNT) {
+        uint32_t office = draw_passive(node);
+        if (!dial_office(node, office != WC_NONE ? office : draw_office(node), false))
+            break;
+    }
 }
 
 void wc_node_run_dial(struct wc_node *node)
@@ -297,9 +317,6 @@ void wc_node_run_dial(struct wc_node *node)
     if (node->own_revoked)
         return;
     dial_joins(node);
-    while (wc_node_links_count(node) + in_flight_count(node) < WC_LINKS_WANTED_COUNT) {
-        if (!dial_office(node, false))
-            break;
-    }
+    fill(node);
     explore(node);
 }

@@ -12,7 +12,9 @@
  *   node_blame.c      who is to blame, and what one office may cost the others
  *   node_local.c      records that originate here, the own card, stamping again
  *   node_leave.c      leaving the organisation
- *   node_broadcast.c  passing records and answers on
+ *   node_overlay.c    neighbours: who is one, and who would be (proto/views.h)
+ *   node_broadcast.c  passing records, asks and answers on (proto/plumtree.h)
+ *   node_beat.c       the shape of the tree over which things are passed on
  *   node_links.c      links, clocks
  *   node_sync.c       reconciliation
  *   node_ask.c        asks and answers
@@ -25,8 +27,10 @@
 
 #include "proto/itemset.h"
 #include "proto/map.h"
+#include "proto/plumtree.h"
 #include "proto/rng.h"
 #include "proto/timeline.h"
+#include "proto/views.h"
 #include "proto/wire.h"
 
 #define WC_NONE  UINT32_MAX
@@ -38,6 +42,14 @@
  * the silent loss of a host is noticed within 20 s. */
 #define WC_PING_AFTER_MS  5000
 #define WC_LINK_SILENT_MS 20000
+#define WC_PING_LATER_MS                                                               \
+    1000 /* who dialled asks so much later: one of the two asks, and not both */
+
+/* Two neighbours that are lost one after the other may be the half of all offices: the
+ * others are asked at once, and given up when they do not answer soon. So an office whose
+ * neighbours lost their power finds others long before their silence says so. */
+#define WC_LOST_WITHIN_MS 2000
+#define WC_DOUBT_MS       3000
 
 /* A link that was heard within a ping and a half is alive: a second link to the same
  * office is then judged by rule; an older one is dead and gives way to the new one. */
@@ -46,10 +58,31 @@
 /* Records that became new within one turn of the caller's loop travel in one frame. */
 #define WC_FLUSH_MS 1
 
-/* When an office has as many links as it may, whoever comes is a visitor: long enough to
+/* Who is no neighbour (this office has as many as it may) is a visitor: long enough to
  * learn the cards of everybody, so that nobody whose only configured peer is popular
  * stays alone. */
 #define WC_VISIT_MS 15000
+
+/* Neighbours (proto/views.h has how many). */
+#define WC_SHUFFLE_EVERY_MS                                                            \
+    60000 /* 250 bytes each way: 8 bytes a second, and who died is known in minutes */
+#define WC_SHUFFLES_BRIM_COUNT 16  /* of a neighbour, */
+#define WC_SHUFFLES_AN_HOUR    240 /* four times as often as anybody needs */
+#define WC_URGENT_BRIM_COUNT   8   /* times that one office may push another out, */
+#define WC_URGENT_AN_HOUR      60  /* and once a minute: who has none asks on */
+#define WC_REFUSED_WAIT_MS     100 /* after a refusal, and twice as long each time */
+#define WC_REFUSED_DOUBLINGS   6   /* up to 6.4 s */
+#define WC_COURTED_BYTES                                                               \
+    256 /* what a NEIGHBOUR or a JOINED counts for as waste of its sender's */
+
+/* Passing on (proto/plumtree.h has the timers). */
+#define WC_FLOOD_OFFICES_COUNT                                                         \
+    16 /* so few offices are told everything by all their neighbours */
+#define WC_ANNOUNCE_MS 10 /* ids wait so long for others: a part of a link's time */
+#define WC_KEPT_MS                                                                     \
+    10000 /* what was passed on is kept for who asks for it: afterwards it is on disk */
+#define WC_KEPT_COUNT 1024
+#define WC_KEPT_BYTES (1u << 20)
 
 /* Reconciliation: with every new link (who was dialled waits a little, so that most
  * links are found equal once and not twice) and now and then with one neighbour. */
@@ -76,20 +109,28 @@
     30000 /* a record held for so long and not in the store was lost by it: forget it,
              so that reconciliation brings it again */
 
-/* Dialling: enough links that the overlay stays in one piece when half the offices
- * vanish; all of them in a small organisation. */
-#define WC_LINKS_WANTED_COUNT 8
-#define WC_LINKS_SPARE_COUNT  12 /* above it a new random link replaces another */
-#define WC_NODE_DIALS_COUNT   8
-#define WC_DIAL_BACKOFF_MS    250
+/* Beats (node_beat.c) */
+#define WC_BEAT_EVERY_MS        30000 /* 6 bytes a second, and half a minute after a change */
+#define WC_BEAT_STALE_MS        100000 /* three did not come */
+#define WC_BEAT_MIN_MS          10000  /* what comes sooner is not followed */
+#define WC_BEAT_SMALLER_COUNT   16 /* but for smaller roots, when many begin at once, */
+#define WC_BEAT_SMALLER_AN_HOUR 360
+#define WC_BEAT_SETTLE_MS                                                              \
+    1000                   /* children have said so: twice the longest link, and more */
+#define WC_BEAT_SLACK_MS 5 /* the parent stays while its beat is not later than this */
+
+/* Dialling */
+#define WC_NODE_DIALS_COUNT 8
+#define WC_DIAL_BACKOFF_MS  250
 #define WC_DIAL_BACKOFF_MAX_MS                                                         \
     60000 /* an office that was away for a week is back within a minute */
 #define WC_DIAL_CALM_MS                                                                \
-    30000 /* who has enough links does not press a configured peer that closed one */
+    30000 /* who has neighbours does not press a configured peer that closed a link */
 #define WC_DIAL_STEADY_MS                                                              \
     5000 /* a link that lasted so long was good: dial again at once when it is lost */
 #define WC_DIAL_EXPLORE_MS                                                             \
-    120000 /* a random office now and then, so that separate halves find each other */
+    120000 /* a random office now and then becomes a neighbour, so that separate halves
+              find each other: of 2,000 offices 17 do it each second */
 
 /* Clocks and dates */
 #define WC_CLOCK_PEERS_MIN 3 /* fewer neighbours cannot say who is wrong */
@@ -252,7 +293,7 @@ struct wc_conduct {
     uint64_t used_ms;
     uint64_t last_ms; /* wall clock */
     uint64_t counts[WC_BLAMES_COUNT];
-    struct wc_bucket waste, syncs, fetched;
+    struct wc_bucket waste, syncs, fetched, shuffles, urgent;
     struct wc_bucket unkept; /* of the waste: what it said that it had */
 };
 
@@ -282,16 +323,20 @@ struct wc_peer {
     struct wc_conduct *conduct;
     bool initiator; /* we dialled */
     bool join;      /* to a configured peer */
-    bool explore;   /* by a random dial: others may go in its favour */
-    bool visitor;   /* came when all places were taken: leaves soon */
+    bool active;    /* a neighbour: what is new goes there. Else a visitor */
+    bool parted;    /* one of us said that it is none */
+    bool newcomer;  /* others are to be told of it when its card comes */
+    bool greeted;   /* the first RECORDS came: its card, which we may have */
     bool hello;     /* theirs came */
     bool clock;     /* the office's offset was measured on this link */
     bool closing;   /* freed at the end of the step */
-    uint64_t up_ms, heard_ms, pinged_ms;
+    uint64_t up_ms, heard_ms, pinged_ms, visit_ms; /* visit: since it is none */
+    uint64_t doubt_ms;   /* since when an answer is waited for, or 0 */
     uint64_t ping_token; /* of the ping that is not answered yet, or 0 */
     bool leave_asked; /* whether it has all retirements of this office, that leaves */
 
     struct wc_outbox records, answers;
+    struct wc_buf graft;                            /* ids to ask it for */
     struct wc_want *wants[WC_WANTS_OPEN_MAX_COUNT]; /* in order; NULL: none */
 
     uint64_t sync_due_ms;         /* we want to reconcile, WC_NEVER: no need */
@@ -346,6 +391,29 @@ struct wc_asked {
     uint32_t heard_count;
 };
 
+/* ---- beats ---- */
+
+struct wc_beat {
+    struct wc_wire_beat last; /* as it is sent on */
+    uint64_t heard_ms;        /* 0: never */
+    uint64_t next_ms;         /* when we are the root, or make ourselves it */
+    uint32_t parent;          /* link by which they come, or 0 */
+    uint32_t faster;    /* link that brought the last one sooner, or 0; it takes */
+    uint64_t switch_ms; /* the parent's place then */
+    uint64_t settle_ms; /* when all children have said that they are, 0: they have */
+    struct wc_bucket smaller; /* roots that were followed sooner than others are */
+};
+
+/* ---- what was passed on of late ---- */
+
+struct wc_kept {
+    uint8_t id[WC_MESSAGE_ID_BYTES];
+    uint32_t hops; /* of an ask: links it has crossed when it goes on; 0: a record */
+    uint64_t since_ms;
+    uint8_t *bytes;
+    size_t len;
+};
+
 /* ---- dialling ---- */
 
 struct wc_join {
@@ -378,6 +446,10 @@ enum wc_due {
     WC_DUE_SYNC,
     WC_DUE_SERVE,
     WC_DUE_DIAL,
+    WC_DUE_SHUFFLE,
+    WC_DUE_TREE,
+    WC_DUE_BEAT,
+    WC_DUE_ANNOUNCE,
     WC_DUE_FLUSH,
     WC_DUE_COUNT,
 };
@@ -430,6 +502,20 @@ struct wc_node {
 
     struct wc_peer **peers; /* in order of arrival */
     uint32_t peer_count, peer_cap;
+
+    struct wc_views views;               /* of indices of offices */
+    uint32_t told[WC_SHUFFLE_MAX_COUNT]; /* in the last shuffle, that waits for its */
+    uint32_t told_count;                 /* answer on this link: */
+    uint32_t shuffle_link;
+    uint64_t shuffle_ms, fill_ms;
+    uint64_t lost_ms;  /* when a neighbour was lost last, or 0 */
+    uint32_t refusals; /* one after the other */
+
+    struct wc_plumtree tree; /* of links */
+    struct wc_beat beat;
+    struct wc_kept *kept; /* a ring, oldest first */
+    uint32_t kept_first, kept_count, kept_cap;
+    size_t kept_bytes;
 
     struct wc_session session;
     uint64_t sync_round_ms;
@@ -590,6 +676,9 @@ void wc_node_clock_set_back(struct wc_node *node);
 /* The frame handlers return 0, or why the neighbour is to blame. */
 int wc_node_on_records(struct wc_node *node, struct wc_peer *peer,
                        struct wc_slice frame);
+/* One record that a neighbour passed on outside RECORDS. */
+int wc_node_on_record(struct wc_node *node, struct wc_peer *peer,
+                      struct wc_slice record);
 /* A rotation that a neighbour showed in the handshake. */
 void wc_node_learn_rotation(struct wc_node *node, struct wc_slice bytes);
 /* Whether an office's records are believed now: 0, -WC_EUNKNOWN_OFFICE, -WC_EREVOKED,
@@ -648,6 +737,9 @@ bool wc_node_keeps_nothing(const struct wc_node *node, const struct wc_peer *pee
 /* It sent a SYNC (false: too many); whether it may have records at full pace. */
 bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer);
 bool wc_node_may_fetch(const struct wc_node *node, const struct wc_peer *peer);
+/* It sent a SHUFFLE (false: too many); whether it may push another neighbour out. */
+bool wc_node_may_shuffle(const struct wc_node *node, const struct wc_peer *peer);
+bool wc_node_may_press(const struct wc_node *node, const struct wc_peer *peer);
 /* An office has more than its quota. */
 void wc_node_over_quota(struct wc_node *node, uint32_t office);
 /* Remember the stamp of a record that was taken, for a moment. */
@@ -694,13 +786,71 @@ void wc_node_leave(struct wc_node *node);
 /* The neighbour answered the last ping. */
 void wc_node_leave_heard(struct wc_node *node, struct wc_peer *peer);
 
+/* ---- node_overlay.c ---- */
+
+/* A link is up; explore: it takes the place of another. */
+void wc_node_neighbour_up(struct wc_node *node, struct wc_peer *peer, bool explore);
+/* It is a neighbour no more. again: it may be one later. */
+void wc_node_neighbour_down(struct wc_node *node, struct wc_peer *peer, bool again);
+/* A visitor is to be a neighbour, whatever it costs. */
+void wc_node_court(struct wc_node *node, struct wc_peer *peer);
+/* Make neighbours of visitors while there are too few. */
+void wc_node_promote(struct wc_node *node);
+/* The card of an office came: tell others, if it is new here. */
+void wc_node_newcomer(struct wc_node *node, uint32_t office, struct wc_slice card);
+int wc_node_on_neighbour(struct wc_node *node, struct wc_peer *peer,
+                         struct wc_slice frame);
+int wc_node_on_part(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_joined(struct wc_node *node, struct wc_peer *peer,
+                      struct wc_slice frame);
+int wc_node_on_shuffle(struct wc_node *node, struct wc_peer *peer,
+                       struct wc_slice frame);
+int wc_node_on_shuffled(struct wc_node *node, struct wc_peer *peer,
+                        struct wc_slice frame);
+void wc_node_run_shuffle(struct wc_node *node);
+
 /* ---- node_broadcast.c ---- */
 
-/* Tell every neighbour but one (0: none excepted) about a new record. */
-void wc_node_broadcast(struct wc_node *node, struct wc_slice record, uint32_t except);
+void wc_node_broadcast_fini(struct wc_node *node);
+/* The id of a record or ask. */
+void wc_node_message_id(const struct wc_node *node, const uint8_t slot[WC_DIGEST_BYTES],
+                        const struct wc_version *version,
+                        uint8_t id[WC_MESSAGE_ID_BYTES]);
+/* Pass on a record that is new, to all neighbours but one (0: none excepted). */
+void wc_node_broadcast(struct wc_node *node, const uint8_t id[WC_MESSAGE_ID_BYTES],
+                       struct wc_slice record, uint32_t except);
+/* The same of an ask; hops: links that it has crossed when it arrives. */
+void wc_node_broadcast_ask(struct wc_node *node, const uint8_t id[WC_MESSAGE_ID_BYTES],
+                           struct wc_slice record, uint32_t hops, uint32_t except);
+/* A record to whoever is linked, neighbour or not, whole. */
+void wc_node_push_all(struct wc_node *node, struct wc_slice record);
+/* A message came: whether for the first time. */
+bool wc_node_message_came(struct wc_node *node, const uint8_t id[WC_MESSAGE_ID_BYTES]);
+/* Whether the neighbour may be told to announce what is new instead of sending it. */
+bool wc_node_may_prune(struct wc_node *node, const struct wc_peer *peer);
+/* A neighbour sent nothing but what was here: it need not. */
+void wc_node_prune(struct wc_node *node, struct wc_peer *peer);
+/* A lazy neighbour is to be eager, and we to it. */
+void wc_node_graft(struct wc_node *node, uint32_t link);
+/* What was passed on of late, or is held and on disk; nothing is appended if neither.
+ * hops as in struct wc_kept. */
+void wc_node_message_read(struct wc_node *node, const uint8_t id[WC_MESSAGE_ID_BYTES],
+                          struct wc_buf *out, uint32_t *hops);
+int wc_node_on_ihave(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_graft(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_prune(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 void wc_node_queue_answer(struct wc_node *node, struct wc_peer *peer,
                           struct wc_slice body, const uint8_t sig[WC_SIG_BYTES]);
+void wc_node_run_tree(struct wc_node *node);
+void wc_node_run_announce(struct wc_node *node);
 void wc_node_run_flush(struct wc_node *node);
+
+/* ---- node_beat.c ---- */
+
+/* Tell somebody who is no neighbour which root we follow. */
+void wc_node_beat_tell(struct wc_node *node, const struct wc_peer *visitor);
+int wc_node_on_beat(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+void wc_node_run_beat(struct wc_node *node);
 
 /* ---- node_links.c ---- */
 
@@ -750,6 +900,8 @@ void wc_node_dial_failed(struct wc_node *node, uint32_t number);
 /* A dial led to an office (its index, WC_NONE: ourselves); says what kind it was. */
 void wc_node_dial_up(struct wc_node *node, uint32_t number, uint32_t office, bool *join,
                      bool *explore);
+/* Dial an office that may be a neighbour, unless that is under way. */
+void wc_node_dial_known(struct wc_node *node, uint32_t office);
 /* A link is gone; good: it had lasted. */
 void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good);
 void wc_node_run_dial(struct wc_node *node);

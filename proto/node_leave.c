@@ -39,7 +39,7 @@ static int retire(struct wc_node *node, uint32_t id)
         memcpy(slot, h->slot, sizeof(slot));
         wc_node_hold(node, &r, slot,
                      node->self); /* its former self may not come back */
-        wc_node_broadcast(node, wc_buf_slice(&bytes), 0);
+        wc_node_push_all(node, wc_buf_slice(&bytes));
     }
     wc_buf_fini(&bytes);
     wc_buf_fini(&body);

@@ -17,6 +17,7 @@ static void peer_free(struct wc_peer *peer)
 {
     wc_buf_fini(&peer->records.packed);
     wc_buf_fini(&peer->answers.packed);
+    wc_buf_fini(&peer->graft);
     for (int i = 0; i < WC_WANTS_OPEN_MAX_COUNT; i++)
         free(peer->wants[i]);
     peer->conduct->links--;
@@ -115,6 +116,7 @@ void wc_node_close(struct wc_node *node, struct wc_peer *peer, int rc)
     node->peers_closing = true;
     if (node->offices[peer->office]->link == peer->link)
         node->offices[peer->office]->link = 0;
+    wc_node_neighbour_down(node, peer, rc == 0);
     wc_node_sync_lost(node, peer);
     wc_node_note(node, WC_NOTE_LINK_DOWN, rc, peer->link, 0, peer->office);
     if ((e = wc_node_effect(node, WC_EFFECT_CLOSE)) != NULL) {
@@ -284,15 +286,29 @@ void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
     }
     peer->initiator = initiator;
     peer->join = join;
-    peer->explore = explore;
-    peer->visitor =
-        wc_node_links_count(node) > WC_NODE_LINKS_MAX_COUNT - WC_NODE_VISITORS_COUNT;
     node->offices[office]->link = link;
     wc_node_note(node, WC_NOTE_LINK_UP, 0, link, 0, office);
     greet(node, peer, stale);
+    wc_node_neighbour_up(node, peer, explore);
     wc_node_sync_want(node, peer,
                       node->mono_ms + (initiator ? 0 : WC_SYNC_ANSWERER_MS));
     wc_node_due(node, WC_DUE_LINKS, node->mono_ms + WC_PING_AFTER_MS);
+}
+
+/* Neighbours vanish: whether the others are there, too. */
+static void doubt(struct wc_node *node)
+{
+    bool again =
+        node->lost_ms != 0 && node->mono_ms - node->lost_ms < WC_LOST_WITHIN_MS;
+    node->lost_ms = node->mono_ms;
+    for (uint32_t i = 0; again && i < node->peer_count; i++) {
+        struct wc_peer *peer = node->peers[i];
+        if (!peer->active || peer->closing || peer->doubt_ms != 0)
+            continue;
+        peer->doubt_ms = node->mono_ms;
+        wc_node_ping(node, peer);
+        wc_node_due(node, WC_DUE_LINKS, node->mono_ms + WC_DOUBT_MS);
+    }
 }
 
 void wc_node_link_down(struct wc_node *node, uint32_t link)
@@ -303,6 +319,9 @@ void wc_node_link_down(struct wc_node *node, uint32_t link)
     peer->closing = true;
     node->peers_closing = true;
     node->offices[peer->office]->link = 0;
+    if (peer->active)
+        doubt(node);
+    wc_node_neighbour_down(node, peer, false);
     wc_node_sync_lost(node, peer);
     wc_node_note(node, WC_NOTE_LINK_DOWN, -WC_ECLOSED, link, 0, peer->office);
 }
@@ -362,6 +381,15 @@ static bool may_send(const struct wc_peer *peer, enum wc_wire_type type)
     case WC_WIRE_ASK:
     case WC_WIRE_ANSWERS:
     case WC_WIRE_DIFF: /* a late one, to a session that was given up, is ignored */
+    case WC_WIRE_NEIGHBOUR:
+    case WC_WIRE_PART:
+    case WC_WIRE_JOINED:
+    case WC_WIRE_SHUFFLE:
+    case WC_WIRE_SHUFFLED: /* a late one is ignored, too */
+    case WC_WIRE_IHAVE:    /* and these, of who is no neighbour any more */
+    case WC_WIRE_GRAFT:
+    case WC_WIRE_PRUNE:
+    case WC_WIRE_BEAT:
         return peer->hello;
     }
     return false;
@@ -393,6 +421,24 @@ static int on_frame(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
         return wc_node_on_answers(node, peer, frame);
     case WC_WIRE_DIFF:
         return wc_node_on_diff(node, peer, frame);
+    case WC_WIRE_NEIGHBOUR:
+        return wc_node_on_neighbour(node, peer, frame);
+    case WC_WIRE_PART:
+        return wc_node_on_part(node, peer, frame);
+    case WC_WIRE_JOINED:
+        return wc_node_on_joined(node, peer, frame);
+    case WC_WIRE_SHUFFLE:
+        return wc_node_on_shuffle(node, peer, frame);
+    case WC_WIRE_SHUFFLED:
+        return wc_node_on_shuffled(node, peer, frame);
+    case WC_WIRE_IHAVE:
+        return wc_node_on_ihave(node, peer, frame);
+    case WC_WIRE_GRAFT:
+        return wc_node_on_graft(node, peer, frame);
+    case WC_WIRE_PRUNE:
+        return wc_node_on_prune(node, peer, frame);
+    case WC_WIRE_BEAT:
+        return wc_node_on_beat(node, peer, frame);
     }
     return -WC_EPROTOCOL;
 }
@@ -427,16 +473,13 @@ void wc_node_ping(struct wc_node *node, struct wc_peer *peer)
     wc_node_send(node, peer, &frame);
 }
 
-/* A visitor's time is over, or there is room for it to stay. */
-static bool visit_ends(struct wc_node *node, struct wc_peer *peer)
+/* A visitor's time is over. */
+static bool visit_ends(struct wc_node *node, const struct wc_peer *peer)
 {
-    if (node->mono_ms - peer->up_ms < WC_VISIT_MS) {
-        wc_node_due(node, WC_DUE_LINKS, peer->up_ms + WC_VISIT_MS);
-        return false;
-    }
-    peer->visitor =
-        wc_node_links_count(node) > WC_NODE_LINKS_MAX_COUNT - WC_NODE_VISITORS_COUNT;
-    return peer->visitor;
+    if (node->mono_ms - peer->visit_ms >= WC_VISIT_MS)
+        return true;
+    wc_node_due(node, WC_DUE_LINKS, peer->visit_ms + WC_VISIT_MS);
+    return false;
 }
 
 void wc_node_run_links(struct wc_node *node)
@@ -445,20 +488,27 @@ void wc_node_run_links(struct wc_node *node)
         struct wc_peer *peer = node->peers[i];
         if (peer->closing)
             continue;
-        if (node->mono_ms - peer->heard_ms >= WC_LINK_SILENT_MS) {
+        if (peer->doubt_ms != 0 && peer->heard_ms > peer->doubt_ms)
+            peer->doubt_ms = 0;
+        if (node->mono_ms - peer->heard_ms >= WC_LINK_SILENT_MS ||
+            (peer->doubt_ms != 0 && node->mono_ms - peer->doubt_ms >= WC_DOUBT_MS)) {
             wc_node_close(node, peer, -WC_ETIMEOUT);
             continue;
         }
-        if (peer->visitor && visit_ends(node, peer)) {
-            wc_node_close(node, peer, -WC_ELIMIT);
+        if (!peer->active && visit_ends(node, peer)) {
+            wc_node_close(node, peer, 0);
             continue;
         }
         uint64_t spoken_ms =
             peer->heard_ms > peer->pinged_ms ? peer->heard_ms : peer->pinged_ms;
-        if (node->mono_ms - spoken_ms >= WC_PING_AFTER_MS) {
+        uint64_t after_ms =
+            WC_PING_AFTER_MS + (peer->initiator ? WC_PING_LATER_MS : 0u);
+        if (node->mono_ms - spoken_ms >= after_ms) {
             wc_node_ping(node, peer);
             spoken_ms = node->mono_ms;
         }
-        wc_node_due(node, WC_DUE_LINKS, spoken_ms + WC_PING_AFTER_MS);
+        wc_node_due(node, WC_DUE_LINKS, spoken_ms + after_ms);
+        if (peer->doubt_ms != 0)
+            wc_node_due(node, WC_DUE_LINKS, peer->doubt_ms + WC_DOUBT_MS);
     }
 }

@@ -350,6 +350,7 @@ static void card_stored(struct wc_node *node, const struct wc_pending *p, int rc
 static int publish(struct wc_node *node, const struct wc_pending *p)
 {
     struct wc_record r;
+    uint8_t message[WC_MESSAGE_ID_BYTES];
     struct wc_slice bytes = wc_slice(p->bytes, p->len);
     if (wc_record_decode(bytes, &r, NULL) != 0) { /* decoded before: memory is out */
         wc_node_fail(node);
@@ -372,7 +373,8 @@ static int publish(struct wc_node *node, const struct wc_pending *p)
         if (wc_node_card_open(node, &r, &card, &cert) == 0)
             wc_node_office_card(node, node->self, &card);
     }
-    wc_node_broadcast(node, bytes, 0);
+    wc_node_message_id(node, p->slot, &r.version, message);
+    wc_node_broadcast(node, message, bytes, 0);
     return 0;
 }
 

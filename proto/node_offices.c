@@ -322,6 +322,7 @@ void wc_node_office_release(struct wc_node *node, uint32_t office)
         return;
     if (o->has_cert)
         name_remove(node, office);
+    wc_views_forget(&node->views, office);
     wc_map_remove(&node->offices_by_key, office);
     node->offices[office] = NULL;
     office_free(o);

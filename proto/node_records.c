@@ -369,16 +369,36 @@ static bool bears(struct wc_node *node, const struct wc_peer *peer, size_t bytes
     return false;
 }
 
+/* What became of the records of one frame. */
+struct tally {
+    uint32_t accepted;
+    uint32_t again; /* passed on to us by somebody else before */
+};
+
+/* Bytes that came already. Statements come from everybody, so that they are nobody's
+ * mistake. */
+static void count_again(struct wc_node *node, const struct incoming *in,
+                        struct tally *tally)
+{
+    uint8_t message[WC_MESSAGE_ID_BYTES];
+    if (wc_kind_by_organisation(in->r.kind))
+        return;
+    wc_node_message_id(node, in->slot, &in->r.version, message);
+    tally->again += !wc_node_message_came(node, message);
+}
+
 /* One record of a frame: 0, or why the neighbour is to blame. */
 static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
                          struct wc_slice bytes, enum wc_wire_reason reason,
-                         uint32_t *accepted)
+                         struct tally *tally)
 {
     struct incoming in;
+    uint8_t message[WC_MESSAGE_ID_BYTES];
     bool broadcast = reason == WC_REASON_BROADCAST;
     bool asked_for = !broadcast && node->session.link == peer->link, dated;
     /* what was asked for is looked at whatever came before: the store may have lost it */
-    if (broadcast && seen(node, bytes))
+    bool known = broadcast && seen(node, bytes);
+    if (known && !wc_node_may_prune(node, peer))
         return 0;
     int rc = wc_record_decode(bytes, &in.r, NULL);
     if (rc == -WC_ENOMEM)
@@ -387,16 +407,28 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
         return 0;
     if (rc != 0)
         return rc;
+    if (known) {
+        wc_record_slot(&in.r, in.slot);
+        count_again(node, &in, tally);
+        return 0;
+    }
     node->records_received++;
-    switch (receive(node, &in, peer->link, &rc)) {
+    enum verdict v = receive(node, &in, peer->link, &rc);
+    if (broadcast && v != BLAME && v != TAKE)
+        count_again(node, &in, tally);
+    switch (v) {
     case TAKE:
-        (*accepted)++;
+        tally->accepted++;
         remember(node, bytes);
         if (wc_kind_by_organisation(in.r.kind))
             break; /* told already, before it was acted on */
+        wc_node_message_id(node, in.slot, &in.r.version, message);
+        wc_node_message_came(node, message);
         if (broadcast || node->session.link != peer->link ||
-            node->session.accepted + *accepted <= WC_SYNC_FLOOD_MAX_COUNT)
-            wc_node_broadcast(node, bytes, peer->link);
+            node->session.accepted + tally->accepted <= WC_SYNC_FLOOD_MAX_COUNT)
+            wc_node_broadcast(node, message, bytes, peer->link);
+        if (in.r.kind == WC_KIND_CARD)
+            wc_node_newcomer(node, in.office, bytes);
         wc_node_worth(peer, bytes.len + WC_WORTH_RECORD_BYTES);
         break;
     case HAVE:
@@ -425,17 +457,31 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
     return 0;
 }
 
+int wc_node_on_record(struct wc_node *node, struct wc_peer *peer,
+                      struct wc_slice record)
+{
+    struct tally tally = {0};
+    return receive_bytes(node, peer, record, WC_REASON_BROADCAST, &tally);
+}
+
 int wc_node_on_records(struct wc_node *node, struct wc_peer *peer,
                        struct wc_slice frame)
 {
     struct wc_wire_records f;
-    uint32_t accepted = 0;
+    struct tally tally = {0};
     int rc = wc_wire_decode_records(frame, &f, NULL);
     if (rc != 0)
         return rc;
     for (uint32_t i = 0; rc == 0 && i < f.count && !node->failed && !peer->closing; i++)
-        rc = receive_bytes(node, peer, f.records[i], f.reason, &accepted);
-    if (rc == 0)
-        wc_node_sync_records(node, peer, f.reason, f.count, accepted);
-    return rc;
+        rc = receive_bytes(node, peer, f.records[i], f.reason, &tally);
+    if (rc != 0 || peer->closing)
+        return rc;
+    wc_node_sync_records(node, peer, f.reason, f.count, tally.accepted);
+    if (f.reason != WC_REASON_BROADCAST)
+        return 0;
+    /* its first words were its own card, whoever knew it */
+    if (peer->greeted && tally.again > 0 && tally.again == f.count)
+        wc_node_prune(node, peer);
+    peer->greeted = true;
+    return 0;
 }

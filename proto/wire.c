@@ -29,7 +29,7 @@ int wc_wire_type(struct wc_slice frame)
 {
     /* a short array, and a small number as its first element */
     if (frame.len < 2 || (frame.data[0] & 0xf0) != 0x90 || frame.data[1] == 0 ||
-        frame.data[1] > WC_WIRE_DIFF)
+        frame.data[1] > WC_WIRE_BEAT)
         return -WC_EPROTOCOL;
     return frame.data[1];
 }
@@ -376,6 +376,129 @@ int wc_wire_decode_ask(struct wc_slice frame, struct wc_wire_ask *out,
     if (rc == 0)
         rc = read_bin(wc_obj_at(wc_doc_root(doc), 2), "record", WC_RECORD_MAX_BYTES,
                       &out->record, err);
+    out->hops = (uint32_t)hops;
+    wc_doc_free(doc);
+    return rc;
+}
+
+/* ---- NEIGHBOUR, PART, PRUNE ---- */
+
+void wc_wire_neighbour(struct wc_buf *b, enum wc_wire_priority priority)
+{
+    begin(b, 2, WC_WIRE_NEIGHBOUR);
+    wc_pack_u64(b, priority);
+}
+
+int wc_wire_decode_neighbour(struct wc_slice frame, enum wc_wire_priority *out,
+                             struct wc_err *err)
+{
+    struct wc_doc *doc;
+    uint64_t priority = 0;
+    int rc = open_frame(frame, 2, &doc, err);
+    if (rc != 0)
+        return rc;
+    rc = wc_field_u64(wc_obj_at(wc_doc_root(doc), 1), "priority", WC_PRIORITY_JOIN,
+                      &priority, err);
+    *out = (enum wc_wire_priority)priority;
+    wc_doc_free(doc);
+    return rc;
+}
+
+void wc_wire_bare(struct wc_buf *b, enum wc_wire_type type)
+{
+    begin(b, 1, type);
+}
+
+int wc_wire_decode_bare(struct wc_slice frame, struct wc_err *err)
+{
+    struct wc_doc *doc;
+    int rc = open_frame(frame, 1, &doc, err);
+    if (rc == 0)
+        wc_doc_free(doc);
+    return rc;
+}
+
+/* ---- JOINED ---- */
+
+void wc_wire_joined(struct wc_buf *b, uint32_t ttl, struct wc_slice card)
+{
+    begin(b, 3, WC_WIRE_JOINED);
+    wc_pack_u64(b, ttl);
+    wc_pack_bin(b, card);
+}
+
+int wc_wire_decode_joined(struct wc_slice frame, struct wc_wire_joined *out,
+                          struct wc_err *err)
+{
+    struct wc_doc *doc;
+    uint64_t ttl = 0;
+    int rc = open_frame(frame, 3, &doc, err);
+    if (rc != 0)
+        return rc;
+    rc = wc_field_u64(wc_obj_at(wc_doc_root(doc), 1), "ttl", WC_WALK_HOPS_MAX, &ttl,
+                      err);
+    if (rc == 0)
+        rc = read_bin(wc_obj_at(wc_doc_root(doc), 2), "card", WC_RECORD_MAX_BYTES,
+                      &out->card, err);
+    out->ttl = (uint32_t)ttl;
+    wc_doc_free(doc);
+    return rc;
+}
+
+/* ---- SHUFFLE, SHUFFLED, IHAVE, GRAFT ---- */
+
+void wc_wire_list(struct wc_buf *b, enum wc_wire_type type, struct wc_slice items)
+{
+    begin(b, 2, type);
+    wc_pack_bin(b, items);
+}
+
+int wc_wire_decode_list(struct wc_slice frame, struct wc_wire_list *out,
+                        struct wc_err *err)
+{
+    struct wc_doc *doc;
+    int type = wc_wire_type(frame);
+    bool keys = type == WC_WIRE_SHUFFLE || type == WC_WIRE_SHUFFLED;
+    size_t each = keys ? WC_KEY_BYTES : WC_MESSAGE_ID_BYTES;
+    size_t most = keys ? WC_SHUFFLE_MAX_COUNT : WC_IDS_MAX_COUNT;
+    int rc = open_frame(frame, 2, &doc, err);
+    if (rc != 0)
+        return rc;
+    rc = read_bin(wc_obj_at(wc_doc_root(doc), 1), "items", most * each, &out->items,
+                  err);
+    if (rc == 0 && out->items.len % each != 0)
+        rc = wc_fail(err, WC_EINVALID, "items",
+                     keys ? "must have 32 bytes each" : "must have 16 bytes each");
+    if (rc == 0)
+        out->count = (uint32_t)(out->items.len / each);
+    wc_doc_free(doc);
+    return rc;
+}
+
+/* ---- BEAT ---- */
+
+void wc_wire_beat(struct wc_buf *b, const struct wc_wire_beat *beat)
+{
+    begin(b, 4, WC_WIRE_BEAT);
+    wc_pack_bin(b, wc_slice(beat->root, sizeof(beat->root)));
+    wc_pack_u64(b, beat->number);
+    wc_pack_u64(b, beat->hops);
+}
+
+int wc_wire_decode_beat(struct wc_slice frame, struct wc_wire_beat *out,
+                        struct wc_err *err)
+{
+    struct wc_doc *doc;
+    uint64_t hops = 0;
+    int rc = open_frame(frame, 4, &doc, err);
+    if (rc != 0)
+        return rc;
+    const struct wc_obj *root = wc_doc_root(doc);
+    rc = wc_field_bin(wc_obj_at(root, 1), "root", out->root, sizeof(out->root), err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 2), "number", WC_REV_MAX, &out->number, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 3), "hops", WC_BEAT_HOPS_MAX, &hops, err);
     out->hops = (uint32_t)hops;
     wc_doc_free(doc);
     return rc;

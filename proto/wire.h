@@ -94,6 +94,50 @@ void wc_wire_ask(struct wc_buf *b, uint32_t hops, struct wc_slice record);
 int wc_wire_decode_ask(struct wc_slice frame, struct wc_wire_ask *out,
                        struct wc_err *err);
 
+/* ---- NEIGHBOUR, PART, PRUNE ---- */
+
+void wc_wire_neighbour(struct wc_buf *b, enum wc_wire_priority priority);
+int wc_wire_decode_neighbour(struct wc_slice frame, enum wc_wire_priority *out,
+                             struct wc_err *err);
+
+/* Frames that say nothing but their type: PART, PRUNE. */
+void wc_wire_bare(struct wc_buf *b, enum wc_wire_type type);
+int wc_wire_decode_bare(struct wc_slice frame, struct wc_err *err);
+
+/* ---- JOINED ---- */
+
+struct wc_wire_joined {
+    uint32_t ttl; /* links that it may still cross: 0..WC_WALK_HOPS_MAX */
+    struct wc_slice card;
+};
+void wc_wire_joined(struct wc_buf *b, uint32_t ttl, struct wc_slice card);
+int wc_wire_decode_joined(struct wc_slice frame, struct wc_wire_joined *out,
+                          struct wc_err *err);
+
+/* ---- SHUFFLE, SHUFFLED, IHAVE, GRAFT ---- */
+
+/* Frames of many things of one length: WC_KEY_BYTES in SHUFFLE and SHUFFLED, of which
+ * there are at most WC_SHUFFLE_MAX_COUNT; WC_MESSAGE_ID_BYTES in IHAVE and GRAFT, at
+ * most WC_IDS_MAX_COUNT. There may be none. */
+struct wc_wire_list {
+    uint32_t count;
+    struct wc_slice items;
+};
+void wc_wire_list(struct wc_buf *b, enum wc_wire_type type, struct wc_slice items);
+int wc_wire_decode_list(struct wc_slice frame, struct wc_wire_list *out,
+                        struct wc_err *err);
+
+/* ---- BEAT ---- */
+
+struct wc_wire_beat {
+    uint8_t root[WC_ROOT_BYTES]; /* the beginning of the root's key */
+    uint64_t number;             /* greater each time */
+    uint32_t hops;               /* links between the root and the sender */
+};
+void wc_wire_beat(struct wc_buf *b, const struct wc_wire_beat *beat);
+int wc_wire_decode_beat(struct wc_slice frame, struct wc_wire_beat *out,
+                        struct wc_err *err);
+
 /* ---- ANSWERS ---- */
 
 struct wc_wire_answer {

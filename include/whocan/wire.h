@@ -14,6 +14,17 @@
  *   7 ASK     [ 7, hops, record (bin) ]
  *   8 ANSWERS [ 8, [ [ body (bin), sig (bin 64) ], ... ] ]
  *   9 DIFF    [ 9, set, session, [ range, ... ] ]  the answer to a SYNC
+ *  10 NEIGHBOUR [ 10, priority ]                   be my neighbour: enum wc_wire_priority
+ *  11 PART    [ 11 ]                               we are neighbours no more
+ *  12 JOINED  [ 12, ttl, card (bin) ]              an office is new; it walks on
+ *  13 SHUFFLE [ 13, keys (bin, 32 bytes each) ]    offices that I know; and you?
+ *  14 SHUFFLED [ 14, keys (bin, 32 bytes each) ]   the answer
+ *  15 IHAVE   [ 15, ids (bin, 16 bytes each) ]     what I could send you
+ *  16 GRAFT   [ 16, ids (bin, 16 bytes each) ]     send these, and all that is new
+ *  17 PRUNE   [ 17 ]                               announce what is new, do not send it
+ *  18 BEAT    [ 18, root (bin 16), number, hops ]  the shortest way to the root is here
+ *
+ * An id of IHAVE and GRAFT is the first 16 bytes of a record's item (wc_record_item()).
  *
  * Sets: 0 holds cards and revocations and is reconciled first; 1 holds everything else.
  * A range is the set of items that start with `prefix_bits` (a multiple of 4) bits of
@@ -49,12 +60,28 @@ enum wc_wire_type {
     WC_WIRE_ASK = 7,
     WC_WIRE_ANSWERS = 8,
     WC_WIRE_DIFF = 9,
+    WC_WIRE_NEIGHBOUR = 10,
+    WC_WIRE_PART = 11,
+    WC_WIRE_JOINED = 12,
+    WC_WIRE_SHUFFLE = 13,
+    WC_WIRE_SHUFFLED = 14,
+    WC_WIRE_IHAVE = 15,
+    WC_WIRE_GRAFT = 16,
+    WC_WIRE_PRUNE = 17,
+    WC_WIRE_BEAT = 18,
 };
 
 enum wc_wire_reason {
     WC_REASON_BROADCAST = 0, /* new, for everybody */
     WC_REASON_WANTED = 1,    /* asked for by a WANT; more of it follows */
     WC_REASON_LAST = 2,      /* the end of the answer to one WANT; may be empty */
+};
+
+/* Why a NEIGHBOUR is to make room. */
+enum wc_wire_priority {
+    WC_PRIORITY_LOW = 0,  /* it need not: I have others */
+    WC_PRIORITY_HIGH = 1, /* I have few or none */
+    WC_PRIORITY_JOIN = 2, /* I have none, and am new: tell others of me */
 };
 
 #define WC_SETS_COUNT        2

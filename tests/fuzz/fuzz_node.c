@@ -124,6 +124,10 @@ static void check_frame(struct wc_slice f)
     struct wc_wire_clock clock;
     struct wc_wire_want want;
     struct wc_wire_ask ask;
+    struct wc_wire_joined joined;
+    struct wc_wire_list list;
+    struct wc_wire_beat beat;
+    enum wc_wire_priority priority;
     HOLDS(f.len <= WC_FRAME_MAX_BYTES && wc_wire_type(f) > 0);
     switch ((enum wc_wire_type)wc_wire_type(f)) {
     case WC_WIRE_HELLO:
@@ -150,6 +154,25 @@ static void check_frame(struct wc_slice f)
         break;
     case WC_WIRE_ANSWERS:
         HOLDS(wc_wire_decode_answers(f, &answers, NULL) == 0);
+        break;
+    case WC_WIRE_NEIGHBOUR:
+        HOLDS(wc_wire_decode_neighbour(f, &priority, NULL) == 0);
+        break;
+    case WC_WIRE_JOINED:
+        HOLDS(wc_wire_decode_joined(f, &joined, NULL) == 0);
+        break;
+    case WC_WIRE_SHUFFLE:
+    case WC_WIRE_SHUFFLED:
+    case WC_WIRE_IHAVE:
+    case WC_WIRE_GRAFT:
+        HOLDS(wc_wire_decode_list(f, &list, NULL) == 0);
+        break;
+    case WC_WIRE_PART:
+    case WC_WIRE_PRUNE:
+        HOLDS(wc_wire_decode_bare(f, NULL) == 0);
+        break;
+    case WC_WIRE_BEAT:
+        HOLDS(wc_wire_decode_beat(f, &beat, NULL) == 0);
         break;
     }
 }
@@ -438,6 +461,42 @@ static void say_want(uint8_t who)
     say_buf(who, &b);
 }
 
+/* What keeps neighbours and the tree, each well-formed. */
+static void say_overlay(uint8_t who)
+{
+    static const enum wc_wire_type lists[] = {WC_WIRE_SHUFFLE, WC_WIRE_SHUFFLED,
+                                              WC_WIRE_IHAVE, WC_WIRE_GRAFT};
+    uint8_t what = take(), number = take(), items[4 * WC_KEY_BYTES];
+    struct wc_wire_beat beat = {.number = number, .hops = number % WC_BEAT_HOPS_MAX};
+    struct wc_buf b = {0}, card = {0};
+    for (unsigned i = 0; i < 4; i++)
+        memcpy(items + (size_t)i * WC_KEY_BYTES,
+               others[(number + i) % NEIGHBOURS].signer.key, WC_KEY_BYTES);
+    switch (what % 6) {
+    case 0:
+        wc_wire_neighbour(&b, (enum wc_wire_priority)(number % 3));
+        break;
+    case 1:
+        wc_wire_bare(&b, number % 2 == 0 ? WC_WIRE_PART : WC_WIRE_PRUNE);
+        break;
+    case 2:
+        build(number, WC_KIND_CARD, 0, number, false, &card);
+        wc_wire_joined(&b, number % WC_WALK_HOPS_MAX, wc_buf_slice(&card));
+        break;
+    case 3:
+    case 4:
+        wc_wire_list(&b, lists[number % 4],
+                     wc_slice(items, (size_t)(number % 5) * WC_KEY_BYTES));
+        break;
+    case 5:
+        memset(beat.root, what, sizeof(beat.root));
+        wc_wire_beat(&b, &beat);
+        break;
+    }
+    say_buf(who, &b);
+    wc_buf_fini(&card);
+}
+
 static void local_put(uint8_t kind)
 {
     struct wc_event e = {.type = WC_EVENT_LOCAL_PUT};
@@ -558,6 +617,10 @@ static void dial_failed(uint8_t which)
 static void command(void)
 {
     uint8_t what = take(), who = what / 32;
+    if (what >= 250) {
+        say_overlay(take());
+        return;
+    }
     switch (what % 20) {
     case 0:
         say(who, take_bytes(take()));

@@ -143,6 +143,61 @@ static void check_answers(struct wc_slice in)
     wc_buf_fini(&b);
 }
 
+static void check_overlay(struct wc_slice in, enum wc_wire_type type)
+{
+    struct wc_wire_joined joined, joined_again;
+    struct wc_wire_beat beat, beat_again;
+    enum wc_wire_priority priority, priority_again;
+    struct wc_buf b = {0};
+    if (type == WC_WIRE_JOINED && wc_wire_decode_joined(in, &joined, NULL) == 0) {
+        HOLDS(joined.ttl <= WC_WALK_HOPS_MAX && joined.card.len <= WC_RECORD_MAX_BYTES);
+        wc_wire_joined(&b, joined.ttl, joined.card);
+        HOLDS(wc_wire_decode_joined(wc_buf_slice(&b), &joined_again, NULL) == 0);
+        HOLDS(joined_again.ttl == joined.ttl &&
+              wc_slice_eq(joined_again.card, joined.card));
+    }
+    if (type == WC_WIRE_NEIGHBOUR &&
+        wc_wire_decode_neighbour(in, &priority, NULL) == 0) {
+        wc_wire_neighbour(&b, priority);
+        HOLDS(wc_wire_decode_neighbour(wc_buf_slice(&b), &priority_again, NULL) == 0);
+        HOLDS(priority == priority_again && priority <= WC_PRIORITY_JOIN);
+    }
+    if (type == WC_WIRE_BEAT && wc_wire_decode_beat(in, &beat, NULL) == 0) {
+        HOLDS(beat.hops <= WC_BEAT_HOPS_MAX && beat.number <= WC_REV_MAX);
+        wc_wire_beat(&b, &beat);
+        HOLDS(wc_wire_decode_beat(wc_buf_slice(&b), &beat_again, NULL) == 0);
+        HOLDS(beat_again.hops == beat.hops && beat_again.number == beat.number);
+        HOLDS(memcmp(beat.root, beat_again.root, sizeof(beat.root)) == 0);
+    }
+    wc_buf_fini(&b);
+}
+
+static void check_list(struct wc_slice in, enum wc_wire_type type)
+{
+    struct wc_wire_list list, again;
+    struct wc_buf b = {0};
+    if (wc_wire_decode_list(in, &list, NULL) != 0)
+        return;
+    bool keys = type == WC_WIRE_SHUFFLE || type == WC_WIRE_SHUFFLED;
+    HOLDS(list.count <= (keys ? WC_SHUFFLE_MAX_COUNT : WC_IDS_MAX_COUNT));
+    HOLDS(list.items.len ==
+          (size_t)list.count * (keys ? WC_KEY_BYTES : WC_MESSAGE_ID_BYTES));
+    wc_wire_list(&b, type, list.items);
+    HOLDS(wc_wire_decode_list(wc_buf_slice(&b), &again, NULL) == 0);
+    HOLDS(wc_slice_eq(list.items, again.items));
+    wc_buf_fini(&b);
+}
+
+static void check_bare(struct wc_slice in, enum wc_wire_type type)
+{
+    struct wc_buf b = {0};
+    if (wc_wire_decode_bare(in, NULL) == 0) {
+        wc_wire_bare(&b, type);
+        HOLDS(b.len == 2);
+    }
+    wc_buf_fini(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wc_slice in = wc_slice(data, size);
@@ -175,6 +230,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case WC_WIRE_ANSWERS:
         check_answers(in);
+        break;
+    case WC_WIRE_NEIGHBOUR:
+    case WC_WIRE_JOINED:
+    case WC_WIRE_BEAT:
+        check_overlay(in, (enum wc_wire_type)type);
+        break;
+    case WC_WIRE_SHUFFLE:
+    case WC_WIRE_SHUFFLED:
+    case WC_WIRE_IHAVE:
+    case WC_WIRE_GRAFT:
+        check_list(in, (enum wc_wire_type)type);
+        break;
+    case WC_WIRE_PART:
+    case WC_WIRE_PRUNE:
+        check_bare(in, (enum wc_wire_type)type);
         break;
     }
     return 0;

@@ -343,6 +343,11 @@ void liar_link(struct liar *l, const char *address)
         liar_fail("%s closed the connection in the handshake", address);
     wc_wire_hello(&l->frame, liar_now_ms());
     liar_say(l);
+    /* a neighbour, to whom everything new is sent whole */
+    wc_wire_neighbour(&l->frame, WC_PRIORITY_HIGH);
+    liar_say(l);
+    wc_wire_list(&l->frame, WC_WIRE_GRAFT, (struct wc_slice){0});
+    liar_say(l);
 }
 
 void liar_unlink(struct liar *l)

@@ -111,12 +111,16 @@ static void check_put(struct world *w, struct office *o, const struct wc_effect 
     struct wc_record r = decode(w, e->u.put.bytes, e->u.put.len);
     uint32_t home = wc_map_find(&w->offices_by_key, r.office_key);
     uint32_t blob = world_blob(w, e->u.put.bytes, e->u.put.len);
-    const struct blob *b = &w->blobs[blob];
+    struct blob *b = &w->blobs[blob];
+    uint32_t rotations = (uint32_t)wc_org_rotations(&w->org) + 1;
     struct put *p;
     /* of the former key, too: not everybody knows of the rotation at once */
-    if (b->forged || (wc_record_verify(&r, &w->org) != 0 &&
+    if (b->forged || (b->verified != rotations && wc_record_verify(&r, &w->org) != 0 &&
                       wc_record_verify(&r, &w->former_org) != 0))
         ledger_fail(w, "%s believes a forged record", o->identity.cert.name);
+    b->verified = rotations;
+    if (w->measure != NULL)
+        measure_put(w, o, blob);
     bool statement = wc_kind_by_organisation(r.kind);
     bool of_liar = world_is_liar(w, r.office_key);
     if (!statement && home == WC_MAP_NONE && !of_liar)
@@ -147,6 +151,8 @@ void ledger_commit(struct world *w, struct office *o, const struct change *c)
     if (r.version.seq > o->last_seq)
         o->last_seq = r.version.seq;
     b->home_committed = true;
+    if (w->measure != NULL && c->token != 0)
+        measure_committed(w, o, c->blob);
 }
 
 static void check_held(const struct world *w, const struct office *o,

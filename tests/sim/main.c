@@ -7,6 +7,7 @@ static void usage(FILE *to)
 {
     fprintf(to, "usage: sim [--scenario NAME] [--nodes N] [--seed S] [--runs K] "
                 "[--twice] [--verbose]\n"
+                "       sim --measure [--nodes N] [--seed S]\n"
                 "Runs a scenario (default: each) with K seeds from S on. --twice runs "
                 "each seed twice\nand compares the traces. Scenarios:\n");
     for (const struct scenario *s = scenarios; s->name != NULL; s++)
@@ -17,7 +18,7 @@ struct options {
     const char *scenario;
     uint64_t nodes; /* 0: as the scenario says */
     uint64_t seed, runs;
-    bool twice, verbose;
+    bool twice, verbose, measure;
 };
 
 static uint64_t run(const struct scenario *s, const struct options *o, uint64_t seed)
@@ -73,6 +74,7 @@ static bool parse(int argc, char **argv, struct options *o)
         {"runs", required_argument, NULL, 'r'},
         {"twice", no_argument, NULL, 't'},
         {"verbose", no_argument, NULL, 'v'},
+        {"measure", no_argument, NULL, 'm'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     bool ok = true;
@@ -96,6 +98,9 @@ static bool parse(int argc, char **argv, struct options *o)
         case 'v':
             o->verbose = true;
             break;
+        case 'm':
+            o->measure = true;
+            break;
         case 'h':
             usage(stdout);
             exit(0);
@@ -104,6 +109,17 @@ static bool parse(int argc, char **argv, struct options *o)
         }
     }
     return ok && optind == argc;
+}
+
+static void measure(const struct options *o)
+{
+    memo_reset();
+    struct world *w =
+        world_new(&scenario_measured, o->nodes > 0 ? (uint32_t)o->nodes : 100, o->seed,
+                  o->verbose);
+    measure_run(w);
+    world_free(w);
+    memo_reset();
 }
 
 int main(int argc, char **argv)
@@ -116,6 +132,10 @@ int main(int argc, char **argv)
     }
     if (wc_crypto_init() != 0)
         return 1;
+    if (o.measure) {
+        measure(&o);
+        return 0;
+    }
     for (const struct scenario *s = scenarios; s->name != NULL; s++) {
         if (o.scenario == NULL || strcmp(o.scenario, s->name) == 0)
             runs += run_seeds(s, &o);

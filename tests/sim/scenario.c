@@ -371,12 +371,20 @@ const struct scenario scenarios[] = {
     },
     {.name = NULL},
 };
+
+/* What measure.c measures: it ends by itself. */
+const struct scenario scenario_measured = {
+    .name = "measure",
+    .delay_min_ms = 10,
+    .delay_max_ms = 50,
+    .steps = STEPS({0, STEP_JOIN, 100}, {1000000, STEP_END, 0}),
+};
 /* clang-format on */
 
 /* ---- drawing ---- */
 
 /* An office that runs and is not revoked, or NULL. */
-static struct office *draw_office(struct world *w)
+struct office *scenario_draw_office(struct world *w)
 {
     struct office *drawn = NULL;
     uint64_t count = 0;
@@ -419,7 +427,7 @@ static void person_body(struct world *w, const struct office *o, const char *log
     wc_pack_str(out, wc_slice(about, len));
 }
 
-static void put(struct world *w, struct office *o, uint8_t kind, const char *login)
+void scenario_put(struct world *w, struct office *o, uint8_t kind, const char *login)
 {
     uint8_t slot[WC_DIGEST_BYTES], held_kind, sig[WC_SIG_BYTES];
     uint8_t slot_kind = kind == WC_KIND_RETIRE ? WC_KIND_PROFILE : kind;
@@ -455,17 +463,17 @@ static void put(struct world *w, struct office *o, uint8_t kind, const char *log
 
 static void edit(struct world *w)
 {
-    struct office *o = draw_office(w);
+    struct office *o = scenario_draw_office(w);
     uint64_t what = wc_rng_below(&w->rng, 10);
     char login[16];
     snprintf(login, sizeof(login), "p%u",
              (unsigned)wc_rng_below(&w->rng, PEOPLE_PER_OFFICE));
     if (o != NULL)
-        put(w, o,
-            what < 6   ? WC_KIND_PROFILE
-            : what < 9 ? WC_KIND_ROW
-                       : WC_KIND_RETIRE,
-            login);
+        scenario_put(w, o,
+                     what < 6   ? WC_KIND_PROFILE
+                     : what < 9 ? WC_KIND_ROW
+                                : WC_KIND_RETIRE,
+                     login);
 }
 
 /* The rows of one batch, all in the moment in which they came. */
@@ -475,7 +483,7 @@ static void import(struct world *w, const struct event *e)
     char login[16];
     for (uint64_t i = 0; i < IMPORT_BATCH && o->node != NULL; i++) {
         snprintf(login, sizeof(login), "i%u", (unsigned)(e->number + i));
-        put(w, o, WC_KIND_ROW, login);
+        scenario_put(w, o, WC_KIND_ROW, login);
     }
 }
 
@@ -483,7 +491,7 @@ static void import(struct world *w, const struct event *e)
 
 static void ask(struct world *w)
 {
-    struct office *o = draw_office(w);
+    struct office *o = scenario_draw_office(w);
     struct wc_event e = {.type = WC_EVENT_LOCAL_ASK};
     if (o == NULL)
         return;
@@ -526,7 +534,7 @@ static void join(struct world *w, unsigned percent)
 static void kill_some(struct world *w, unsigned amount)
 {
     for (unsigned i = 0; i < amount; i++) {
-        struct office *o = draw_office(w);
+        struct office *o = scenario_draw_office(w);
         if (o != NULL && o->index != 0)
             world_kill(w, o->index);
     }
@@ -545,7 +553,7 @@ static void restart_all(struct world *w)
 static void backup_some(struct world *w, unsigned amount)
 {
     for (unsigned i = 0; i < amount; i++) {
-        struct office *o = draw_office(w);
+        struct office *o = scenario_draw_office(w);
         if (o != NULL)
             world_backup(w, o->index);
     }
@@ -601,7 +609,7 @@ static void send_word(struct world *w, uint32_t office, struct wc_buf *record)
 static void revoke_some(struct world *w, unsigned amount)
 {
     for (unsigned i = 0; i < amount; i++) {
-        struct office *gone = draw_office(w);
+        struct office *gone = scenario_draw_office(w);
         struct wc_buf record = {0};
         if (gone == NULL || gone->index == 0)
             continue;
@@ -609,7 +617,7 @@ static void revoke_some(struct world *w, unsigned amount)
         int rc = wc_revoke_build(gone->identity.signer.key, &w->org_signer,
                                  SIM_WALL_MS + w->now_ms, &record);
         assert(rc == 0);
-        struct office *first = draw_office(w);
+        struct office *first = scenario_draw_office(w);
         send_word(w, first->index, &record);
     }
 }
@@ -636,7 +644,7 @@ static void renew_some(struct world *w, unsigned percent)
 {
     for (uint32_t i = 0; i < w->office_count; i++) {
         struct wc_buf grant = {0};
-        struct office *first = draw_office(w);
+        struct office *first = scenario_draw_office(w);
         if (w->offices[i].revoked || wc_rng_below(&w->rng, 100) >= percent)
             continue;
         certify(w, &w->offices[i], &grant);
@@ -648,7 +656,7 @@ static void rotate(struct world *w)
 {
     uint8_t seed[WC_KEY_BYTES] = "another seed of the organisation";
     struct wc_buf rotation = {0};
-    struct office *first = draw_office(w);
+    struct office *first = scenario_draw_office(w);
     w->former_signer = w->org_signer;
     w->former_org = w->org;
     seed[0] ^= (uint8_t)w->next_serial;
@@ -717,7 +725,7 @@ static void lie(struct world *w, uint32_t to, unsigned which)
     const struct wc_identity *liar = world_liar(w);
     struct wc_identity stranger;
     struct wc_buf record = {0};
-    const struct office *victim = draw_office(w);
+    const struct office *victim = scenario_draw_office(w);
     world_identity(w, &stranger, 900001, "stranger", &w->foreign_signer);
     switch (which % 4) {
     case 0: /* an office without a certificate of ours */
@@ -744,7 +752,7 @@ static void forge(struct world *w, unsigned amount)
 {
     for (unsigned i = 0; i < amount; i++) {
         for (unsigned which = 0; which < 4; which++)
-            lie(w, draw_office(w)->index, which);
+            lie(w, scenario_draw_office(w)->index, which);
     }
 }
 
@@ -776,7 +784,7 @@ static void visit(struct world *w, struct office *o, bool posing)
     struct wc_cert cert;
     bool newer, former;
     const struct wc_org *org = &wc_node_identity(o->node)->org;
-    thief_identity(w, draw_office(w), posing, &thief);
+    thief_identity(w, scenario_draw_office(w), posing, &thief);
     int rc = wc_link_judge(org, wc_slice(thief.cert_bytes, thief.cert_len),
                            wc_slice(thief.org.rotation, thief.org.rotation_len), &cert,
                            &newer, &former);
@@ -796,7 +804,7 @@ static void visit(struct world *w, struct office *o, bool posing)
 static void thieves(struct world *w, unsigned amount)
 {
     for (unsigned i = 0; i < amount; i++) {
-        struct office *o = draw_office(w);
+        struct office *o = scenario_draw_office(w);
         if (wc_org_rotations(&wc_node_identity(o->node)->org) ==
             wc_org_rotations(&w->org))
             visit(w, o, i % 2 == 0);
@@ -890,7 +898,7 @@ static void crowd(struct world *w, const struct wc_identity *liar)
     char login[16];
     for (unsigned i = 0; i < 2 * SIM_LIAR_QUOTA; i++) {
         snprintf(login, sizeof(login), "p%u", i);
-        hear(w, draw_office(w), liar, &(struct claim){.login = login}, true);
+        hear(w, scenario_draw_office(w), liar, &(struct claim){.login = login}, true);
     }
 }
 
@@ -898,7 +906,7 @@ static void crowd(struct world *w, const struct wc_identity *liar)
 static void member_lies(struct world *w)
 {
     const struct wc_identity *liar = world_liar(w);
-    const struct office *o = draw_office(w), *victim = draw_office(w);
+    const struct office *o = scenario_draw_office(w), *victim = scenario_draw_office(w);
     uint64_t which = wc_rng_below(&w->rng, 8), now_ms = SIM_WALL_MS + w->now_ms;
     struct claim c = {.login = "mallory"};
     hear(w, o, liar, &(struct claim){.login = "card", .kind = WC_KIND_CARD}, true);
@@ -930,7 +938,7 @@ static void member_lies(struct world *w)
     case 5: /* two contents: here one, there the other, and both where they meet */
         c.seq = now_ms;
         hear(w, o, liar, &c, true);
-        hear(w, draw_office(w), liar, &c, true);
+        hear(w, scenario_draw_office(w), liar, &c, true);
         break;
     case 6:
         crowd(w, liar);
@@ -954,7 +962,7 @@ static void partition(struct world *w, unsigned percent)
 
 static void clock_wrong(struct world *w, unsigned hours)
 {
-    struct office *o = draw_office(w);
+    struct office *o = scenario_draw_office(w);
     o->wrong_clock = true;
     o->skew_ms += (int64_t)hours * 3600 * 1000;
 }
@@ -1016,7 +1024,7 @@ static void take_step(struct world *w, const struct event *e)
         spread(w, HAPPENS_EDIT, s->amount, SPREAD_MS);
         break;
     case STEP_IMPORT:
-        o = draw_office(w);
+        o = scenario_draw_office(w);
         for (unsigned i = 0; i < s->amount / IMPORT_BATCH; i++)
             world_later(w, 10 * (uint64_t)i,
                         (struct event){.what = HAPPENS_IMPORT,

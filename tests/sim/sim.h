@@ -6,6 +6,7 @@
  *   scenario.c  the table of scenarios and what their steps do
  *   world.c     offices, the network between them, their stores, the order of events
  *   ledger.c    what must be true, and is looked at throughout
+ *   measure.c   how fast a broadcast is, and what it costs
  *   memo.c      signatures that were checked once are not checked again
  *
  * Everything that happens is one event in a queue ordered by virtual time; everything
@@ -22,6 +23,7 @@
 
 #include "proto/map.h"
 #include "proto/rng.h"
+#include "proto/views.h"
 #include "proto/wire.h"
 
 #define SIM_WALL_MS    1700000000000ULL /* the wall clock when virtual time is 0 */
@@ -95,6 +97,7 @@ struct blob {
     uint32_t home;       /* office that signed it, WC_MAP_NONE: the organisation */
     bool home_committed; /* it was on that office's disk */
     bool forged;         /* nobody may believe it */
+    uint32_t verified;   /* found good under so many rotations, less one; 0: not yet */
 };
 
 struct stored {
@@ -243,6 +246,7 @@ struct world {
     uint32_t put_count, put_cap;
 
     struct wc_effects fx;
+    struct measure *measure; /* NULL: nothing is measured */
     bool done;
     bool verbose;
 
@@ -255,8 +259,9 @@ struct world {
 struct world *world_new(const struct scenario *scenario, uint32_t offices,
                         uint64_t seed, bool verbose);
 void world_free(struct world *w);
-/* Let everything happen until the scenario has ended. */
+/* Let everything happen until the scenario has ended, or a time has come. */
 void world_run(struct world *w);
+void world_run_until(struct world *w, uint64_t at_ms);
 
 /* Something happens later. The event is copied, its bytes are taken over. */
 void world_later(struct world *w, uint64_t in_ms, struct event e);
@@ -283,6 +288,9 @@ void world_trace(struct world *w, const void *data, size_t len);
 /* ---- scenario.c ---- */
 
 void scenario_happens(struct world *w, const struct event *e);
+struct office *scenario_draw_office(struct world *w);
+void scenario_put(struct world *w, struct office *o, uint8_t kind, const char *login);
+extern const struct scenario scenario_measured;
 
 /* ---- ledger.c ---- */
 
@@ -298,6 +306,17 @@ void ledger_started(struct world *w, const struct office *o);
 void ledger_ask_judged(struct world *w, const struct asked *a);
 bool ledger_converged(const struct world *w);
 void ledger_end(struct world *w);
+
+/* ---- measure.c ---- */
+
+/* Measure, and print a table. */
+void measure_run(struct world *w);
+/* What happens meanwhile: a frame is sent, a frame of an office is handled (WC_MAP_NONE:
+ * handled no more), an office takes a record, a home commits its own. */
+void measure_sent(struct world *w, const uint8_t *bytes, size_t len);
+void measure_sender(struct world *w, uint32_t office);
+void measure_put(struct world *w, const struct office *o, uint32_t blob);
+void measure_committed(struct world *w, const struct office *o, uint32_t blob);
 
 /* ---- memo.c ---- */
 

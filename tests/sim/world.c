@@ -328,6 +328,8 @@ static void send_frame(struct world *w, struct office *o, struct wc_effect *effe
     effect->u.send.bytes = NULL;
     w->frames++;
     w->frame_bytes += len;
+    if (w->measure != NULL)
+        measure_sent(w, bytes, len);
     bool lost = id == WC_MAP_NONE || !w->links[id].open ||
                 !world_connected(w, w->links[id].sides[0].office,
                                  w->links[id].sides[1].office) ||
@@ -878,7 +880,11 @@ static void happens_to(struct world *w, struct office *o, const struct event *ev
         e.type = WC_EVENT_FRAME;
         e.u.frame.link = s->number;
         e.u.frame.bytes = wc_slice(ev->bytes, ev->len);
+        if (w->measure != NULL)
+            measure_sender(w, w->links[ev->link].sides[1 - ev->side].office);
         world_step(w, o, &e);
+        if (w->measure != NULL)
+            measure_sender(w, WC_MAP_NONE);
         break;
     case HAPPENS_DOWN:
         s = &w->links[ev->link].sides[ev->side];
@@ -918,7 +924,12 @@ static void happens_to(struct world *w, struct office *o, const struct event *ev
 
 void world_run(struct world *w)
 {
-    while (!w->done && w->queue_count > 0) {
+    world_run_until(w, UINT64_MAX);
+}
+
+void world_run_until(struct world *w, uint64_t at_ms)
+{
+    while (!w->done && w->queue_count > 0 && w->queue[0].at_ms <= at_ms) {
         struct event e = next_event(w);
         w->now_ms = e.at_ms;
         w->events++;
@@ -950,4 +961,6 @@ void world_run(struct world *w)
         }
         free(e.bytes);
     }
+    if (at_ms != UINT64_MAX)
+        w->now_ms = at_ms;
 }

@@ -15,6 +15,7 @@
 #include <whocan/node.h>
 #include <whocan/pack.h>
 
+#include "proto/views.h"
 #include "proto/wire.h"
 #include "tests/unit/offices.h"
 #include "tests/unit/unit.h"
