@@ -14,9 +14,19 @@ void wc_about_prefix(const char *login, char out[WC_ABOUT_PREFIX_BYTES])
 struct walk {
     const uint8_t *office_key;
     const char *login;
+    uint8_t row[WC_DIGEST_BYTES], profile[WC_DIGEST_BYTES]; /* their slots */
     wc_about_fn fn;
     void *ctx;
 };
+
+/* A retirement names nobody but by the slot. */
+static bool ends_them(const struct wc_record *r, const struct walk *w)
+{
+    uint8_t slot[WC_DIGEST_BYTES];
+    wc_record_slot(r, slot);
+    return memcmp(slot, w->row, sizeof(slot)) == 0 ||
+           memcmp(slot, w->profile, sizeof(slot)) == 0;
+}
 
 /* 1 it is, 0 it is not, or a negative error. */
 static int asked_by(const struct wc_record *r, const char *login)
@@ -41,7 +51,9 @@ static int look(void *ctx, struct wc_slice bytes)
     if (rc != 0 || memcmp(r.office_key, w->office_key, WC_KEY_BYTES) != 0)
         return 0;
     int about = 0;
-    if (r.slot_kind == WC_KIND_ROW || r.slot_kind == WC_KIND_PROFILE)
+    if (r.kind == WC_KIND_RETIRE)
+        about = ends_them(&r, w);
+    else if (r.kind == WC_KIND_ROW || r.kind == WC_KIND_PROFILE)
         about = strcmp(r.subject, w->login) == 0;
     else if (r.kind == WC_KIND_ASK)
         about = asked_by(&r, w->login);
@@ -52,5 +64,7 @@ int wc_about_records(struct wc_records *records, const uint8_t office_key[WC_KEY
                      const char *login, wc_about_fn fn, void *ctx, uint64_t *damaged)
 {
     struct walk w = {.office_key = office_key, .login = login, .fn = fn, .ctx = ctx};
+    wc_slot(w.row, WC_KIND_ROW, office_key, login);
+    wc_slot(w.profile, WC_KIND_PROFILE, office_key, login);
     return wc_records_each(records, look, &w, damaged);
 }

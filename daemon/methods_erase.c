@@ -239,7 +239,9 @@ static int found(void *ctx, const struct wc_record *r)
     struct erasure *e = ctx;
     if (e->count == SLOTS_MAX_COUNT)
         return -WC_ELIMIT;
-    struct slot *s = add_slot(e, r->slot_kind, r->subject);
+    /* an ask has its id; the rest is of the person, even if it does not say so */
+    struct slot *s =
+        add_slot(e, r->slot_kind, r->kind == WC_KIND_ASK ? r->subject : e->login);
     if (s == NULL)
         return -WC_ENOMEM;
     s->gone = r->kind == WC_KIND_RETIRE && r->erases;

@@ -581,24 +581,77 @@ static int note_author(struct wc_txn *t, const struct commit *k, size_t i)
                                    new->by_person ? new->author_key : NULL, k->now_ms);
 }
 
+/* The person of a slot whose record is damaged: each of the office is tried. */
+static int find_person(struct wc_txn *t, struct wc_change *c)
+{
+    struct wc_person_ref ref = {.subject = ""};
+    struct person_key from = person_key(c->office_key, "");
+    uint8_t slot[WC_DIGEST_BYTES];
+    struct wc_cursor cursor;
+    int rc = wc_cursor_open(&cursor, t, T_PERSON);
+    if (rc == 0)
+        rc = wc_cursor_seek(&cursor, wc_slice(from.bytes, from.len));
+    for (; rc == 0; rc = wc_cursor_next(&cursor)) {
+        if ((rc = person_ref(cursor.key, &ref)) != 0)
+            break;
+        if (memcmp(ref.office_key, c->office_key, WC_KEY_BYTES) != 0) {
+            rc = -WC_ENOTFOUND;
+            break;
+        }
+        wc_slot(slot, c->kind, c->office_key, ref.subject);
+        if (memcmp(slot, c->slot, sizeof(slot)) == 0)
+            break;
+    }
+    wc_cursor_close(&cursor);
+    if (rc == 0)
+        memcpy(c->subject, ref.subject, sizeof(c->subject));
+    return rc;
+}
+
+/* Whose row or profile a change ends: a retirement does not say it. -WC_ENOTFOUND:
+ * nobody's, there is none. */
+static int name_ended(struct wc_txn *t, struct wc_change *c)
+{
+    struct wc_slice bytes;
+    struct wc_record record;
+    int rc = find_record(t, c->slot, &bytes);
+    if (rc == -WC_ENOTFOUND || rc == -WC_ENOMEM || rc == -WC_EIO)
+        return rc;
+    if (rc == 0)
+        rc = wc_record_decode(bytes, &record, NULL);
+    if (rc != 0)
+        return rc == -WC_ENOMEM ? rc : find_person(t, c);
+    if (record.kind == WC_KIND_RETIRE)
+        return -WC_ENOTFOUND;
+    memcpy(c->subject, record.subject, sizeof(c->subject));
+    return 0;
+}
+
 static int put_beside(struct wc_txn *t, const struct wc_meta_edit *edit);
 
 static int apply_change(struct wc_txn *t, struct commit *k, size_t i, uint64_t sequence)
 {
-    const struct wc_change *c = &k->changes[i];
+    struct wc_change named = k->changes[i];
+    const struct wc_change *c = &named;
+    bool known = true; /* whom it is about */
     int rc = c->kind == WC_KIND_PROFILE ? note_author(t, k, i) : 0;
+    if (rc == 0 && is_person(c->kind) && !k->meanings[i].live) {
+        rc = name_ended(t, &named);
+        known = rc != -WC_ENOTFOUND;
+        rc = known ? rc : 0;
+    }
     if (rc == 0)
         rc = drop_old(t, c->slot);
     if (rc == 0 && !c->drop)
         rc = put_record(t, c, sequence, &k->scratch);
-    if (rc == 0 && is_person(c->kind))
+    if (rc == 0 && known && is_person(c->kind))
         rc = mark_person(t, c, k->meanings[i].live);
     /* In the transaction that takes the content away: a crash forgets neither. */
     if (rc == 0 && k->meanings[i].erases)
         rc = put_mark(t, k->meanings[i].mark, 0);
     if (rc == 0 && c->beside != NULL)
         rc = put_beside(t, c->beside);
-    return rc != 0 ? rc : log_change(t, c, sequence);
+    return rc != 0 || !known ? rc : log_change(t, c, sequence);
 }
 
 static int log_oldest(struct wc_txn *t, uint64_t *sequence)
@@ -1098,9 +1151,17 @@ uint64_t wc_records_erasures_waiting(const struct wc_records *r)
     return atomic_load(&r->erasures_waiting);
 }
 
+static int forget_log_fn(struct wc_txn *t, void *ctx)
+{
+    struct wc_records *r = ctx;
+    return trim_log(t, atomic_load(&r->indexed));
+}
+
 int wc_records_compact(struct wc_records *r)
 {
-    return wc_store_compact(r->store);
+    /* the log names who was erased, and would until the next commit */
+    int rc = wc_store_write(r->store, forget_log_fn, r);
+    return rc != 0 ? rc : wc_store_compact(r->store);
 }
 
 struct completion {

@@ -43,7 +43,8 @@ struct wc_change {
     uint8_t slot[WC_DIGEST_BYTES];
     uint8_t kind; /* of the slot: a retirement has the kind that it ends */
     uint8_t office_key[WC_KEY_BYTES];
-    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    char subject[WC_SUBJECT_MAX_BYTES + 1]; /* not looked at when a row or profile ends:
+                                               what the slot has says whose it was */
     uint8_t *bytes; /* the record; owned by whoever holds the change; NULL for a drop */
     size_t len;
     uint64_t token;                    /* carried along, not looked at */
@@ -124,7 +125,7 @@ int wc_records_meta_forget(struct wc_records *r, const char *prefix);
 
 /* How many marks wait. Cheap; any thread. */
 uint64_t wc_records_erasures_waiting(const struct wc_records *r);
-/* As wc_store_compact(). */
+/* As wc_store_compact(), and the log forgets what the index holds: it names people. */
 int wc_records_compact(struct wc_records *r);
 /* No mark waits any more; the newest WC_ERASED_MAX_COUNT are kept. Durable. */
 int wc_records_erased(struct wc_records *r, uint64_t now_ms);

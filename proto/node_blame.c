@@ -339,13 +339,22 @@ static void erase(struct wc_node_evidence *e)
     e->erased = true;
 }
 
-void wc_node_evidence_erase(struct wc_node *node, const struct wc_record *r)
+/* A retirement does not say whom it ends: their slot does. */
+static bool is_about(const struct wc_node_evidence *e, const struct wc_record *retire,
+                     const uint8_t slot[WC_DIGEST_BYTES])
+{
+    uint8_t own[WC_DIGEST_BYTES];
+    wc_slot(own, retire->slot_kind, e->office_key, e->subject);
+    return memcmp(own, slot, WC_DIGEST_BYTES) == 0;
+}
+
+void wc_node_evidence_erase(struct wc_node *node, const struct wc_record *r,
+                            const uint8_t slot[WC_DIGEST_BYTES])
 {
     uint64_t count = 0;
     for (uint32_t i = 0; i < node->evidence_count; i++) {
         struct wc_node_evidence *e = node->evidence[i];
-        if (e->erased || memcmp(e->office_key, r->office_key, WC_KEY_BYTES) != 0 ||
-            strcmp(e->subject, r->subject) != 0)
+        if (e->erased || !is_about(e, r, slot))
             continue;
         erase(e);
         count++;

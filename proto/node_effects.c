@@ -105,7 +105,7 @@ void wc_node_put(struct wc_node *node, uint64_t token, const struct wc_record *r
                  const uint8_t slot[WC_DIGEST_BYTES])
 {
     if (r->erases)
-        wc_node_evidence_erase(node, r);
+        wc_node_evidence_erase(node, r, slot);
     uint8_t *copy = malloc(r->bytes.len);
     struct wc_effect *e = copy == NULL ? NULL : wc_node_effect(node, WC_EFFECT_PUT);
     if (e == NULL) {

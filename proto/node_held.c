@@ -163,6 +163,19 @@ static uint32_t add_slot(struct wc_node *node, const struct wc_record *r,
     return id;
 }
 
+/* Whom it is about: a retirement takes the name away, and who comes back has one again. */
+static bool name(struct wc_held *h, const struct wc_record *r)
+{
+    if (strcmp(h->subject, r->subject) == 0)
+        return true;
+    char *subject = wc_slice_dup(wc_slice_text(r->subject));
+    if (subject == NULL)
+        return false;
+    free(h->subject);
+    h->subject = subject;
+    return true;
+}
+
 void wc_node_hold(struct wc_node *node, const struct wc_record *r,
                   const uint8_t slot[WC_DIGEST_BYTES], uint32_t office)
 {
@@ -171,7 +184,7 @@ void wc_node_hold(struct wc_node *node, const struct wc_record *r,
         leave(node, id);
     else
         id = add_slot(node, r, slot, office);
-    if (id == WC_NONE) {
+    if (id == WC_NONE || !name(&node->held[id], r)) {
         wc_node_fail(node);
         return;
     }

@@ -246,7 +246,7 @@ struct wc_held {
     struct wc_version version;
     uint64_t stamped_at_ms;
     uint64_t expires_at_ms;
-    char *subject;
+    char *subject;    /* of a retirement a hash */
     uint32_t office;  /* index; of a revocation or rotation the own office's, of a
                          grant that of the certified one */
     uint32_t since_s; /* monotonic seconds */
@@ -751,7 +751,8 @@ bool wc_node_contradiction(struct wc_node *node, const struct wc_record *r,
                            const uint8_t slot[WC_DIGEST_BYTES],
                            const struct wc_version *other);
 /* A retirement that erases is taken: what evidence says about that person is hashed. */
-void wc_node_evidence_erase(struct wc_node *node, const struct wc_record *r);
+void wc_node_evidence_erase(struct wc_node *node, const struct wc_record *r,
+                            const uint8_t slot[WC_DIGEST_BYTES]);
 
 /* ---- node_local.c ---- */
 

@@ -226,8 +226,10 @@ static int read_local(const struct wc_node *node, uint8_t kind, struct wc_slice 
     if (rc == 0 && (memcmp(office_key, node->identity->signer.key, WC_KEY_BYTES) != 0 ||
                     wc_node_set_of(out->slot_kind) == 0))
         rc = -WC_EDENIED;
-    if (rc == 0)
-        wc_slot(out->slot, out->slot_kind, office_key, out->subject);
+    if (rc == 0 && kind == WC_KIND_RETIRE)
+        rc = wc_retire_slot(out->slot, out->slot_kind, office_key, out->subject);
+    else if (rc == 0)
+        wc_slot(out->slot, kind, office_key, out->subject);
     wc_doc_free(doc);
     return rc;
 }

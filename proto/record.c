@@ -9,9 +9,10 @@
 
 #define RECORD_VERSION 1
 
-#define BODY_DOMAIN  "whocan body"
-#define STAMP_DOMAIN "whocan stamp"
-#define SLOT_DOMAIN  "whocan slot"
+#define BODY_DOMAIN    "whocan body"
+#define STAMP_DOMAIN   "whocan stamp"
+#define SLOT_DOMAIN    "whocan slot"
+#define SUBJECT_DOMAIN "whocan subject"
 
 #define ROTATE_SUBJECT "organisation"
 
@@ -56,21 +57,45 @@ int wc_record_dates(const struct wc_record *r, uint64_t now_ms)
     return now_ms >= r->expires_at_ms ? -WC_EEXPIRED : 0;
 }
 
-void wc_slot(uint8_t out[WC_DIGEST_BYTES], uint8_t kind,
-             const uint8_t office_key[WC_KEY_BYTES], const char *subject)
+static void slot_part(uint8_t out[WC_DIGEST_BYTES], const char *domain, uint8_t kind,
+                      const uint8_t office_key[WC_KEY_BYTES], struct wc_slice last)
 {
     struct wc_slice parts[] = {
-        wc_slice_text(SLOT_DOMAIN),
+        wc_slice_text(domain),
         wc_slice(&kind, 1),
         wc_slice(office_key, WC_KEY_BYTES),
-        wc_slice_text(subject),
+        last,
     };
     wc_hash(out, parts, 4);
 }
 
+void wc_slot(uint8_t out[WC_DIGEST_BYTES], uint8_t kind,
+             const uint8_t office_key[WC_KEY_BYTES], const char *subject)
+{
+    uint8_t hash[WC_DIGEST_BYTES];
+    slot_part(hash, SUBJECT_DOMAIN, kind, office_key, wc_slice_text(subject));
+    slot_part(out, SLOT_DOMAIN, kind, office_key, wc_slice(hash, sizeof(hash)));
+}
+
+int wc_retire_slot(uint8_t out[WC_DIGEST_BYTES], uint8_t ends_kind,
+                   const uint8_t office_key[WC_KEY_BYTES], const char *subject)
+{
+    uint8_t hash[WC_DIGEST_BYTES];
+    if (wc_unhex(hash, sizeof(hash), wc_slice_text(subject)) != 0)
+        return -WC_EINVALID;
+    slot_part(out, SLOT_DOMAIN, ends_kind, office_key, wc_slice(hash, sizeof(hash)));
+    return 0;
+}
+
 void wc_record_slot(const struct wc_record *r, uint8_t out[WC_DIGEST_BYTES])
 {
-    wc_slot(out, r->slot_kind, r->office_key, r->subject);
+    if (r->kind != WC_KIND_RETIRE) {
+        wc_slot(out, r->kind, r->office_key, r->subject);
+        return;
+    }
+    int rc = wc_retire_slot(out, r->slot_kind, r->office_key, r->subject);
+    assert(rc == 0); /* it was decoded, and the subject looked at */
+    (void)rc;
 }
 
 void wc_record_item(const uint8_t slot[WC_DIGEST_BYTES],
@@ -145,6 +170,8 @@ static bool subject_fits(uint8_t kind, struct wc_slice s)
         return wc_login_valid(s);
     case WC_KIND_ASK:
         return is_lower_hex(s, (size_t)2 * WC_ASK_ID_BYTES);
+    case WC_KIND_RETIRE:
+        return is_lower_hex(s, (size_t)2 * WC_DIGEST_BYTES);
     }
     return true; /* offers, thanks and kinds of the future say no more */
 }
@@ -316,7 +343,7 @@ static int decode_body(struct wc_record *r, struct wc_slice stamp_sig,
     rc = wc_body_header(body, r->office_key, r->subject, &r->version.rev, err);
     if (rc == 0 && r->kind == WC_KIND_RETIRE)
         rc = wc_retire_decode(body, &r->slot_kind, &r->erases, err);
-    if (rc == 0 && !subject_fits(r->slot_kind, wc_slice_text(r->subject)))
+    if (rc == 0 && !subject_fits(r->kind, wc_slice_text(r->subject)))
         rc = wc_fail(err, WC_EINVALID, "subject", "is not a subject of its kind");
     if (rc == 0 && wc_kind_by_organisation(r->kind))
         rc = decode_statement(body, r, stamp_sig, err);
@@ -775,9 +802,13 @@ static bool kind_ends(uint64_t kind)
 int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,
                    uint64_t rev, uint8_t ends_kind, bool erase, struct wc_buf *out)
 {
+    uint8_t hash[WC_DIGEST_BYTES];
+    char hex[2 * WC_DIGEST_BYTES + 1];
     if (!kind_ends(ends_kind))
         return -WC_EINVALID;
-    wc_body_begin(out, office_key, subject, rev, erase ? 2 : 1);
+    slot_part(hash, SUBJECT_DOMAIN, ends_kind, office_key, wc_slice_text(subject));
+    wc_hex(hex, hash, sizeof(hash));
+    wc_body_begin(out, office_key, hex, rev, erase ? 2 : 1);
     wc_pack_text(out, "kind");
     wc_pack_u64(out, ends_kind);
     if (erase) {

@@ -214,7 +214,8 @@ struct wc_effect {
             uint8_t slot[WC_DIGEST_BYTES];
             uint8_t kind;
             uint8_t office_key[WC_KEY_BYTES];
-            char subject[WC_SUBJECT_MAX_BYTES + 1];
+            char subject[WC_SUBJECT_MAX_BYTES + 1]; /* of a retirement a hash: whom it
+                                                       ends is what the slot had */
             uint8_t ends_kind; /* of a retirement: the kind of the slot that it takes */
             uint8_t *
                 bytes; /* owned by the effects list; a caller that takes it sets NULL */
@@ -224,7 +225,7 @@ struct wc_effect {
             uint8_t slot[WC_DIGEST_BYTES];
             uint8_t kind; /* of the slot: of a retirement the kind that it ended */
             uint8_t office_key[WC_KEY_BYTES];
-            char subject[WC_SUBJECT_MAX_BYTES + 1];
+            char subject[WC_SUBJECT_MAX_BYTES + 1]; /* of a retirement a hash */
         } drop;
         struct {
             uint64_t token;

@@ -36,7 +36,7 @@ enum wc_kind {
     WC_KIND_ASK = 5,     /* "who can help with X"; subject: ask id in hexadecimal */
     WC_KIND_OFFER = 6,   /* sealed to the ask's reply key; subject random */
     WC_KIND_THANKS = 7,  /* the asker's word that somebody helped */
-    WC_KIND_RETIRE = 8,  /* ends a slot: subject of what it ends, field "kind" */
+    WC_KIND_RETIRE = 8,  /* ends a slot: the hash of what it ends, field "kind" */
     WC_KIND_GRANT = 9,   /* a certificate for an office's key; unstamped */
     WC_KIND_ROTATE = 10, /* the organisation has another key now; unstamped */
 };
@@ -106,12 +106,18 @@ uint64_t wc_kind_lease_max_ms(uint8_t kind);
  * when it is over. Of statements only a grant ends; the others are always 0. */
 int wc_record_dates(const struct wc_record *r, uint64_t now_ms);
 
-/* The slot: BLAKE2b-256("whocan slot" ‖ kind ‖ office key ‖ subject); what a newer
- * record replaces. Rows and profiles of one person are two slots; a retirement has the
- * slot of what it ends. */
+/* The slot, which is what a newer record replaces: BLAKE2b-256("whocan slot" ‖ kind ‖
+ * office key ‖ hash), with hash = BLAKE2b-256("whocan subject" ‖ kind ‖ office key ‖
+ * subject). Rows and profiles of one person are two slots; a retirement has the slot of
+ * what it ends. */
 void wc_slot(uint8_t out[WC_DIGEST_BYTES], uint8_t kind,
              const uint8_t office_key[WC_KEY_BYTES], const char *subject);
 void wc_record_slot(const struct wc_record *r, uint8_t out[WC_DIGEST_BYTES]);
+
+/* The slot that a retirement takes: its subject is that hash in hexadecimal, so that it
+ * names nobody and can be of no other office. -WC_EINVALID when it is none. */
+int wc_retire_slot(uint8_t out[WC_DIGEST_BYTES], uint8_t ends_kind,
+                   const uint8_t office_key[WC_KEY_BYTES], const char *subject);
 
 /* The item of reconciliation: keyed BLAKE2b-256 under the organisation secret over
  * slot, rev, seq and digest. */
@@ -225,7 +231,8 @@ int wc_ask_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
 int wc_ask_decode(const struct wc_obj *body, struct wc_ask *out, struct wc_err *err);
 
 /* ---- retirement: body adds { "kind": the kind it ends }, and "erase": true when every
- * office must also write its stores anew, so that no freed page keeps the content ---- */
+ * office must also write its stores anew, so that no freed page keeps the content. The
+ * writer takes the subject of what it ends, and writes its hash ---- */
 int wc_retire_body(const uint8_t office_key[WC_KEY_BYTES], const char *subject,
                    uint64_t rev, uint8_t ends_kind, bool erase, struct wc_buf *out);
 int wc_retire_decode(const struct wc_obj *body, uint8_t *ends_kind, bool *erase,

@@ -43,7 +43,10 @@ static void check_decoded(const struct wc_record *r, struct wc_slice in)
     HOLDS(r->version.seq <= WC_REV_MAX);
     HOLDS(wc_version_cmp(&r->version, &r->version) == 0);
     wc_record_slot(r, slot);
-    wc_slot(again, r->slot_kind, r->office_key, r->subject);
+    if (r->kind == WC_KIND_RETIRE)
+        HOLDS(wc_retire_slot(again, r->slot_kind, r->office_key, r->subject) == 0);
+    else
+        wc_slot(again, r->kind, r->office_key, r->subject);
     HOLDS(memcmp(slot, again, sizeof(slot)) == 0);
     wc_record_dates(r, 0);
     wc_record_dates(r, UINT64_MAX);

@@ -202,6 +202,71 @@ class Erasing(Case):
             attic.call("people.erasure", handle="alice")
 
 
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Login(harness.Case):
+    """Not only what they wrote: the login itself, which names what is erased, is in no file afterwards."""
+
+    LOGIN = "zqloginwx"
+
+    def setUp(self):
+        super().setUp()
+        [self.uid] = harness.free_uids(1)
+        accounts = harness.Accounts(self.directory, **{self.LOGIN: self.uid})
+        self.leeds, self.york, self.hull = self.all = self.offices(
+            "leeds", "york", "hull", wrapper=accounts.wrapper, flags=["--erase-interval", "0"])
+        self.write("welding")
+        wait_same_people(self.all, 2)
+
+    def write(self, skill):
+        self.leeds.import_rows([row(self.LOGIN, title=f"Head of {skill}"), row("bystander", skills=["welding"])])
+        message = as_uid(self.uid, self.leeds, "me.set", {"name": "Anna", "skills": [skill]})
+        self.assertIsNone(message[2])
+
+    def places(self, daemon):
+        """Its records, its index, or both."""
+        return {kind for kind in ("records", "index") for f in files_with([daemon], self.LOGIN) if f"/{kind}/" in f}
+
+    def complete(self):
+        return self.leeds.call("people.erasure", handle=self.LOGIN)["complete"]
+
+    def revs(self):
+        held = self.leeds.call("people.about", handle=self.LOGIN)
+        return held["row"]["rev"], held["profile"]["rev"]
+
+    def test_no_file_has_the_login(self):
+        message = as_uid(self.uid, self.leeds, "ask.create", {"text": "who welds?", "wait_ms": 0})
+        self.assertIsNone(message[2])
+        for daemon in self.all:
+            self.assertEqual(self.places(daemon), {"records", "index"}, "or this would prove nothing")
+        self.hull.stop()
+        self.assertEqual(self.leeds.call("people.erase", handle=self.LOGIN)["handle"], f"{self.LOGIN}@leeds")
+        wait(lambda: self.leeds.call("people.erasure", handle=self.LOGIN)["offices_done"] == 2, "two offices have",
+             alive=[self.leeds, self.york])
+        self.assertEqual(files_with([self.leeds, self.york], self.LOGIN), [])
+        self.assertEqual(self.places(self.hull), {"records", "index"})
+        self.hull.start()
+        wait(self.complete, "hull has completed it", alive=self.all)
+        self.assertEqual(files_with(self.all, self.LOGIN), [])
+        for daemon in self.all:
+            self.assertEqual(daemon.people(all=True).keys(), {"bystander@leeds"})
+            daemon.restart()
+        wait_linked(self.all)
+        self.assertTrue(self.complete())
+        self.assertEqual(files_with(self.all, self.LOGIN), [])
+
+        # who knows the login finds what was done, and the same person, or the next one, goes on from there
+        held = self.leeds.call("people.about", handle=self.LOGIN)
+        self.assertEqual([(held[k]["retired"], held[k]["erased"], held[k]["rev"]) for k in ("row", "profile")],
+                         [(True, True, 2)] * 2)
+        self.write("weaving")
+        wait(lambda: all(d.handles("weaving") == [f"{self.LOGIN}@leeds"] for d in self.all), "all find them again",
+             alive=self.all)
+        self.assertEqual(self.revs(), (3, 3))
+        for daemon in self.all:
+            self.assertEqual(daemon.call("people.find", query="welding")["total"], 1)
+            self.assertEqual(self.places(daemon), {"records", "index"})
+
+
 class Interval(Case):
 
     INTERVAL = "1"

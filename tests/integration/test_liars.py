@@ -29,6 +29,8 @@ LIES = {
     "slot": ({"frame"}, "closed", HARRIET),
     "handle": ({"frame"}, "closed", HARRIET),
     "author": ({"content", "frame"}, "closed", HARRIET),
+    "retired-as": ({"frame"}, "closed", HARRIET),
+    "retired": (set(), "open", HARRIET),  # the slot is its own, and nobody is in it
     # dates and numbers
     "future": ({"future"}, "open", HARRIET),
     "lease": ({"lease"}, "open", HARRIET),

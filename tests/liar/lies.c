@@ -26,6 +26,52 @@ static void tell_author(struct liar *l)
     liar_tell(l, &(struct made){.subject = "mallory", .author = &nobody});
 }
 
+/* The end of alice's row at another office, as that one would say it. */
+static void retirement(const struct liar *l, struct wc_buf *body,
+                       char subject[WC_SUBJECT_MAX_BYTES + 1])
+{
+    uint8_t office_key[WC_KEY_BYTES];
+    uint64_t rev;
+    struct wc_doc *doc = NULL;
+    if (wc_retire_body(l->victim_key, "alice", 9, WC_KIND_ROW, true, body) != 0 ||
+        wc_doc_new(wc_buf_slice(body), &wc_scan_default, &doc) != 0 ||
+        wc_body_header(wc_doc_root(doc), office_key, subject, &rev, NULL) != 0)
+        liar_fail("a retirement that cannot be made");
+    wc_doc_free(doc);
+}
+
+static void tell_retired_as(struct liar *l)
+{
+    struct wc_buf body = {0};
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    retirement(l, &body, subject);
+    liar_tell(l, &(struct made){.kind = WC_KIND_RETIRE,
+                                .subject = subject,
+                                .office_key = l->victim_key,
+                                .rev = 9,
+                                .body = wc_buf_slice(&body)});
+    wc_buf_fini(&body);
+}
+
+/* In its own name: the hash says nothing about whose it is. */
+static void tell_retired(struct liar *l)
+{
+    struct wc_buf theirs = {0}, body = {0};
+    char subject[WC_SUBJECT_MAX_BYTES + 1];
+    retirement(l, &theirs, subject);
+    wc_body_begin(&body, l->me.signer.key, subject, 9, 2);
+    wc_pack_text(&body, "kind");
+    wc_pack_u64(&body, WC_KIND_ROW);
+    wc_pack_text(&body, "erase");
+    wc_pack_bool(&body, true);
+    liar_tell(l, &(struct made){.kind = WC_KIND_RETIRE,
+                                .subject = subject,
+                                .rev = 9,
+                                .body = wc_buf_slice(&body)});
+    wc_buf_fini(&theirs);
+    wc_buf_fini(&body);
+}
+
 /* ---- dates and numbers ---- */
 
 static void tell_future(struct liar *l)
@@ -319,6 +365,10 @@ const struct lie lies[] = {
     {"slot", "a record in another office's slot", true, SYNC_SAME, tell_slot},
     {"handle", "a row of another office's handle", false, SYNC_SAME, tell_handle},
     {"author", "a row by somebody else", false, SYNC_SAME, tell_author},
+    {"retired-as", "the end of another office's row, in its name", true, SYNC_SAME,
+     tell_retired_as},
+    {"retired", "the end of another office's row, by its hash", true, SYNC_SAME,
+     tell_retired},
     {"future", "stamped tomorrow", false, SYNC_SAME, tell_future},
     {"lease", "good for ten years", false, SYNC_SAME, tell_lease},
     {"highest", "the highest numbers", false, SYNC_SAME, tell_highest},

@@ -41,6 +41,7 @@ static inline struct wc_change office_change(struct office *o, uint8_t kind,
                                              struct wc_buf *body)
 {
     struct wc_change c = {.kind = slot_kind};
+    struct wc_record r;
     struct wc_buf bytes = {0};
     uint8_t sig[WC_SIG_BYTES];
     struct wc_stamp_params stamp = {.seq = ++o->seq,
@@ -56,7 +57,9 @@ static inline struct wc_change office_change(struct office *o, uint8_t kind,
                      0);
     wc_slot(c.slot, slot_kind, o->key, subject);
     memcpy(c.office_key, o->key, WC_KEY_BYTES);
-    assert_true(wc_slice_copy(wc_slice_text(subject), c.subject, sizeof(c.subject)));
+    /* as it says itself: of a retirement that is a hash */
+    assert_int_equal(wc_record_decode(wc_buf_slice(&bytes), &r, NULL), 0);
+    memcpy(c.subject, r.subject, sizeof(c.subject));
     c.bytes = wc_buf_take(&bytes, &c.len);
     wc_buf_fini(body);
     return c;

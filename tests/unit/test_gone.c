@@ -164,6 +164,32 @@ static void whose_account_is_missing_disappears_with_the_lease(void **state)
     }
 }
 
+/* What is held of somebody who was retired names nobody. Who comes back has a name again,
+ * and the next rev, after a restart too. */
+static void who_comes_back_has_a_name_again(void **state)
+{
+    (void)state;
+    net.nodes[0].may_restamp = may_restamp;
+    account_is_there = false;
+    start_three();
+    retire("alice");
+    net_stop(0);
+    net_start(0); /* from here on it knows of the retirement alone */
+    net_link(0, 1);
+    net_wait(1000);
+    net_put(0, WC_KIND_PROFILE, "alice");
+    net_wait(1000);
+    for (int n = 0; n < 3; n++) {
+        assert_int_equal(net_version(n, net_key(0), WC_KIND_PROFILE, "alice").rev, 3);
+        assert_int_equal(stored_kind(n, "alice"), WC_KIND_PROFILE);
+    }
+    net_days(179);
+    assert_int_equal(held_kind(1, "alice"), WC_KIND_PROFILE);
+    net_days(3); /* as it is hers, it was not stamped again */
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(stored_kind(n, "alice"), 0);
+}
+
 static void whose_account_comes_back_in_time_stays(void **state)
 {
     (void)state;
@@ -245,6 +271,7 @@ int main(void)
         net_test(a_restored_backup_of_the_home_office_undoes_nothing),
         net_test(nor_does_one_that_is_older_than_the_retirement_lives),
         net_test(whose_account_is_missing_disappears_with_the_lease),
+        net_test(who_comes_back_has_a_name_again),
         net_test(whose_account_comes_back_in_time_stays),
         net_test(what_an_office_erased_stands_in_its_card),
         net_test(a_full_list_leaves_the_rest_unknown),

@@ -46,6 +46,29 @@ static void chain(void)
     assert_true(net_same(0, 1) && net_same(1, 2));
 }
 
+/* Who was retired before, and is there again, is as gone as everybody. */
+static void who_came_back_is_gone_elsewhere_too(void **state)
+{
+    (void)state;
+    chain();
+    net_put_rev(0, WC_KIND_RETIRE, "alice", 2, WC_KIND_PROFILE);
+    net_wait(2000);
+    assert_true(is_retired(2, net_key(0), WC_KIND_PROFILE, "alice"));
+    net_put(0, WC_KIND_PROFILE, "alice");
+    net_wait(2000);
+    assert_false(is_retired(2, net_key(0), WC_KIND_PROFILE, "alice"));
+    net_stop(0);
+    net_start(0);
+    net_link(0, 1);
+    net_put_rev(0, WC_KIND_RETIRE, "alice", 4, WC_KIND_PROFILE);
+    net_put(0, WC_KIND_PROFILE, "alice");
+    net_wait(2000);
+    assert_int_equal(leave(0).retired_count, 2);
+    net_wait(2000);
+    for (int n = 1; n < 3; n++)
+        assert_true(is_retired(n, net_key(0), WC_KIND_PROFILE, "alice"));
+}
+
 static void its_people_are_gone_elsewhere_and_stay_in_its_store(void **state)
 {
     (void)state;
@@ -151,6 +174,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             its_people_are_gone_elsewhere_and_stay_in_its_store, net_setup,
             net_teardown),
+        cmocka_unit_test_setup_teardown(who_came_back_is_gone_elsewhere_too, net_setup,
+                                        net_teardown),
         cmocka_unit_test_setup_teardown(many_people_take_several_steps, net_setup,
                                         net_teardown),
         cmocka_unit_test_setup_teardown(a_neighbour_that_goes_is_not_waited_for,

@@ -154,6 +154,9 @@ static void body_unknown(struct wc_buf *b)
     pack_pair(b, "word", "new");
 }
 
+/* The hash of what the golden retirement ends: it says no more. */
+#define RETIRED "90a868828f4971d69c8031eefc7e78782995b901454a088445c71bd3c45e3df8"
+
 static const struct golden {
     const char *name;
     uint8_t kind;
@@ -172,7 +175,7 @@ static const struct golden {
      "00112233445566778899aabbccddeeff", 1},
     {"record-thanks", WC_KIND_THANKS, body_thanks, true,
      "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", 1},
-    {"record-retire", WC_KIND_RETIRE, body_retire, false, "alice", 4},
+    {"record-retire", WC_KIND_RETIRE, body_retire, false, RETIRED, 4},
     {"record-unknown", KIND_UNKNOWN, body_unknown, true, "something", 1},
 };
 #define GOLDEN_COUNT (sizeof(goldens) / sizeof(goldens[0]))
@@ -690,17 +693,17 @@ static void bodies_are_checked(void **state)
     assert_body(
         p, &(struct body_case){.subject = "alice", .rev = 1, .office = TEXT("short")},
         -WC_EINVALID, "office");
-    assert_body(r, &(struct body_case){.subject = "alice", .rev = 1}, -WC_EMISSING,
+    assert_body(r, &(struct body_case){.subject = RETIRED, .rev = 1}, -WC_EMISSING,
                 "kind");
     static const uint8_t never[] = {0, WC_KIND_REVOKE, WC_KIND_RETIRE};
     for (size_t i = 0; i < sizeof(never); i++)
         assert_body(r,
                     &(struct body_case){
-                        .subject = "alice", .rev = 1, .key = "kind", .value = never[i]},
+                        .subject = RETIRED, .rev = 1, .key = "kind", .value = never[i]},
                     -WC_EINVALID, "kind");
     assert_body(
         r,
-        &(struct body_case){.subject = "alice", .rev = 1, .key = "kind", .value = 99},
+        &(struct body_case){.subject = RETIRED, .rev = 1, .key = "kind", .value = 99},
         0, NULL);
 
     assert_forgery(&(struct forgery){.body = TEXT("\x90")}, -WC_ETYPE, "body");
@@ -753,15 +756,29 @@ static void subjects_fit_their_kind(void **state)
         assert_body(cases[i].kind,
                     &(struct body_case){.subject = cases[i].subject, .rev = 1},
                     cases[i].rc, cases[i].rc == 0 ? NULL : "subject");
-    /* a retirement has the subject of what it ends */
-    assert_body(WC_KIND_RETIRE,
-                &(struct body_case){
-                    .subject = "card", .rev = 2, .key = "kind", .value = WC_KIND_CARD},
-                0, NULL);
-    assert_body(WC_KIND_RETIRE,
-                &(struct body_case){
-                    .subject = "alice", .rev = 2, .key = "kind", .value = WC_KIND_CARD},
-                -WC_EINVALID, "subject");
+    /* a retirement has a hash, whatever it ends, and never a name */
+    static const struct {
+        uint8_t ends;
+        const char *subject;
+        int rc;
+    } retirements[] = {
+        {WC_KIND_PROFILE, hex64, 0},
+        {WC_KIND_CARD, hex64, 0},
+        {KIND_UNKNOWN, hex64, 0},
+        {WC_KIND_PROFILE, "alice", -WC_EINVALID},
+        {WC_KIND_CARD, "card", -WC_EINVALID},
+        {WC_KIND_ASK, "0123456789abcdef0123456789abcdef", -WC_EINVALID},
+        {KIND_UNKNOWN,
+         "g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+         -WC_EINVALID},
+    };
+    for (size_t i = 0; i < sizeof(retirements) / sizeof(retirements[0]); i++)
+        assert_body(WC_KIND_RETIRE,
+                    &(struct body_case){.subject = retirements[i].subject,
+                                        .rev = 2,
+                                        .key = "kind",
+                                        .value = retirements[i].ends},
+                    retirements[i].rc, retirements[i].rc == 0 ? NULL : "subject");
 }
 
 /* What a key holder's broken program could sign. */
@@ -916,6 +933,7 @@ static void authors_are_checked(void **state)
     struct forgery f = {.kind = WC_KIND_RETIRE,
                         .body = wc_buf_slice(&body),
                         .author = &fix.person,
+                        .stamp_subject = RETIRED,
                         .stamp_rev = 4};
     assert_forgery(&f, -WC_EDENIED, NULL);
     wc_buf_fini(&body);
@@ -1199,11 +1217,15 @@ static void slots_separate_kind_office_and_subject(void **state)
     assert_memory_not_equal(a, b, 32);
 
     /* exactly as documented */
-    uint8_t text[10 + 1 + 1 + 32 + 5] = "whocan slot\x04";
-    memcpy(text + 12, leeds, 32);
-    memcpy(text + 44, "alice", 5);
-    struct wc_slice part = wc_slice(text, sizeof(text));
-    wc_hash(b, &part, 1);
+    const uint8_t kind = WC_KIND_PROFILE;
+    struct wc_slice of_subject[] = {TEXT("whocan subject"), wc_slice(&kind, 1),
+                                    wc_slice(leeds, 32), TEXT("alice")};
+    uint8_t hash[32];
+    wc_hash(hash, of_subject, 4);
+    struct wc_slice of_slot[] = {TEXT("whocan slot"), wc_slice(&kind, 1),
+                                 wc_slice(leeds, 32), wc_slice(hash, 32)};
+    wc_hash(b, of_slot, 4);
+    wc_slot(a, WC_KIND_PROFILE, leeds, "alice");
     assert_memory_equal(a, b, 32);
 }
 
@@ -1223,6 +1245,39 @@ static void a_retirement_takes_the_slot_of_what_it_ends(void **state)
     assert_true(wc_version_cmp(&r.version, &p.version) > 0);
     wc_buf_fini(&profile);
     wc_buf_fini(&retire);
+}
+
+static void a_retirement_names_nobody(void **state)
+{
+    (void)state;
+    struct wc_buf retire = {0};
+    golden_read("record-retire", &retire);
+    assert_null(memmem(retire.data, retire.len, "alice", 5));
+    wc_buf_fini(&retire);
+}
+
+/* An office may copy the hash of another's retirement: with its own key in the body that
+ * is a slot of its own, and with the other's it cannot sign. */
+static void a_retirement_ends_nothing_of_another_office(void **state)
+{
+    (void)state;
+    uint8_t theirs[32], copied[32], elsewhere[32];
+    wc_slot(theirs, WC_KIND_PROFILE, fix.leeds.signer.key, "alice");
+    assert_int_equal(
+        wc_retire_slot(copied, WC_KIND_PROFILE, fix.leeds.signer.key, RETIRED), 0);
+    assert_memory_equal(theirs, copied, 32);
+    assert_int_equal(wc_retire_slot(copied, WC_KIND_PROFILE, fix.stranger.key, RETIRED),
+                     0);
+    assert_memory_not_equal(theirs, copied, 32);
+    wc_slot(elsewhere, WC_KIND_PROFILE, fix.stranger.key, "alice");
+    assert_memory_not_equal(elsewhere, copied, 32);
+    /* nor is the hash good for another kind */
+    assert_int_equal(wc_retire_slot(copied, WC_KIND_ROW, fix.leeds.signer.key, RETIRED),
+                     0);
+    wc_slot(theirs, WC_KIND_ROW, fix.leeds.signer.key, "alice");
+    assert_memory_not_equal(theirs, copied, 32);
+    assert_int_equal(wc_retire_slot(copied, WC_KIND_ROW, fix.leeds.signer.key, "alice"),
+                     -WC_EINVALID);
 }
 
 static void items_name_one_version_of_one_slot(void **state)
@@ -1486,6 +1541,8 @@ int main(void)
         cmocka_unit_test(stamps_of_the_future_wait),
         cmocka_unit_test(slots_separate_kind_office_and_subject),
         cmocka_unit_test(a_retirement_takes_the_slot_of_what_it_ends),
+        cmocka_unit_test(a_retirement_names_nobody),
+        cmocka_unit_test(a_retirement_ends_nothing_of_another_office),
         cmocka_unit_test(items_name_one_version_of_one_slot),
         cmocka_unit_test(cards_are_checked),
         cmocka_unit_test(cards_list_erasures),

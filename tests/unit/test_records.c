@@ -539,6 +539,92 @@ static struct wc_change erase(struct office *o, uint8_t ends_kind, const char *s
     return office_change(o, WC_KIND_RETIRE, ends_kind, subject, &body);
 }
 
+static bool in_file(const char *path, const char *text)
+{
+    struct wc_buf all = {0};
+    uint8_t bytes[65536];
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    for (size_t n; (n = fread(bytes, 1, sizeof(bytes), f)) > 0;)
+        wc_buf_append(&all, bytes, n);
+    fclose(f);
+    bool found = memmem(all.data, all.len, text, strlen(text)) != NULL;
+    wc_buf_fini(&all);
+    return found;
+}
+
+/* A retirement does not say whom it ends: the store knows it from what it takes away. */
+static void test_a_retirement_ends_whom_the_slot_was_about(void **state)
+{
+    (void)state;
+    struct office o, other;
+    struct wc_log_entry log[8];
+    struct wc_person_ref refs[8];
+    office_init(&o, "leeds", 1);
+    office_init(&other, "bergen", 2);
+    struct wc_records *r = open_records();
+    struct wc_change c[] = {profile(&o, "zqloginwx", 1), row(&o, "zqloginwx", 1),
+                            row(&o, "bob", 1), row(&other, "zqloginwx", 1)};
+    assert_int_equal(commit(r, c, 4), 0);
+    struct wc_change gone = erase(&o, WC_KIND_PROFILE, "zqloginwx", 2);
+    assert_int_equal(strlen(gone.subject), 2 * WC_DIGEST_BYTES); /* a hash */
+    assert_int_equal(commit_one(r, gone), 0);
+    assert_int_equal(wc_records_people_count(r, o.key), 2); /* the row is left */
+    assert_int_equal(wc_records_log(r, 4, log, 8), 1);
+    assert_int_equal(log[0].kind, WC_KIND_PROFILE);
+    assert_string_equal(log[0].who.subject, "zqloginwx");
+    assert_int_equal(commit_one(r, erase(&o, WC_KIND_ROW, "zqloginwx", 2)), 0);
+    assert_int_equal(wc_records_people_count(r, o.key), 1);
+    assert_int_equal(wc_records_people(r, o.key, NULL, refs, 8), 1);
+    assert_string_equal(refs[0].subject, "bob");
+    assert_int_equal(wc_records_people_count(r, other.key), 1); /* is somebody else */
+
+    /* Of nobody, or of somebody who is gone already: there is nobody to look at. */
+    assert_int_equal(commit_one(r, erase(&o, WC_KIND_ROW, "zqloginwx", 3)), 0);
+    assert_int_equal(commit_one(r, erase(&o, WC_KIND_ROW, "nobody", 1)), 0);
+    struct wc_change over = office_drop(&o, WC_KIND_ROW, "zqloginwx");
+    snprintf(over.subject, sizeof(over.subject), "%064d", 0); /* as the node has it */
+    assert_int_equal(commit_one(r, over), 0);
+    assert_int_equal(wc_records_people_count(r, o.key), 1);
+    assert_int_equal(wc_records_log(r, 6, log, 8), 0);
+
+    /* The log does not keep the name over an erasure. */
+    assert_int_equal(commit_one(r, office_drop(&other, WC_KIND_ROW, "zqloginwx")), 0);
+    wc_records_indexed(r, 10);
+    assert_true(in_file(scratch_path("state/records/data.mdb"), "zqloginwx"));
+    assert_int_equal(wc_records_compact(r), 0);
+    assert_false(in_file(scratch_path("state/records/data.mdb"), "zqloginwx"));
+    assert_true(in_file(scratch_path("state/records/data.mdb"), "bob"));
+    wc_records_close(r);
+}
+
+/* What is damaged does not say whose it was, and they are gone all the same. */
+static void test_a_retirement_ends_what_is_damaged(void **state)
+{
+    (void)state;
+    struct office o, other;
+    struct wc_log_entry log[2];
+    struct wc_person p;
+    office_init(&o, "leeds", 1);
+    office_init(&other, "bergen", 2);
+    person_texts(&p, "Zebedee Quill", "Clerk", "Registry");
+    struct wc_records *r = open_records();
+    struct wc_change c[] = {row(&o, "alice", 1),
+                            office_person(&o, WC_KIND_ROW, "zeb", 1, &p),
+                            row(&other, "zeb", 1), row(&o, "zoe", 1)};
+    assert_int_equal(commit(r, c, 4), 0);
+    wc_records_close(r);
+    assert_true(flip(scratch_path("state/records/data.mdb"), "Zebedee", 7) > 0);
+    r = open_records();
+    assert_int_equal(wc_records_people_count(r, o.key), 3);
+    assert_int_equal(commit_one(r, office_retire(&o, WC_KIND_ROW, "zeb", 2)), 0);
+    assert_int_equal(wc_records_people_count(r, o.key), 2);
+    assert_int_equal(wc_records_people_count(r, other.key), 1);
+    assert_int_equal(wc_records_log(r, 4, log, 2), 1);
+    assert_string_equal(log[0].who.subject, "zeb");
+    wc_records_close(r);
+}
+
 static int marks(struct wc_records *r, uint8_t first[WC_ERASED_MARK_BYTES])
 {
     static uint8_t all[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES];
@@ -695,6 +781,8 @@ int main(void)
         SCRATCH_TEST(test_the_log),
         SCRATCH_TEST(test_readers_beside_a_committer),
         SCRATCH_TEST(test_acknowledged_commits_survive_a_kill),
+        SCRATCH_TEST(test_a_retirement_ends_whom_the_slot_was_about),
+        SCRATCH_TEST(test_a_retirement_ends_what_is_damaged),
         SCRATCH_TEST(test_erasures_wait_until_they_are_completed),
         SCRATCH_TEST(test_small_values_by_their_prefix),
     };
