@@ -257,10 +257,10 @@ static int add_endings(struct wc_question *q, struct wc_txn *t, uint8_t kind,
                        struct wc_slice word, struct meant *m)
 {
     uint8_t key[1 + WC_WORD_MAX_BYTES];
-    struct wc_slice prefix = wc_slice(key, 1 + word.len);
     struct wc_cursor c;
     key[0] = kind;
     memcpy(key + 1, word.data, word.len);
+    struct wc_slice prefix = wc_slice(key, 1 + word.len);
     int rc = wc_cursor_open(&c, t, WC_IX_TERM);
     if (rc == 0)
         rc = wc_cursor_seek(&c, prefix);
