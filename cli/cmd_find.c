@@ -25,13 +25,13 @@ static int bad_text(struct wc_run *run, const struct wc_buf *text, size_t max_by
 
 /* Options that leave people out, and the parameters that they become. */
 static const struct filter {
-    enum wc_opt opt;
     const char *param;
+    enum wc_opt opt;
     bool flag;
 } filters[] = {
-    {WC_OPT_OFFICE, "office", false},     {WC_OPT_TEAM, "team", false},
-    {WC_OPT_LANGUAGE, "language", false}, {WC_OPT_LEVEL, "level", false},
-    {WC_OPT_MENTOR, "mentor", true},      {WC_OPT_TODAY, "today", true},
+    {"office", WC_OPT_OFFICE, false},     {"team", WC_OPT_TEAM, false},
+    {"language", WC_OPT_LANGUAGE, false}, {"level", WC_OPT_LEVEL, false},
+    {"mentor", WC_OPT_MENTOR, true},      {"today", WC_OPT_TODAY, true},
 };
 
 static int find_filter(struct wc_run *run, json_t *params, const struct filter *f)

@@ -588,7 +588,7 @@ int wc_maker_take(struct wc_maker *m, struct wc_slice table, const char *languag
         rc = take_names(&t, row);
     if (rc == 0)
         rc = choose(&t, &take);
-    while (rc == 0 && (rc = next_row(&t, &csv, row)) == 1)
+    while (rc == 0 && take != NULL && (rc = next_row(&t, &csv, row)) == 1)
         rc = take(&t);
     for (size_t i = 0; i < t.count; i++)
         free(t.names[i]);

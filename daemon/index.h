@@ -54,7 +54,7 @@ int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *voc
 int wc_index_apply(struct wc_index *ix, const struct wc_change *changes, size_t count);
 
 /* A word or two of a question, folded, that nobody has, and what was taken for it. */
-#define WC_CORRECTED_TEXT_BYTES (2 * (WC_WORD_MAX_BYTES + 1))
+#define WC_CORRECTED_TEXT_BYTES ((size_t)2 * (WC_WORD_MAX_BYTES + 1))
 struct wc_corrected {
     char from[WC_CORRECTED_TEXT_BYTES], to[WC_CORRECTED_TEXT_BYTES];
 };

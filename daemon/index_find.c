@@ -63,6 +63,7 @@ struct window {
     /* of the group at hand */
     uint32_t best[WINDOW_DOCS];
     bool answers[WINDOW_DOCS];
+    uint16_t group_docs[WINDOW_DOCS + 1];
     /* of the list at hand */
     uint16_t low[WINDOW_DOCS];
     uint8_t impact[WINDOW_DOCS];
@@ -730,7 +731,6 @@ static int pass_of_all(struct wc_searcher *s, struct wc_txn *t)
 static int add_some(struct wc_searcher *s, const struct part *p, bool fresh)
 {
     struct window *w = &s->window;
-    uint16_t docs[WINDOW_DOCS + 1];
     uint32_t count = 0;
     for (uint32_t i = p->from; i < p->to; i++) {
         uint32_t worth = s->lists[i].worth;
@@ -740,14 +740,14 @@ static int add_some(struct wc_searcher *s, const struct part *p, bool fresh)
             return n;
         for (int k = 0; k < n; k++) {
             uint32_t x = worth * w->impact[k], *best = &w->best[w->low[k]];
-            docs[count] = w->low[k];
+            w->group_docs[count] = w->low[k];
             count += *best == 0;
             *best = x > *best ? x : *best;
             w->answers[w->low[k]] |= answers;
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t low = docs[i];
+        uint16_t low = w->group_docs[i];
         if (w->score[low] == 0 && fresh)
             w->docs[w->count++] = low;
         if (w->score[low] != 0 || fresh) {

@@ -104,6 +104,14 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
     Defence("T19", "the own keys elsewhere", "daemon/engine.c",
             "        wc_twins_own(e->twins, &e->identity->cert, remote_address, wc_mono_ms()))", "        false)",
             "test_offices.py Twins"),
+    Defence("T67", "nobody pushes others out again and again", "proto/node_overlay.c",
+            "(priority == WC_PRIORITY_LOW || !wc_node_may_press(node, peer))", "(priority == WC_PRIORITY_LOW)",
+            "test_node_overlay"),
+    Defence("T68", "only cards walk", "proto/node_overlay.c",
+            "if (rc == 0 && r.kind != WC_KIND_CARD)", "if (false)", "test_node_overlay"),
+    Defence("T69", "who announces and does not give is charged", "proto/node_broadcast.c",
+            "        charge_silence(node, wc_node_peer(node, next.silent));\n", "        (void)charge_silence;\n",
+            "test_node_overlay"),
 
     # keys that got out
     Defence("T20", "a revoked key is not believed", "proto/node_records.c",
@@ -159,6 +167,15 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
             "(void)over_bounds;\n    if (too_long) {", "test_fair"),
     Defence("T34", "a host is no option of ssh", "cli/host.c",
             "host[0] != '-' && host[0] != '@' &&\n           name[0] != '-' && ", "", "test_host.py Host"),
+    Defence("T35", "comparisons have an end", "daemon/spelling.c",
+            "q->compared < WC_SPELLING_COMPARED_MAX)", "true)", "test_spelling"),
+    Defence("T36", "so many stand under one key", "daemon/spelling.c",
+            "if (t->places[at] == 0 && shared < WC_SPELLING_SHARED_COUNT) {", "if (t->places[at] == 0) {", "test_spelling"),
+    Defence("T37", "postings are looked at when they are taken", "daemon/postings.c",
+            "return bad != 0 || (p->at < p->count && p->doc > p->last) ? -WC_ECORRUPT : (int)n;",
+            "(void)bad;\n    return (int)n;", "test_index"),
+    Defence("T38", "circles of concepts", "proto/concepts.c", "rc = find_circles(c);", "(void)find_circles;",
+            "test_concepts"),
 
     # people
     Defence("T42", "seven days, each counted once", "daemon/leaver.c",
@@ -222,6 +239,12 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
             "if (rev != rules->rev)", "if (false)", "test_signed_edit"),
     Defence("T48", "a body says that its key changed", "daemon/signed_edit.c",
             "return check_times(&p, edit, rules, problem);", "(void)check_times;\n    return 0;", "test_signed_edit"),
+    Defence("T55", "words of the home office have a table of their own", "daemon/index_words.c",
+            "wc_spelling_set(ix->spelling[home ? WC_SCOPE_HOME : WC_SCOPE_ORGANISATION],",
+            "wc_spelling_set(ix->spelling[home ? WC_SCOPE_ORGANISATION : WC_SCOPE_ORGANISATION],", "test_correct"),
+    Defence("T55", "filters read the traits of a scope", "daemon/index_find.c",
+            "attr + WC_ATTR_TRAITS + (s->q.home ? WC_TRAITS_BYTES : 0);", "attr + WC_ATTR_TRAITS + WC_TRAITS_BYTES;",
+            "test_filter"),
 
     # administrators
     Defence("T50", "a line before the act", "daemon/methods.c",

@@ -111,15 +111,16 @@ static bool parse(int argc, char **argv, struct options *o)
     return ok && optind == argc;
 }
 
-static void measure(const struct options *o)
+static bool measure(const struct options *o)
 {
     memo_reset();
     struct world *w =
         world_new(&scenario_measured, o->nodes > 0 ? (uint32_t)o->nodes : 100, o->seed,
                   o->verbose);
-    measure_run(w);
+    bool everywhere = measure_run(w);
     world_free(w);
     memo_reset();
+    return everywhere;
 }
 
 int main(int argc, char **argv)
@@ -132,10 +133,8 @@ int main(int argc, char **argv)
     }
     if (wc_crypto_init() != 0)
         return 1;
-    if (o.measure) {
-        measure(&o);
-        return 0;
-    }
+    if (o.measure)
+        return measure(&o) ? 0 : 1;
     for (const struct scenario *s = scenarios; s->name != NULL; s++) {
         if (o.scenario == NULL || strcmp(o.scenario, s->name) == 0)
             runs += run_seeds(s, &o);

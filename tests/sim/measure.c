@@ -353,7 +353,7 @@ static void say(const char *what, const struct row *r)
     fflush(stdout);
 }
 
-void measure_run(struct world *w)
+bool measure_run(struct world *w)
 {
     struct measure m = {.sender = WC_MAP_NONE};
     struct row steady, killed;
@@ -388,4 +388,5 @@ void measure_run(struct world *w)
         free(m.list[i].hops_at);
     free(m.list);
     w->measure = NULL;
+    return steady.missed == 0 && killed.missed == 0;
 }

@@ -309,8 +309,8 @@ void ledger_end(struct world *w);
 
 /* ---- measure.c ---- */
 
-/* Measure, and print a table. */
-void measure_run(struct world *w);
+/* Measure, and print a table. Whether every broadcast came to everybody who lived. */
+bool measure_run(struct world *w);
 /* What happens meanwhile: a frame is sent, a frame of an office is handled (WC_MAP_NONE:
  * handled no more), an office takes a record, a home commits its own. */
 void measure_sent(struct world *w, const uint8_t *bytes, size_t len);
