@@ -100,12 +100,12 @@ static void quote(struct wc_buf *out, const char *piece)
 }
 
 int wc_concepts_fault(struct wc_concepts *c, const char *file, uint32_t line,
-                      bool remark, ...)
+                      bool remark, const char *piece, ...)
 {
     struct wc_buf text = {0};
     va_list pieces;
-    va_start(pieces, remark);
-    for (const char *piece; (piece = va_arg(pieces, const char *)) != NULL;)
+    va_start(pieces, piece);
+    for (; piece != NULL; piece = va_arg(pieces, const char *))
         quote(&text, piece);
     va_end(pieces);
     wc_buf_byte(&text, '\0');

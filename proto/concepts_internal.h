@@ -45,7 +45,7 @@ void *wc_concepts_room(void *items, uint32_t count, uint32_t *cap, size_t size);
 /* Say what is wrong: the pieces of a sentence, NULL at the end. -WC_ECONFIG, or
  * -WC_ENOMEM. */
 int wc_concepts_fault(struct wc_concepts *c, const char *file, uint32_t line,
-                      bool remark, ...) __attribute__((sentinel));
+                      bool remark, const char *piece, ...) __attribute__((sentinel));
 
 /* The concept of that very id ("web:blogging"), or NO_CONCEPT. */
 uint32_t wc_concepts_exact(const struct wc_concepts *c, struct wc_slice id);

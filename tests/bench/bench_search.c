@@ -76,8 +76,8 @@ int main(int argc, char **argv)
 {
     static const char *const languages[] = {"english", "norwegian", NULL};
     struct wc_vocabulary *vocabulary = NULL;
-    struct wc_records *records;
-    struct wc_index *index;
+    struct wc_records *records = NULL;
+    struct wc_index *index = NULL;
     char problem[WC_VOCABULARY_PROBLEM_BYTES];
     int passes = argc < 4 ? 0 : atoi(argv[3]);
     if (passes < 1 || passes > PASSES_MAX) {

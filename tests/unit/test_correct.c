@@ -438,11 +438,9 @@ static void test_bounded_work(void **state)
         put(login, skill);
     }
     for (int round = 0; round < 30; round++) {
-        uint32_t words = 0;
         for (uint32_t i = 0; i < WC_QUERY_MAX_BYTES; i++) {
             bool gap = draw(1 + draw(LETTERS)) == 0;
             text[i] = (char)(gap ? ' ' : 'a' + draw(5));
-            words += gap;
         }
         int n = find_as(text, round % 2 == 0, NULL);
         assert_true(n >= 0 || n == -WC_EINVALID);
