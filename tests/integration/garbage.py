@@ -153,10 +153,10 @@ class Storm:
                 self.readable(key.fileobj)
         self.drip()
 
-    def run(self):
-        """Until all were made and have ended; those that would be held for ever are let go at the end."""
-        while sum(self.made.values()) + self.failed < self.count:
-            for _ in range(min(50, self.count - sum(self.made.values()) - self.failed)):
+    def run(self, enough=lambda: True):
+        """Until all were made, and more of them until it was enough; what would be held for ever is let go at the end."""
+        while (left := self.count - sum(self.made.values()) - self.failed) > 0 or not enough():
+            for _ in range(min(50, max(left, 1))):
                 while len(self.open) >= self.at_once:
                     self.drop(next(iter(self.open)))
                 self.begin()
