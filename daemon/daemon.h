@@ -14,6 +14,7 @@
 #include "daemon/leavers.h"
 #include "daemon/loop.h"
 #include "daemon/records.h"
+#include "daemon/upkeep.h"
 
 struct wc_edit;   /* methods_me.c */
 struct wc_asking; /* methods_ask.c */
@@ -26,6 +27,7 @@ struct wc_daemon {
     struct wc_audit *audit;
     const struct wc_vocabulary *vocabulary; /* changed on the loop thread alone */
     struct wc_index *index;
+    struct wc_upkeep *upkeep; /* of the index */
     struct wc_engine *engine;
     struct wc_api *api;
     struct wc_identity *identity; /* another one after office.join or office.leave */
@@ -39,6 +41,7 @@ struct wc_daemon {
     struct wc_edit *edits;  /* profiles being changed */
     bool edits_going_on;    /* methods_me.c: those that waited are being started */
     uint32_t writers_count; /* requests that sign as the office now */
+    bool checking;          /* node.check is at work */
     bool joining;           /* office.join or office.leave is at work: nobody else is */
     bool stopping;
     void (*joined)(struct wc_daemon *d); /* that ended while stopping */

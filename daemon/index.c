@@ -21,7 +21,7 @@
 
 #include "daemon/index_internal.h"
 
-#define FORMAT_VERSION 2
+#define FORMAT_VERSION 3
 #define MAP_FIRST      (64ULL << 20)
 #define LOG_BATCH      1000 /* changes read from the log at once */
 #define PEOPLE_BATCH   500  /* people written at once: a fraction of a second */
@@ -36,7 +36,8 @@ static const struct wc_store_options options = {.format = "whocan index",
                                                 .version = FORMAT_VERSION,
                                                 .tables = tables,
                                                 .map_bytes = MAP_FIRST,
-                                                .rebuildable = true};
+                                                .rebuildable = true,
+                                                .sealed = true};
 
 __attribute__((format(printf, 3, 4))) static int fail(char *problem, int rc,
                                                       const char *format, ...)
@@ -48,11 +49,44 @@ __attribute__((format(printf, 3, 4))) static int fail(char *problem, int rc,
     return rc;
 }
 
+void wc_index_found_damage(struct wc_index *ix, const char *what)
+{
+    pthread_mutex_lock(&ix->pool);
+    if (!atomic_load(&ix->damaged))
+        snprintf(ix->damage, sizeof(ix->damage), "%s", what);
+    atomic_store(&ix->damaged, true);
+    pthread_mutex_unlock(&ix->pool);
+}
+
 int wc_index_note(struct wc_index *ix, int rc)
 {
-    if (rc == -WC_ECORRUPT)
-        atomic_store(&ix->damaged, true);
+    if (rc == -WC_ECORRUPT && !atomic_load(&ix->damaged))
+        wc_index_found_damage(ix, "something was read that nobody writes");
     return rc;
+}
+
+int wc_index_usable(const struct wc_index *ix)
+{
+    if (atomic_load(&ix->building))
+        return -WC_EBUSY;
+    return atomic_load(&ix->damaged) ? -WC_ECORRUPT : 0;
+}
+
+bool wc_index_is_damaged(struct wc_index *ix, char what[WC_PROBLEM_BYTES])
+{
+    pthread_mutex_lock(&ix->pool);
+    bool damaged = atomic_load(&ix->damaged);
+    if (what != NULL)
+        snprintf(what, WC_PROBLEM_BYTES, "%s", damaged ? ix->damage : "");
+    pthread_mutex_unlock(&ix->pool);
+    return damaged;
+}
+
+bool wc_index_is_building(const struct wc_index *ix, uint64_t *done, uint64_t *total)
+{
+    *done = atomic_load(&ix->built_count);
+    *total = atomic_load(&ix->to_build_count);
+    return atomic_load(&ix->building);
 }
 
 /* ---- what the index says about itself ---- */
@@ -348,6 +382,7 @@ static struct wc_index *index_new(const char *state_dir, struct wc_records *reco
         return NULL;
     pthread_mutex_init(&ix->writing, NULL);
     pthread_mutex_init(&ix->pool, NULL);
+    pthread_mutex_init(&ix->analysing, NULL);
     ix->records = records;
     if (asprintf(&ix->path, "%s/index", state_dir) < 0)
         ix->path = NULL;
@@ -365,13 +400,15 @@ static int open_old(struct wc_index *ix, bool *usable, char *problem)
     struct usable u = {.ix = ix};
     *usable = false;
     int rc = wc_store_open(&ix->store, ix->path, &options, NULL, problem);
+    if (rc == -WC_ECORRUPT)
+        wc_index_found_damage(ix, problem);
     if (rc == -WC_EVERSION || rc == -WC_ECORRUPT)
         return 0; /* to be built anew; only files of a store are ever removed */
     if (rc == 0)
         rc = wc_records_state(ix->records, &u.records);
     if (rc != 0)
         return rc;
-    rc = wc_store_read(ix->store, usable_fn, &u);
+    rc = wc_index_note(ix, wc_store_read(ix->store, usable_fn, &u));
     *usable = rc == 0 && u.usable;
     return 0;
 }
@@ -386,7 +423,7 @@ static int open_index(struct wc_index *ix, wc_index_progress_fn progress, void *
     if (usable) {
         rc = mark_open(ix);
         if (rc == 0)
-            rc = wc_index_words_load(ix);
+            rc = wc_index_note(ix, wc_index_words_load(ix));
         if (rc == 0)
             rc = catch_up(ix);
         if (rc == 0)
@@ -394,7 +431,12 @@ static int open_index(struct wc_index *ix, wc_index_progress_fn progress, void *
         if (rc != -WC_ESTALE && rc != -WC_ECORRUPT)
             return fail(problem, rc, "the index %s %s", ix->path, wc_strerror(rc));
     }
-    return rebuild(ix, progress, ctx, problem);
+    char damage[WC_PROBLEM_BYTES];
+    (void)wc_index_is_damaged(ix, damage);
+    rc = rebuild(ix, progress, ctx, problem);
+    if (rc == 0)
+        memcpy(problem, damage, sizeof(damage));
+    return rc;
 }
 
 void wc_index_set_home(struct wc_index *ix, const uint8_t *office_key)
@@ -473,6 +515,7 @@ void wc_index_close(struct wc_index *ix)
     wc_vocabulary_free(ix->vocabulary);
     pthread_mutex_destroy(&ix->writing);
     pthread_mutex_destroy(&ix->pool);
+    pthread_mutex_destroy(&ix->analysing);
     free(ix);
 }
 
@@ -508,7 +551,8 @@ int wc_index_apply(struct wc_index *ix, const struct wc_change *changes, size_t 
     (void)changes;
     (void)count;
     pthread_mutex_lock(&ix->writing);
-    int rc = catch_up(ix);
+    /* who builds it brings in what is committed meanwhile */
+    int rc = atomic_load(&ix->building) ? 0 : catch_up(ix);
     if (rc == -WC_ESTALE) { /* so far behind that the log has been cut */
         rc = clear(ix);
         rc = rc != 0 ? rc : build(ix, NULL, NULL);
@@ -614,12 +658,93 @@ int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *voc
 {
     bool same;
     *people = 0;
+    pthread_mutex_lock(&ix->analysing);
     pthread_mutex_lock(&ix->writing);
     int rc = change_vocabulary(ix, vocabulary, &same);
     if (rc == 0 && !same)
         rc = wc_index_words_labels(ix);
     pthread_mutex_unlock(&ix->writing);
-    return rc != 0 || same ? rc : reanalyse(ix, stop, people);
+    if (rc == 0 && !same)
+        rc = reanalyse(ix, stop, people);
+    pthread_mutex_unlock(&ix->analysing);
+    return rc;
+}
+
+/* ---- building anew while running ---- */
+
+/* From here on nothing of the old one is read. The writing lock is held. */
+static int begin_rebuild(struct wc_index *ix, struct usable *u)
+{
+    atomic_store(&ix->building, true);
+    int rc = wc_records_state(ix->records, &u->records);
+    if (rc == 0)
+        rc = wc_store_renew(ix->store);
+    if (rc != 0)
+        return rc;
+    wc_index_words_clear(ix);
+    atomic_store(&ix->damaged, false);
+    rc = mark_open(ix);
+    return rc != 0 ? rc : wc_store_write(ix->store, begin_fn, u);
+}
+
+/* Everybody is in; now what was committed meanwhile. The writing lock is held. */
+static int end_rebuild(struct wc_index *ix, const struct usable *u)
+{
+    struct wc_batch_mark mark = {.indexed = u->records.sequence, .complete = true};
+    struct wc_batch *b = NULL;
+    int rc = wc_batch_new(&b, ix);
+    if (rc == 0)
+        rc = write_batch(ix, b, &mark);
+    wc_batch_free(b);
+    if (rc == 0)
+        rc = catch_up(ix);
+    if (rc == 0)
+        atomic_store(&ix->building, false);
+    return rc;
+}
+
+static int rebuild_people(struct wc_index *ix, const atomic_bool *stop,
+                          wc_index_progress_fn progress, void *ctx)
+{
+    struct wc_person_ref *refs = calloc(PEOPLE_BATCH, sizeof(*refs)), last;
+    uint64_t done = 0;
+    int n = refs == NULL ? -WC_ENOMEM : 1;
+    while (n > 0 && !atomic_load(stop)) {
+        pthread_mutex_lock(&ix->writing);
+        n = reanalyse_slice(ix, refs, done > 0 ? &last : NULL);
+        pthread_mutex_unlock(&ix->writing);
+        if (n <= 0)
+            break;
+        last = refs[n - 1];
+        done += (uint64_t)n;
+        atomic_store(&ix->built_count, done);
+        if (done > atomic_load(&ix->to_build_count))
+            atomic_store(&ix->to_build_count, done);
+        if (progress != NULL)
+            progress(ctx, done, atomic_load(&ix->to_build_count));
+    }
+    free(refs);
+    return n > 0 ? -WC_ECLOSED : n; /* told to stop */
+}
+
+int wc_index_rebuild(struct wc_index *ix, const atomic_bool *stop,
+                     wc_index_progress_fn progress, void *ctx)
+{
+    struct usable u = {.ix = ix};
+    pthread_mutex_lock(&ix->analysing);
+    atomic_store(&ix->built_count, 0);
+    atomic_store(&ix->to_build_count, wc_records_people_count(ix->records, NULL));
+    pthread_mutex_lock(&ix->writing);
+    int rc = begin_rebuild(ix, &u);
+    pthread_mutex_unlock(&ix->writing);
+    if (rc == 0)
+        rc = rebuild_people(ix, stop, progress, ctx);
+    pthread_mutex_lock(&ix->writing);
+    if (rc == 0)
+        rc = end_rebuild(ix, &u);
+    pthread_mutex_unlock(&ix->writing);
+    pthread_mutex_unlock(&ix->analysing);
+    return rc == -WC_ECLOSED ? 0 : rc;
 }
 
 int wc_index_clear(struct wc_index *ix)

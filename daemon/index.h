@@ -30,7 +30,8 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
                   const struct wc_vocabulary *vocabulary, /* shared; NULL: none */
                   const uint8_t *home_key, /* as wc_index_set_home() takes it */
                   wc_index_progress_fn progress, void *ctx,
-                  char problem[WC_PROBLEM_BYTES]);
+                  char problem[WC_PROBLEM_BYTES]); /* with 0: what was damaged, so that
+                                                      it was built anew; or empty */
 /* Whose people's fields for the home office are indexed, in a scope of their own, from now
  * on: before an index of such is opened, and before people move to another key. NULL:
  * nobody's. Not while something is applied. */
@@ -47,6 +48,20 @@ void wc_index_close(struct wc_index *ix); /* marks it clean; NULL is fine */
  */
 int wc_index_set_vocabulary(struct wc_index *ix, const struct wc_vocabulary *vocabulary,
                             const atomic_bool *stop, uint64_t *people);
+
+/*
+ * An index that is damaged answers nothing until it was made anew. wc_index_is_damaged()
+ * says whether it is, and what was found (NULL: not wanted). wc_index_rebuild() makes it
+ * anew from the records, in slices between which others write; meanwhile searches return
+ * -WC_EBUSY. *stop may be set by any thread, and ends it early: the next open begins again.
+ * 0, -WC_EFULL, -WC_EIO, -WC_ENOMEM: then too. Never on the loop thread.
+ */
+bool wc_index_is_damaged(struct wc_index *ix, char what[WC_PROBLEM_BYTES]);
+void wc_index_found_damage(struct wc_index *ix, const char *what); /* one line */
+int wc_index_rebuild(struct wc_index *ix, const atomic_bool *stop,
+                     wc_index_progress_fn progress, void *ctx);
+/* How far that is; false: nothing is being built. */
+bool wc_index_is_building(const struct wc_index *ix, uint64_t *done, uint64_t *total);
 
 /* Bring the people touched by committed changes up to date (cards etc. are skipped).
  * Searchable on return. A failure leaves the index behind the records; the next apply
@@ -98,7 +113,8 @@ struct wc_found {
  * The best people for a query, best first, ties by login and then by office key.
  * Returns how many hits (<= limit) are in hits[], or a negative error: -WC_EINVALID for
  * a query or filter without a word to search for, -WC_ETOOBIG over WC_QUERY_MAX_BYTES,
- * -WC_ECORRUPT for a damaged index (the next open builds it anew). Any thread.
+ * -WC_ECORRUPT for a damaged index, -WC_EBUSY for one that is being built anew. Any
+ * thread.
  */
 int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
                   struct wc_hit *hits, struct wc_found *found);

@@ -971,7 +971,9 @@ static int search_fn(struct wc_txn *t, void *ctx)
     s->passed = s->ruled_out = false;
     s->attr_block = UINT32_MAX;
     s->attrs.handle = NULL;
-    int rc = wc_txn_count(t, WC_IX_PERSON, &people);
+    int rc = wc_index_usable(s->ix);
+    if (rc == 0)
+        rc = wc_txn_count(t, WC_IX_PERSON, &people);
     if (rc == 0 && s->query->office_key != NULL)
         rc = find_office(s, t);
     if (rc == -WC_ENOTFOUND)

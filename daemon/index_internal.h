@@ -83,11 +83,20 @@ struct wc_index {
     struct wc_searcher *idle;
     bool has_home;
     uint8_t home_key[WC_KEY_BYTES];
-    atomic_bool damaged; /* a value was found that nobody writes */
+    pthread_mutex_t analysing; /* held while everybody is analysed anew */
+    atomic_bool damaged;       /* what nobody writes was found: nothing is searched */
+    char damage[WC_PROBLEM_BYTES]; /* what it was, guarded by `pool` */
+    atomic_bool building;          /* it is not whole: nothing is searched */
+    atomic_uint_fast64_t built_count, to_build_count; /* people, while it is built */
 };
 
-/* Note a result: -WC_ECORRUPT makes the next open build the index anew. Returns rc. */
+/* Note a result: after -WC_ECORRUPT nothing is searched before the index was built anew
+ * (wc_index_rebuild(), or the next open). Returns rc. */
 int wc_index_note(struct wc_index *ix, int rc);
+
+/* Whether it may be searched, asked inside of a transaction: 0; -WC_EBUSY while it is
+ * being built anew, -WC_ECORRUPT when that has yet to begin. */
+int wc_index_usable(const struct wc_index *ix);
 
 /* The vocabulary of the moment; the caller frees it. Any thread. */
 const struct wc_vocabulary *wc_index_vocabulary(struct wc_index *ix);

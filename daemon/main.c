@@ -203,6 +203,10 @@ static int open_state(struct wc_daemon *d)
                        &logged_ms, problem);
     if (rc != 0)
         return complain(rc, problem);
+    if (problem[0] != '\0')
+        wc_log(WC_LOG_WARNING,
+               "the search index was damaged (%s): it was built anew from the records",
+               problem);
     rc = wc_office_resume_leave(d->records, d->index, &d->identity, wc_wall_ms());
     if (rc != 0) {
         snprintf(problem, sizeof(problem),
@@ -401,7 +405,7 @@ static void on_tidy(void *ctx)
     if (d->leavers != NULL)
         wc_leavers_tick(d->leavers);
     wc_records_tidy(d->records);
-    wc_index_tidy(d->index);
+    wc_upkeep_tick(d->upkeep);
     check_certificate(d);
 }
 
@@ -667,6 +671,7 @@ static void on_stop(void *ctx)
     d->stopping = true;
     if (d->wording != NULL)
         atomic_store(&d->wording->stop, true);
+    wc_upkeep_stop(d->upkeep);
     sd_notify(0, "STOPPING=1\nSTATUS=Finishing what was begun");
     wc_log(WC_LOG_NOTICE, "stopping");
     wc_api_quiesce(d->api);
@@ -725,6 +730,8 @@ static int start_loop(struct wc_daemon *d)
     if (rc == 0)
         rc = wc_engine_new(&d->engine, &config);
     if (rc == 0)
+        rc = wc_upkeep_new(&d->upkeep, d->loop, d->index);
+    if (rc == 0)
         rc = start_leavers(d);
     return rc == 0 ? 0 : complain(rc, "the event loop cannot start");
 }
@@ -780,6 +787,7 @@ static void finish(struct wc_daemon *d, bool ran)
         wc_engine_free(d->engine);
         wc_api_free(d->api);
         wc_leavers_free(d->leavers);
+        wc_upkeep_free(d->upkeep);
         wc_loop_free(d->loop);
     }
     wc_index_close(d->index);

@@ -151,6 +151,13 @@ static const struct wc_param submit_params[] = {
      "it"},
     END};
 
+static const struct wc_param check_params[] = {
+    {"full", WC_PARAM_BOOL, false, 0, 0,
+     "true: every signature, everybody's words and every list, not samples of them"},
+    {"rebuild", WC_PARAM_BOOL, false, 0, 0,
+     "true: build the search index anew first, whatever it is like"},
+    END};
+
 static const struct wc_param audit_params[] = {
     {"since_ms", WC_PARAM_INT, false, 0, WC_REV_MAX,
      "only lines from this time on, in ms since 1970 (UTC)"},
@@ -277,6 +284,16 @@ static const struct wc_result status_results[] = {
     END};
 static const struct wc_result metrics_results[] = {
     {"text", "str", "in the text format of Prometheus"}, END};
+static const struct wc_result check_results[] = {
+    {"ok", "bool", "nothing was found"},
+    {"full", "bool", "everything was looked at"},
+    {"checks", "[{name, means, looked, faults, first}]",
+     "each thing that is looked at: what is so when it has no faults, how many were looked "
+     "at, and the first fault in words, or nil"},
+    {"rebuilt", "bool", "the search index was built anew, for it was asked or had faults"},
+    {"took_ms", "int", "time of all of it in milliseconds"},
+    {"todo", "[str]", "what to do about what was found"},
+    END};
 static const struct wc_result office_results[] = {
     {"name", "str", "of this office"},
     {"title", "str", "in words"},
@@ -389,6 +406,7 @@ static const struct wc_result vocabulary_read_results[] = {
 
 static const char *const export_notifications[] = {"people.batch", NULL};
 static const char *const audit_notifications[] = {"audit.batch", NULL};
+static const char *const check_notifications[] = {"check.progress", NULL};
 static const char *const ask_notifications[] = {"ask.started", "ask.answer", NULL};
 
 const struct wc_method wc_methods[] = {
@@ -450,6 +468,9 @@ const struct wc_method wc_methods[] = {
      status_results, NULL, wc_node_status, WC_COST_READ},
     {"node.metrics", WC_METHOD_READ, false, "The same in numbers, for monitoring",
      no_params, metrics_results, NULL, wc_node_metrics, WC_COST_READ},
+    {"node.check", WC_METHOD_ADMIN, false,
+     "Whether records and search index are as they should be; mends the index",
+     check_params, check_results, check_notifications, wc_node_check, WC_COST_ADMIN},
     {"office.show", WC_METHOD_READ, false, "This office and its certificate", no_params,
      office_results, NULL, wc_office_show, WC_COST_READ},
     {"office.request", WC_METHOD_ADMIN, false,

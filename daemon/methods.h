@@ -116,10 +116,15 @@ void wc_audit_read(struct wc_request *r);      /* methods_audit.c */
 void wc_vocabulary_list(struct wc_request *r); /* methods_vocabulary.c */
 void wc_vocabulary_read(struct wc_request *r);
 void wc_skills_list(struct wc_request *r); /* methods_skills.c */
+void wc_node_check(struct wc_request *r);  /* methods_doctor.c */
 
 /* Whom a request of either kind is about: "handle", which must be of this office, or
  * without that the caller. False: the request was ended. */
 bool wc_request_about(struct wc_request *r, char login[WC_SUBJECT_MAX_BYTES + 1]);
+
+/* End a request that the index could not answer (methods_doctor.c). A damaged one is built
+ * anew from here on. */
+void wc_fail_search(struct wc_request *r, int rc);
 
 /* Open asks of one login: how many; as a list of maps; wait for no more answers. */
 uint32_t wc_asks_count(const struct wc_daemon *d, const char *login);

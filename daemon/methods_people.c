@@ -108,10 +108,8 @@ static void find_fail(struct find *f, int rc)
     const char *field = f->found.field;
     if (rc == -WC_EINVALID)
         wc_request_fail(f->r, rc, field, "the %s has no word to search for", field);
-    else if (rc == -WC_ENOMEM)
-        wc_request_fail(f->r, rc, NULL, "out of memory");
     else
-        wc_request_fail(f->r, rc, NULL, "the search index %s", wc_strerror(rc));
+        wc_fail_search(f->r, rc);
     find_free(f);
 }
 

@@ -48,10 +48,8 @@ static void skills_done(void *ctx)
 {
     struct skills *s = ctx;
     struct wc_buf out = {0};
-    if (s->rc == -WC_ENOMEM) {
-        wc_request_fail(s->r, s->rc, NULL, "out of memory");
-    } else if (s->rc != 0) {
-        wc_request_fail(s->r, s->rc, NULL, "the search index %s", wc_strerror(s->rc));
+    if (s->rc != 0) {
+        wc_fail_search(s->r, s->rc);
     } else {
         wc_pack_map(&out, 3);
         wc_pack_text(&out, "skills");

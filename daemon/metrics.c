@@ -21,7 +21,8 @@ struct snapshot {
     struct wc_engine_health health;
     struct wc_api_stats api;
     struct wc_leavers_held leavers;
-    bool audit_failing;
+    struct wc_upkeep_stats upkeep;
+    bool audit_failing, index_building;
     uint32_t linked_count;
     uint64_t uptime_s;
     bool member; /* it has a certificate that ends */
@@ -60,6 +61,10 @@ VALUE(syncs, s->node.syncs_done)
 VALUE(clock_off, s->node.clock_off)
 VALUE(disk_full, s->health.disk_full)
 VALUE(index_behind, s->health.index_behind)
+VALUE(index_building, s->index_building)
+VALUE(index_rounds, s->upkeep.rounds_count)
+VALUE(index_damaged, s->upkeep.damaged_count)
+VALUE(index_rebuilds, s->upkeep.rebuilds_count)
 VALUE(records_owed, s->health.owed_count)
 VALUE(erasures_waiting, s->health.erasures_waiting)
 VALUE(audit_failing, s->audit_failing)
@@ -170,6 +175,18 @@ static const struct metric {
      false},
     {"index_behind", "gauge", "1: the search index lacks changes.", index_behind, NULL,
      false},
+    {"index_building", "gauge",
+     "1: the search index is being built anew, and nothing is searched.", index_building,
+     NULL, false},
+    {"index_rounds_total", "counter",
+     "Times that every value of the search index was compared with its checksum.",
+     index_rounds, NULL, false},
+    {"index_damaged_total", "counter",
+     "Times that the search index was found damaged while running.", index_damaged, NULL,
+     false},
+    {"index_rebuilds_total", "counter",
+     "Times that the search index was built anew while running.", index_rebuilds, NULL,
+     false},
     {"records_owed", "gauge", "Records of others that wait for space.", records_owed,
      NULL, false},
     {"erasures_waiting", "gauge",
@@ -211,6 +228,10 @@ static void take(struct wc_daemon *d, struct snapshot *s)
     wc_transport_stats(wc_engine_transport(d->engine), &s->transport);
     wc_api_stats(d->api, &s->api);
     wc_leavers_held(d->leavers, &s->leavers);
+    wc_upkeep_stats(d->upkeep, &s->upkeep);
+    uint64_t built, to_build;
+    s->index_building = wc_index_is_building(d->index, &built, &to_build) ||
+                        wc_index_is_damaged(d->index, NULL);
     s->audit_failing = wc_audit_failing(d->audit);
     if (node != NULL) {
         wc_node_stats(node, &s->node);

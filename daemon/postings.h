@@ -11,7 +11,7 @@
  *             bits, the earlier in the lower ones; or one byte each
  *   layout  = 0, 1, 2 for gaps of 1, 2, 4 bytes, and 0, 16, 32 for the ways of impacts
  *
- * Documents ascend and are below WC_DOCS_END; impacts are 1..255. A value has up to 2,024
+ * Documents ascend and are below WC_DOCS_END; impacts are 1..255. A value has up to 2,016
  * bytes: it always shares its page.
  */
 #ifndef WHOCAN_DAEMON_POSTINGS_H
@@ -22,7 +22,7 @@
 
 #define WC_DOCS_END           (1u << 31) /* document numbers are below */
 #define WC_POSTINGS_MAX       1280u      /* of one piece */
-#define WC_POSTINGS_MAX_BYTES 2024u
+#define WC_POSTINGS_MAX_BYTES 2016u
 
 /* As a change, impact 0 removes. */
 struct wc_posting {

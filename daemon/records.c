@@ -301,12 +301,13 @@ static int count_waiting(struct wc_records *r)
 
 /* ---- open and close ---- */
 
+static const struct wc_store_options options = {.format = "whocan records",
+                                                .version = FORMAT_VERSION,
+                                                .tables = tables,
+                                                .map_bytes = MAP_FIRST};
+
 static int open_store(struct wc_records *r, const char *dir, char *problem)
 {
-    static const struct wc_store_options options = {.format = "whocan records",
-                                                    .version = FORMAT_VERSION,
-                                                    .tables = tables,
-                                                    .map_bytes = MAP_FIRST};
     char path[PATH_BYTES];
     if (snprintf(path, sizeof(path), "%s/records", dir) >= (int)sizeof(path))
         return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", dir);
@@ -317,6 +318,15 @@ static int open_store(struct wc_records *r, const char *dir, char *problem)
     if (rc == 0)
         rc = count_waiting(r);
     return rc == 0 ? 0 : fail(problem, rc, "the store %s %s", path, wc_strerror(rc));
+}
+
+int wc_records_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES])
+{
+    char path[PATH_BYTES];
+    int n = snprintf(path, sizeof(path), "%s/records", state_dir);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", state_dir);
+    return wc_store_check_file(path, &options, problem);
 }
 
 int wc_records_open(struct wc_records **out, const char *state_dir,
@@ -890,6 +900,23 @@ int wc_records_each(struct wc_records *r, wc_records_fn fn, void *ctx,
     wc_buf_fini(&w.ends);
     if (damaged != NULL)
         *damaged = w.damaged;
+    return rc;
+}
+
+int wc_records_slice(struct wc_records *r, struct wc_records_place *place,
+                     wc_records_fn fn, void *ctx)
+{
+    struct walk w = {.done = false};
+    _Static_assert(sizeof(w.from) == sizeof(place->from), "a place is a key");
+    memcpy(w.from, place->from, sizeof(w.from));
+    int rc = wc_store_read(r->store, walk_fn, &w);
+    if (rc == 0)
+        rc = walk_give(&w, fn, ctx);
+    memcpy(place->from, w.from, sizeof(w.from));
+    place->damaged += w.damaged;
+    place->done = w.done;
+    wc_buf_fini(&w.bytes);
+    wc_buf_fini(&w.ends);
     return rc;
 }
 

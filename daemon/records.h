@@ -80,6 +80,19 @@ typedef int (*wc_records_fn)(void *ctx, struct wc_slice record);
 int wc_records_each(struct wc_records *r, wc_records_fn fn, void *ctx,
                     uint64_t *damaged);
 
+/* One slice of that, a megabyte: zero the place, and call until it is done. */
+struct wc_records_place {
+    uint8_t from[9];
+    uint64_t damaged; /* so far */
+    bool done;
+};
+int wc_records_slice(struct wc_records *r, struct wc_records_place *place,
+                     wc_records_fn fn, void *ctx);
+
+/* Look at the file of a store that is not open (store_pages.h). 0; -WC_ENOTFOUND: there is
+ * none; -WC_ECORRUPT and one line; -WC_EIO, -WC_EDENIED. */
+int wc_records_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES]);
+
 /*
  * The people of an office (NULL: of all), in order of office key and subject, after the
  * given person (NULL: from the start), at most `limit` of them, in one short read

@@ -167,7 +167,7 @@ static int take_names(struct search *s, struct wc_txn *t, uint8_t kind)
 static int read_fn(struct wc_txn *t, void *ctx)
 {
     struct search *s = ctx;
-    int rc = 0;
+    int rc = wc_index_usable(s->ix);
     for (uint32_t i = 0; rc == 0 && i < s->count; i++) {
         const char *id = wc_vocabulary_at(s->vocabulary, s->rows[i].concept)->id;
         rc =

@@ -16,8 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/store_pages.h"
+#include "daemon/sum.h"
+
 /* A table of our own in each store says what the file is. */
-#define FORMAT_TABLE "whocan"
+#define FORMAT_TABLE WC_STORE_FORMAT_TABLE
 #define FORMAT_KEY   "format"
 
 /* The copy that is to take the place of data.mdb. */
@@ -246,13 +249,12 @@ static uint32_t count_tables(const struct wc_store_options *o)
     return n;
 }
 
-/* The one moment at which a power cut can leave half a store: so it gets its name only
- * when all of it is on the disk. */
-static int create(const char *path, const struct wc_store_options *o, char *problem)
+/* A flushed store in the directory `fresh`. */
+static int make(const char *fresh, const struct wc_store_options *o, char *problem)
 {
-    char fresh[PATH_BYTES], file[PATH_BYTES];
-    if (path_join(fresh, path, ".new") != 0 || path_join(file, fresh, "/data.mdb") != 0)
-        return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", path);
+    char file[PATH_BYTES];
+    if (path_join(file, fresh, "/data.mdb") != 0)
+        return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", fresh);
     int rc = remove_files(fresh); /* of a creation that was interrupted */
     if (rc != 0)
         return fail(problem, rc, "cannot remove %s: %s", fresh, strerror(errno));
@@ -269,10 +271,24 @@ static int create(const char *path, const struct wc_store_options *o, char *prob
         err = flush_path(file);
     if (err == 0)
         err = flush_path(fresh);
-    if (err == 0 && rename(fresh, path) != 0)
-        err = errno;
-    if (err == 0)
-        err = flush_parent(path);
+    if (err != 0) {
+        remove_files(fresh);
+        return fail_errno(problem, "create", fresh, err);
+    }
+    return 0;
+}
+
+/* The one moment at which a power cut can leave half a store: so it gets its name only
+ * when all of it is on the disk. */
+static int create(const char *path, const struct wc_store_options *o, char *problem)
+{
+    char fresh[PATH_BYTES];
+    if (path_join(fresh, path, ".new") != 0)
+        return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", path);
+    int rc = make(fresh, o, problem);
+    if (rc != 0)
+        return rc;
+    int err = rename(fresh, path) == 0 ? flush_parent(path) : errno;
     if (err != 0) {
         remove_files(fresh);
         return fail_errno(problem, "create", path, err);
@@ -391,6 +407,42 @@ static int remove_copy(struct wc_store *s)
     return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
 }
 
+/* What LMDB is about to believe. Read through a map, as LMDB does it; a file that was cut
+ * short is no longer than it is. */
+static int check_pages(const char *path, const struct wc_store_options *o, char *problem)
+{
+    char file[PATH_BYTES], why[WC_PROBLEM_BYTES];
+    struct stat st;
+    if (path_join(file, path, "/data.mdb") != 0)
+        return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", path);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        int err = errno;
+        if (fd >= 0)
+            close(fd);
+        return fail_errno(problem, "read", file, err);
+    }
+    size_t len = (size_t)st.st_size;
+    void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED)
+        return fail_errno(problem, "read", file, errno);
+    (void)madvise(map, len, MADV_WILLNEED);
+    int rc = wc_store_pages_check(wc_slice(map, len), o->tables, o->sealed, why);
+    munmap(map, len);
+    return rc == 0 ? 0 : fail(problem, rc, "%s is damaged: %.160s", file, why);
+}
+
+int wc_store_check_file(const char *path, const struct wc_store_options *options,
+                        char problem[WC_PROBLEM_BYTES])
+{
+    bool exists;
+    int rc = look(path, &exists, problem);
+    if (rc == 0 && !exists)
+        return fail(problem, -WC_ENOTFOUND, "there is no %s", path);
+    return rc == 0 ? check_pages(path, options, problem) : rc;
+}
+
 static int open_existing(struct wc_store *s, const struct wc_store_options *o,
                          char *problem)
 {
@@ -450,7 +502,9 @@ int wc_store_open(struct wc_store **out, const char *path,
     if (s == NULL)
         return fail(problem, -WC_ENOMEM, "out of memory");
     s->options = *options;
-    rc = open_existing(s, options, problem);
+    rc = options->sealed && exists ? check_pages(s->path, options, problem) : 0;
+    if (rc == 0)
+        rc = open_existing(s, options, problem);
     if (rc != 0) {
         wc_store_close(s);
         return rc;
@@ -617,28 +671,66 @@ static int change_result(struct wc_txn *t, int lmdb)
     return rc == -WC_EIO ? write_result(t->store, rc) : rc;
 }
 
+/* ---- sealed values ---- */
+
+/* Take the seal off. -WC_ECORRUPT when there is none, or, if it is looked at, when the
+ * value is another one. */
+static int unseal(uint32_t table, struct wc_slice key, struct wc_slice *value,
+                  bool check)
+{
+    if (value->len < WC_SUM_BYTES)
+        return -WC_ECORRUPT;
+    value->len -= WC_SUM_BYTES;
+    return check && wc_get_u32(value->data + value->len) != wc_sum(table, key, *value)
+               ? -WC_ECORRUPT
+               : 0;
+}
+
+/* LMDB makes room in its page, and the value is written there. */
+static int put_sealed(struct wc_txn *t, uint32_t table, struct wc_slice key,
+                      struct wc_slice value, unsigned flags)
+{
+    uint32_t sum = wc_sum(table, key, value);
+    MDB_val k = val(key), v = {.mv_size = value.len + WC_SUM_BYTES};
+    int rc = mdb_put(t->txn, dbi_of(t, table), &k, &v, flags | MDB_RESERVE);
+    if (rc != 0)
+        return rc;
+    if (value.len > 0)
+        memcpy(v.mv_data, value.data, value.len);
+    wc_put_u32((uint8_t *)v.mv_data + value.len, sum);
+    return 0;
+}
+
+static int put(struct wc_txn *t, uint32_t table, struct wc_slice key,
+               struct wc_slice value, unsigned flags)
+{
+    MDB_val k = val(key), v = val(value);
+    if (t->store->options.sealed)
+        return put_sealed(t, table, key, value, flags);
+    return mdb_put(t->txn, dbi_of(t, table), &k, &v, flags);
+}
+
 int wc_txn_get(struct wc_txn *t, uint32_t table, struct wc_slice key,
                struct wc_slice *value)
 {
     MDB_val k = val(key), v;
-    int rc = mdb_get(t->txn, dbi_of(t, table), &k, &v);
-    if (rc == 0)
-        *value = slice(v);
-    return from_lmdb(rc);
+    int rc = from_lmdb(mdb_get(t->txn, dbi_of(t, table), &k, &v));
+    if (rc != 0)
+        return rc;
+    *value = slice(v);
+    return t->store->options.sealed ? unseal(table, key, value, true) : 0;
 }
 
 int wc_txn_put(struct wc_txn *t, uint32_t table, struct wc_slice key,
                struct wc_slice value)
 {
-    MDB_val k = val(key), v = val(value);
-    return change_result(t, mdb_put(t->txn, dbi_of(t, table), &k, &v, 0));
+    return change_result(t, put(t, table, key, value, 0));
 }
 
 int wc_txn_append(struct wc_txn *t, uint32_t table, struct wc_slice key,
                   struct wc_slice value)
 {
-    MDB_val k = val(key), v = val(value);
-    return change_result(t, mdb_put(t->txn, dbi_of(t, table), &k, &v, MDB_APPEND));
+    return change_result(t, put(t, table, key, value, MDB_APPEND));
 }
 
 int wc_txn_del(struct wc_txn *t, uint32_t table, struct wc_slice key)
@@ -665,7 +757,8 @@ int wc_cursor_open(struct wc_cursor *c, struct wc_txn *t, uint32_t table)
 {
     MDB_cursor *handle = NULL;
     int rc = mdb_cursor_open(t->txn, dbi_of(t, table), &handle);
-    *c = (struct wc_cursor){.handle = handle};
+    *c = (struct wc_cursor){
+        .handle = handle, .table = table, .sealed = t->store->options.sealed};
     return from_lmdb(rc);
 }
 
@@ -680,11 +773,17 @@ static int move(struct wc_cursor *c, MDB_val *k, MDB_cursor_op op)
 {
     MDB_val v;
     int rc = mdb_cursor_get(c->handle, k, &v, op);
-    if (rc == 0) {
-        c->key = slice(*k);
-        c->value = slice(v);
-    }
-    return from_lmdb(rc);
+    if (rc != 0)
+        return from_lmdb(rc);
+    c->key = slice(*k);
+    c->value = slice(v);
+    return c->sealed ? unseal(c->table, c->key, &c->value, false) : 0;
+}
+
+int wc_cursor_check(const struct wc_cursor *c)
+{
+    struct wc_slice whole = wc_slice(c->value.data, c->value.len + WC_SUM_BYTES);
+    return c->sealed ? unseal(c->table, c->key, &whole, true) : 0;
 }
 
 int wc_cursor_seek(struct wc_cursor *c, struct wc_slice key)
@@ -834,6 +933,31 @@ static int compact(struct wc_store *s)
     (void)remove_copy(s);
     if (rc == -WC_EIO)
         rc = disk_is_full(s->path) ? -WC_EFULL : -WC_ECORRUPT;
+    return rc;
+}
+
+static int renew(struct wc_store *s)
+{
+    char fresh[PATH_BYTES], copy[PATH_BYTES], data[PATH_BYTES];
+    char problem[WC_PROBLEM_BYTES];
+    if (path_join(fresh, s->path, ".new") != 0 ||
+        path_join(copy, fresh, "/data.mdb") != 0 ||
+        path_join(data, s->path, "/data.mdb") != 0)
+        return -WC_ETOOBIG;
+    int rc = make(fresh, &s->options, problem);
+    if (rc == 0)
+        rc = swap(s, copy, data);
+    (void)remove_files(fresh);
+    return rc;
+}
+
+int wc_store_renew(struct wc_store *s)
+{
+    pthread_mutex_lock(&s->writing);
+    int rc = renew(s); /* also of one that failed: nothing of it is kept */
+    if (rc == 0)
+        atomic_store(&s->failed, false);
+    pthread_mutex_unlock(&s->writing);
     return rc;
 }
 

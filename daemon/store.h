@@ -24,8 +24,9 @@ struct wc_txn;
 
 /* Keys are 1..WC_STORE_KEY_MAX_BYTES long: LMDB's compiled-in limit. */
 #define WC_STORE_KEY_MAX_BYTES 511
-/* A value up to this size shares a page with others; a longer one takes whole pages. */
-#define WC_STORE_VALUE_SMALL_BYTES 2024
+/* A value up to this size, of a key of 8 bytes, shares a page with others, sealed or not;
+ * a longer one takes whole pages. */
+#define WC_STORE_VALUE_SMALL_BYTES 2018
 
 struct wc_store_options {
     const char *format;        /* what the file is, kept inside: "whocan records" */
@@ -33,6 +34,8 @@ struct wc_store_options {
     const char *const *tables; /* names; table i is number i; NULL ends */
     uint64_t map_bytes;        /* the first size of the map; grows as needed */
     bool rebuildable;          /* no flush at commit: a power cut may damage it */
+    bool sealed;               /* values are sealed (sum.h), and the file is looked at
+                                  before it is opened (store_pages.h) */
 };
 
 /*
@@ -47,6 +50,11 @@ int wc_store_open(struct wc_store **out, const char *path,
                   const struct wc_store_options *options, bool *created,
                   char problem[WC_PROBLEM_BYTES]);
 void wc_store_close(struct wc_store *s); /* NULL is fine; no transaction may be open */
+
+/* Look at the file of a store that is not open (store_pages.h). 0; -WC_ENOTFOUND: there is
+ * none; -WC_ECORRUPT, -WC_EVERSION, -WC_EIO, -WC_EDENIED; one line in problem. */
+int wc_store_check_file(const char *path, const struct wc_store_options *options,
+                        char problem[WC_PROBLEM_BYTES]);
 
 /* Delete a store that is not open, and what an interrupted creation left. Touches only
  * the files that a store has. 0 (also when there is none), -WC_EIO, -WC_EDENIED. */
@@ -71,10 +79,12 @@ int wc_store_write(struct wc_store *s, wc_store_fn fn, void *ctx);
  * Values are borrowed from the store until the transaction ends or, in a write, until
  * the next change. They are not aligned. */
 
-/* -WC_ENOTFOUND. */
+/* -WC_ENOTFOUND. Of a sealed store: -WC_ECORRUPT for a value that is not as it was
+ * written. */
 int wc_txn_get(struct wc_txn *t, uint32_t table, struct wc_slice key,
                struct wc_slice *value);
-/* Set, replacing. -WC_ETOOBIG for a key that is empty or too long. */
+/* Set, replacing. -WC_ETOOBIG for a key that is empty or too long. Neither key nor value
+ * may lie in the store. */
 int wc_txn_put(struct wc_txn *t, uint32_t table, struct wc_slice key,
                struct wc_slice value);
 /* As put, cheaper, for a key after all others of the table; -WC_EINVALID when it is
@@ -93,15 +103,20 @@ int wc_txn_count(struct wc_txn *t, uint32_t table, uint64_t *out);
 struct wc_cursor {
     void *handle;
     struct wc_slice key, value; /* where it stands */
+    uint32_t table;
+    bool sealed;
 };
 int wc_cursor_open(struct wc_cursor *c, struct wc_txn *t, uint32_t table);
 void wc_cursor_close(struct wc_cursor *c); /* twice is fine */
-/* Each moves and fills key and value, or returns -WC_ENOTFOUND. seek goes to the first
+/* Each moves and fills key and value, or returns -WC_ENOTFOUND. Seals are not looked at
+ * here: a search reads a hundred pieces of postings in the time that it would take. seek goes to the first
  * key that is not before the given one. */
 int wc_cursor_seek(struct wc_cursor *c, struct wc_slice key);
 int wc_cursor_first(struct wc_cursor *c);
 int wc_cursor_last(struct wc_cursor *c);
 int wc_cursor_next(struct wc_cursor *c);
+/* Whether the value where it stands is as it was sealed. -WC_ECORRUPT. */
+int wc_cursor_check(const struct wc_cursor *c);
 
 /* ---- keeping house ---- */
 
@@ -128,6 +143,14 @@ int wc_store_tidy(struct wc_store *s);
  * process must exit.
  */
 int wc_store_compact(struct wc_store *s);
+
+/*
+ * Empty the store without reading anything of it, for it may be damaged: another file
+ * takes the place of the old one. Writers and readers wait as for wc_store_compact().
+ * 0. -WC_EFULL, -WC_EDENIED, -WC_ENOMEM: everything is as before. -WC_EIO: the store
+ * cannot be used any more.
+ */
+int wc_store_renew(struct wc_store *s);
 
 /* Flush a rebuildable store to disk. May take as long as the disk does. */
 int wc_store_sync(struct wc_store *s);

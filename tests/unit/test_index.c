@@ -921,9 +921,10 @@ static int edit_fn(struct wc_txn *t, void *ctx)
 static void edit_index(uint32_t table, const char *key, struct wc_slice value)
 {
     struct wc_store_options o = {.format = "whocan index",
-                                 .version = 2,
+                                 .version = 3,
                                  .tables = tables,
-                                 .map_bytes = 64 << 20};
+                                 .map_bytes = 64 << 20,
+                                 .sealed = true};
     struct edit e = {.table = table, .key = key, .value = value};
     struct wc_store *s;
     char problem[WC_PROBLEM_BYTES];
