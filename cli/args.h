@@ -53,6 +53,9 @@ enum wc_opt {
     WC_OPT_FACETS,
     WC_OPT_TEAM,
     WC_OPT_TODAY,
+    WC_OPT_FULL,
+    WC_OPT_REBUILD,
+    WC_OPT_EXPLAIN,
     WC_OPT_COUNT
 };
 

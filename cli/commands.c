@@ -97,6 +97,20 @@ const struct wc_command wc_commands[] = {
     {"metrics", "", "Print numbers for monitoring",
      "In the text format of Prometheus; docs/operations.md lists them.\n", 0, 0, 0,
      wc_cmd_metrics},
+    {"doctor", "", "Check that records and search index are right",
+     "For administrators. Looks at what the daemon holds while it goes on working: "
+     "that\n"
+     "records are as they were stored, that the search index is as it was written, "
+     "and\n"
+     "that both say the same. What it finds wrong in the index it mends, by building "
+     "it\n"
+     "anew. --full looks at every signature and everybody's words, which takes some\n"
+     "minutes for 100,000 people. Exit code 1 says that something was found.\n\n"
+     "  whocan doctor\n"
+     "  whocan doctor --full --json\n"
+     "  whocan doctor --rebuild\n\n"
+     "Where the daemon does not run: whocand --check-state\n",
+     WC_OPT_BIT(WC_OPT_FULL) | WC_OPT_BIT(WC_OPT_REBUILD), 0, 0, wc_cmd_doctor},
     {"import", "FILE|-", "Import people from CSV or JSON lines",
      "The rows are the directory's word on people; what people said of themselves is\n"
      "never touched. A file with a broken structure changes nothing; a row that is\n"

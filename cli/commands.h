@@ -42,6 +42,7 @@ int wc_cmd_office_show(struct wc_run *run);
 int wc_cmd_office_join(struct wc_run *run);
 int wc_cmd_relay(struct wc_run *run); /* host.c */
 int wc_cmd_audit(struct wc_run *run);
+int wc_cmd_doctor(struct wc_run *run);
 int wc_cmd_skills(struct wc_run *run);
 int wc_cmd_vocabulary_list(struct wc_run *run);
 int wc_cmd_vocabulary_export(struct wc_run *run);

@@ -577,6 +577,8 @@ static const struct {
     const char *help;
 } actions[] = {
     {"check-config", WC_ACTION_CHECK, "Read flags and file, say whether all is right."},
+    {"check-state", WC_ACTION_CHECK_STATE,
+     "Look at the files of the state directory, while no daemon runs."},
     {"print-config", WC_ACTION_PRINT_CONFIG,
      "Print a file with every key and default."},
     {"print-manual", WC_ACTION_PRINT_MANUAL,
@@ -789,7 +791,8 @@ int wc_config_load(struct wc_config *out, int argc, const char *const *argv,
     struct flags f = {.action = WC_ACTION_RUN};
     int rc = take_flags(&l, &f, argc, argv);
     *action = f.action;
-    if (rc != 0 || (f.action != WC_ACTION_RUN && f.action != WC_ACTION_CHECK))
+    if (rc != 0 || (f.action != WC_ACTION_RUN && f.action != WC_ACTION_CHECK &&
+                    f.action != WC_ACTION_CHECK_STATE))
         return rc;
     rc = find_file(&l, env, &f);
     if (rc == 0)

@@ -97,7 +97,8 @@ void wc_config_env_here(struct wc_config_env *out);
 enum wc_config_action {
     WC_ACTION_RUN,
     WC_ACTION_CHECK, /* --check-config */
-    WC_ACTION_HELP,  /* --help */
+    WC_ACTION_CHECK_STATE,
+    WC_ACTION_HELP, /* --help */
     WC_ACTION_VERSION,
     WC_ACTION_PRINT_CONFIG, /* --print-config */
     WC_ACTION_PRINT_MANUAL, /* --print-manual */

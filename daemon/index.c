@@ -375,6 +375,16 @@ static int set_languages(struct wc_index *ix, const char *const *languages,
     return -WC_ECONFIG;
 }
 
+int wc_index_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES])
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s/index", state_dir) < 0)
+        return fail(problem, -WC_ENOMEM, "out of memory");
+    int rc = wc_store_check_file(path, &options, problem);
+    free(path);
+    return rc;
+}
+
 static struct wc_index *index_new(const char *state_dir, struct wc_records *records)
 {
     struct wc_index *ix = calloc(1, sizeof(*ix));

@@ -32,6 +32,9 @@ int wc_index_open(struct wc_index **out, const char *state_dir,
                   wc_index_progress_fn progress, void *ctx,
                   char problem[WC_PROBLEM_BYTES]); /* with 0: what was damaged, so that
                                                       it was built anew; or empty */
+/* Look at the file of an index that is not open. -WC_ENOTFOUND: there is none; otherwise as
+ * wc_store_check_file(). */
+int wc_index_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES]);
 /* Whose people's fields for the home office are indexed, in a scope of their own, from now
  * on: before an index of such is opened, and before people move to another key. NULL:
  * nobody's. Not while something is applied. */

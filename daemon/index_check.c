@@ -40,9 +40,9 @@ static const struct {
 struct wc_check {
     struct wc_check_options options;
     enum wc_check_step at;
-    bool started;       /* the step at hand */
-    uint64_t total;     /* of it, as it was when it started */
-    uint32_t part;      /* of it */
+    bool started;   /* the step at hand */
+    uint64_t total; /* of it, as it was when it started */
+    uint32_t part;  /* of it */
     uint8_t key[KEY_MAX];
     size_t key_len; /* go on behind this key; 0: from the start */
     bool end;       /* of the table at hand */
@@ -438,8 +438,8 @@ static int in_list(struct wc_cursor *post, uint32_t number, uint32_t doc,
     return 0;
 }
 
-static int check_doc_terms(struct wc_check *c, struct wc_txn *t,
-                           struct wc_doc_value *d, uint32_t doc)
+static int check_doc_terms(struct wc_check *c, struct wc_txn *t, struct wc_doc_value *d,
+                           uint32_t doc)
 {
     struct wc_cursor post;
     int taken = 1, rc = wc_cursor_open(&post, t, WC_IX_POST), more = 0;
@@ -528,7 +528,8 @@ static int load_home(struct wc_check *c, const struct wc_person_ref *who)
 static int analyse(struct wc_check *c, const struct wc_person_ref *who, bool *exists)
 {
     char office[WC_OFFICE_TEXT_BYTES];
-    int rc = wc_people_load(c->options.records, who->office_key, who->subject, &c->view);
+    int rc =
+        wc_people_load(c->options.records, who->office_key, who->subject, &c->view);
     *exists = rc == 0;
     wc_terms_reset(&c->terms);
     if (rc != 0)
@@ -553,7 +554,7 @@ static int analyse(struct wc_check *c, const struct wc_person_ref *who, bool *ex
 struct same {
     struct wc_check *check;
     const struct wc_person_ref *who;
-    bool exists, whole; /* in the records; their words are compared as well */
+    bool exists, whole;  /* in the records; their words are compared as well */
     const char *differs; /* NULL: they do not */
 };
 
@@ -779,9 +780,10 @@ static int look_at_part(struct wc_check *c)
                  : 1;
         break;
     case WC_CHECK_PEOPLE:
-        rc = c->part == 0   ? look_at_table(c, WC_IX_DOC, check_doc, SLICE_TERMS)
-             : c->part == 1 ? look_at_table(c, WC_IX_PERSON, check_person, SLICE_ENTRIES)
-                            : 1;
+        rc = c->part == 0 ? look_at_table(c, WC_IX_DOC, check_doc, SLICE_TERMS)
+             : c->part == 1
+                 ? look_at_table(c, WC_IX_PERSON, check_person, SLICE_ENTRIES)
+                 : 1;
         break;
     case WC_CHECK_SAME:
         rc = c->part == 0 ? same_forth(c) : c->part == 1 ? same_back(c) : 1;

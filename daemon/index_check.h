@@ -22,19 +22,22 @@ enum wc_check_step {
 
 struct wc_check_result {
     uint64_t looked, faults;
-    char first[WC_PROBLEM_BYTES]; /* the first fault, in words; no name, no text of people */
+    char first
+        [WC_PROBLEM_BYTES]; /* the first fault, in words; no name, no text of people */
 };
 
 /* What a check looks at: all of it is borrowed. Nothing else may clear the records. */
 struct wc_check_options {
     struct wc_index *ix; /* NULL: there is none, the records alone are looked at */
     struct wc_records *records;
-    bool full; /* all signatures, all postings and everybody's words, not samples of them */
+    bool
+        full; /* all signatures, all postings and everybody's words, not samples of them */
 };
 
 struct wc_check;
-int wc_check_new(struct wc_check **out, const struct wc_check_options *options); /* -WC_ENOMEM */
-void wc_check_free(struct wc_check *c); /* NULL is fine */
+int wc_check_new(struct wc_check **out,
+                 const struct wc_check_options *options); /* -WC_ENOMEM */
+void wc_check_free(struct wc_check *c);                   /* NULL is fine */
 
 /* Go on for one slice: some milliseconds. 1: there is more; 0: that was all. -WC_EBUSY:
  * the index is being built anew; -WC_EIO, -WC_ENOMEM. Not on the loop thread. */

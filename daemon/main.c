@@ -23,6 +23,7 @@
 
 #include "daemon/advertise.h"
 #include "daemon/daemon.h"
+#include "daemon/index_check.h"
 #include "daemon/local.h"
 #include "daemon/log.h"
 #include "daemon/methods.h"
@@ -799,6 +800,72 @@ static void finish(struct wc_daemon *d, bool ran)
     wc_config_fini(&d->config);
 }
 
+/* ---- --check-state ---- */
+
+/* One line for each thing that was looked at, as `whocan doctor` has them. */
+static bool say_state(bool ok, const char *means, const char *found)
+{
+    printf("%s%s\n", ok ? "ok     " : "FAULT  ", means);
+    if (!ok)
+        printf("       %s\n", found);
+    return ok;
+}
+
+/* Every record, with its signatures. */
+static bool check_records(struct wc_records *r)
+{
+    const struct wc_check_options options = {.records = r, .full = true};
+    struct wc_check *c = NULL;
+    int rc = wc_check_new(&c, &options);
+    while (rc == 0 && (rc = wc_check_go_on(c)) == 1)
+        rc = 0;
+    bool ok = false;
+    if (rc != 0) {
+        say_state(false, wc_check_means(WC_CHECK_RECORDS), wc_strerror(rc));
+    } else {
+        const struct wc_check_result *result = wc_check_result(c, WC_CHECK_RECORDS);
+        ok = say_state(result->faults == 0, wc_check_means(WC_CHECK_RECORDS),
+                       result->first);
+        printf("       %" PRIu64 " records, %" PRIu64 " faults\n", result->looked,
+               result->faults);
+    }
+    wc_check_free(c);
+    return ok;
+}
+
+/* Nothing is changed. Files are looked at before LMDB believes them. */
+static int check_state(const struct wc_config *config)
+{
+    struct wc_records *r = NULL;
+    char problem[WC_PROBLEM_BYTES] = "";
+    int rc = wc_records_check_file(config->state, problem);
+    if (rc != 0 && rc != -WC_ECORRUPT)
+        return complain(rc, problem);
+    bool whole = say_state(rc == 0, "the file of the records is whole", problem);
+    if (whole) {
+        rc = wc_records_open(&r, config->state, problem);
+        if (rc != 0)
+            return complain(rc, problem);
+        whole = check_records(r);
+        wc_records_close(r);
+    }
+    rc = wc_index_check_file(config->state, problem);
+    bool right = rc == 0 || rc == -WC_ENOTFOUND;
+    if (rc == -WC_ENOTFOUND)
+        puts("       there is no search index: the next start builds it");
+    else
+        say_state(right, "the search index is as it was written", problem);
+    if (!whole)
+        puts("\nLook at the disk, then put a backup of the records back.");
+    if (!right)
+        puts("\nThe next start builds the search index anew: nothing is lost.");
+    if (whole && right)
+        puts(
+            "\nAll is well. Whether the index says what the records say, whocan doctor "
+            "tells\nonce the daemon runs.");
+    return fflush(stdout) != 0 ? -WC_EIO : whole && right ? 0 : -WC_ECORRUPT;
+}
+
 static int print(enum wc_config_action action)
 {
     switch (action) {
@@ -817,6 +884,7 @@ static int print(enum wc_config_action action)
     case WC_ACTION_CHECK:
         puts("The configuration is right.");
         break;
+    case WC_ACTION_CHECK_STATE:
     case WC_ACTION_RUN:
         break;
     }
@@ -851,6 +919,11 @@ int main(int argc, char **argv)
     }
     if (action == WC_ACTION_CHECK && (rc = load_vocabulary(d, problem)) != 0)
         complain(rc, problem);
+    if (action == WC_ACTION_CHECK_STATE) {
+        rc = wc_crypto_init() != 0 ? -WC_ECRYPTO : check_state(&d->config);
+        wc_config_fini(&d->config);
+        return rc == 0 ? EXIT_SUCCESS : exit_code(rc);
+    }
     if (action != WC_ACTION_RUN) {
         wc_vocabulary_free(d->vocabulary);
         wc_config_fini(&d->config);

@@ -288,9 +288,11 @@ static const struct wc_result check_results[] = {
     {"ok", "bool", "nothing was found"},
     {"full", "bool", "everything was looked at"},
     {"checks", "[{name, means, looked, faults, first}]",
-     "each thing that is looked at: what is so when it has no faults, how many were looked "
+     "each thing that is looked at: what is so when it has no faults, how many were "
+     "looked "
      "at, and the first fault in words, or nil"},
-    {"rebuilt", "bool", "the search index was built anew, for it was asked or had faults"},
+    {"rebuilt", "bool",
+     "the search index was built anew, for it was asked or had faults"},
     {"took_ms", "int", "time of all of it in milliseconds"},
     {"todo", "[str]", "what to do about what was found"},
     END};

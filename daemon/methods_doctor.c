@@ -226,7 +226,8 @@ void wc_node_check(struct wc_request *r)
     struct wc_daemon *d = wc_request_daemon(r);
     const struct wc_obj *params = wc_request_params(r, NULL);
     if (d->checking) {
-        wc_request_fail(r, -WC_EBUSY, NULL, "another check is at work: wait for its end");
+        wc_request_fail(r, -WC_EBUSY, NULL,
+                        "another check is at work: wait for its end");
         return;
     }
     struct checking *x = calloc(1, sizeof(*x));

@@ -359,9 +359,18 @@ static uint32_t pack_each_warning(struct wc_buf *b, const struct wc_daemon *d,
     char text[160];
     uint32_t count = 0;
     wc_engine_health(d->engine, &health);
+    uint64_t built, to_build;
+    bool index_building = wc_index_is_building(d->index, &built, &to_build) ||
+                          wc_index_is_damaged(d->index, NULL);
     if (health.disk_full) {
         wc_pack_text(b,
                      "the disk of the state directory is full: nothing new is stored");
+        count++;
+    }
+    if (index_building) {
+        wc_pack_text(b,
+                     "the search index was damaged and is being built anew: until that "
+                     "is done nobody is found");
         count++;
     }
     if (health.index_behind) {

@@ -326,7 +326,17 @@ int wc_records_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES])
     int n = snprintf(path, sizeof(path), "%s/records", state_dir);
     if (n < 0 || (size_t)n >= sizeof(path))
         return fail(problem, -WC_ETOOBIG, "the path %.100s... is too long", state_dir);
-    return wc_store_check_file(path, &options, problem);
+    int lock = -1, rc = 0;
+    if (access(state_dir, F_OK) != 0)
+        return fail(problem, -WC_ENOTFOUND, "there is no %s", state_dir);
+    rc = check_dir(state_dir, problem);
+    if (rc == 0)
+        rc = take_lock(state_dir, &lock, problem);
+    if (rc == 0)
+        rc = wc_store_check_file(path, &options, problem);
+    if (lock >= 0)
+        close(lock);
+    return rc;
 }
 
 int wc_records_open(struct wc_records **out, const char *state_dir,

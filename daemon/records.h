@@ -90,7 +90,7 @@ int wc_records_slice(struct wc_records *r, struct wc_records_place *place,
                      wc_records_fn fn, void *ctx);
 
 /* Look at the file of a store that is not open (store_pages.h). 0; -WC_ENOTFOUND: there is
- * none; -WC_ECORRUPT and one line; -WC_EIO, -WC_EDENIED. */
+ * none; -WC_ECORRUPT and one line; -WC_EBUSY: a daemon has it; -WC_EIO, -WC_EDENIED. */
 int wc_records_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES]);
 
 /*

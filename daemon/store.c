@@ -409,7 +409,8 @@ static int remove_copy(struct wc_store *s)
 
 /* What LMDB is about to believe. Read through a map, as LMDB does it; a file that was cut
  * short is no longer than it is. */
-static int check_pages(const char *path, const struct wc_store_options *o, char *problem)
+static int check_pages(const char *path, const struct wc_store_options *o,
+                       char *problem)
 {
     char file[PATH_BYTES], why[WC_PROBLEM_BYTES];
     struct stat st;

@@ -20,9 +20,9 @@
 #define DEPTH_MAX       32 /* LMDB's own limit */
 #define NO_PAGE         UINT64_MAX
 
-enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };         /* kinds of pages */
-enum { NODE_OVERFLOW = 1, NODE_TREE = 2 };           /* flags of nodes */
-enum { TREE_PLAIN = 0, TREE_NUMBERS = 8 };           /* flags of trees */
+enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };                     /* kinds of pages */
+enum { NODE_OVERFLOW = 1, NODE_TREE = 2 };                       /* flags of nodes */
+enum { TREE_PLAIN = 0, TREE_NUMBERS = 8 };                       /* flags of trees */
 enum { VALUES_SEALED, VALUES_TREES, VALUES_FREE, VALUES_PLAIN }; /* what is in a tree */
 
 struct tree {
@@ -36,8 +36,8 @@ struct look {
     bool sealed;
     char *problem;
     size_t page_bytes;
-    uint64_t pages;  /* of the newest state */
-    uint8_t *used;   /* a bit each */
+    uint64_t pages; /* of the newest state */
+    uint8_t *used;  /* a bit each */
     /* of the tree at hand */
     const char *name;
     uint32_t table;

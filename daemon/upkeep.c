@@ -9,7 +9,7 @@
 
 /* Of values, each minute: some milliseconds of one processor. An index of 150 MB is
  * looked at six times an hour. */
-#define SWEEP_BYTES (16u << 20)
+#define SWEEP_BYTES  (16u << 20)
 #define SAY_EVERY_MS 5000
 
 struct wc_upkeep {
@@ -71,10 +71,11 @@ static void say_rebuilt(struct wc_upkeep *u)
 {
     struct wc_index_usage usage;
     if (u->rc != 0) {
-        wc_log(WC_LOG_ERROR,
-               "the search index could not be built anew: it %s; the next attempt is in "
-               "a minute, and until then nothing is searched",
-               wc_strerror(u->rc));
+        wc_log(
+            WC_LOG_ERROR,
+            "the search index could not be built anew: it %s; the next attempt is in "
+            "a minute, and until then nothing is searched",
+            wc_strerror(u->rc));
         return;
     }
     if (atomic_load(&u->stop))
@@ -123,7 +124,8 @@ static void start(struct wc_upkeep *u)
                "and until that is done nothing is searched",
                what);
     }
-    u->rebuilding = damaged || u->rebuild || wc_index_is_building(u->ix, &built, &total);
+    u->rebuilding =
+        damaged || u->rebuild || wc_index_is_building(u->ix, &built, &total);
     u->rebuild = false;
     u->started_ms = u->said_ms = wc_mono_ms();
     u->runs = wc_loop_work(u->loop, work, done, u) == 0; /* else with the next tick */

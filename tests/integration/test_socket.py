@@ -170,7 +170,7 @@ class Describe(OneDaemon):
             "me.reject": {}, "me.set": {"name": "Root"}, "me.add": {"skills": ["x"]}, "me.drop": {"skills": ["x"]},
             "me.export": {}, "me.erase": {}, "me.erasure": {}, "people.about": {"handle": "alice"},
             "people.erase": {"handle": "bob"}, "people.erasure": {"handle": "bob"},
-            "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {},
+            "ask.create": {"text": "blogging"}, "offices.list": {}, "node.status": {}, "node.metrics": {}, "node.check": {},
             "office.show": {}, "org.known": {},
             "audit.read": {"verify": True}, "vocabulary.list": {"words": "x"}, "vocabulary.read": {"id": "esco"}, "skills.list": {},
             "office.request": {"name": "leeds"},
