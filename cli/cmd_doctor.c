@@ -99,8 +99,9 @@ static int print_result(struct wc_run *run, const json_t *result)
         wc_buf_fini(&text);
     }
     if (!wc_json_bool(result, "full", true))
-        wc_buf_text(&out, "Samples of signatures and people were looked at; --full looks "
-                          "at all of them.\n");
+        wc_buf_text(&out,
+                    "Samples of signatures and people were looked at; --full looks "
+                    "at all of them.\n");
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;
@@ -110,10 +111,11 @@ static int finish(struct wc_run *run, const struct wc_reply *reply)
 {
     json_t *result = NULL;
     if (wc_json_from_obj(wc_reply_result(reply), &result) != 0)
-        return wc_run_fail(run, WC_EXIT_UNREACHABLE, "the daemon's answer is not sound");
+        return wc_run_fail(run, WC_EXIT_UNREACHABLE,
+                           "the daemon's answer is not sound");
     bool ok = wc_json_bool(result, "ok", false);
-    int code = wc_run_wants_json(run) ? wc_run_json(run, result)
-                                      : print_result(run, result);
+    int code =
+        wc_run_wants_json(run) ? wc_run_json(run, result) : print_result(run, result);
     json_decref(result);
     return code != 0 || ok ? code : WC_EXIT_PARTIAL;
 }

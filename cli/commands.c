@@ -98,14 +98,12 @@ const struct wc_command wc_commands[] = {
      "In the text format of Prometheus; docs/operations.md lists them.\n", 0, 0, 0,
      wc_cmd_metrics},
     {"doctor", "", "Check that records and search index are right",
-     "For administrators. Looks at what the daemon holds while it goes on working: "
-     "that\n"
-     "records are as they were stored, that the search index is as it was written, "
-     "and\n"
-     "that both say the same. What it finds wrong in the index it mends, by building "
-     "it\n"
-     "anew. --full looks at every signature and everybody's words, which takes some\n"
-     "minutes for 100,000 people. Exit code 1 says that something was found.\n\n"
+     "For administrators. Looks at what the daemon holds while it goes on working:\n"
+     "that records are as they were stored, that the search index is as it was\n"
+     "written, and that both say the same. What it finds wrong in the index it mends,\n"
+     "by building it anew. --full looks at every signature and everybody's words,\n"
+     "which takes a minute or two for 100,000 people. Exit code 1 says that something\n"
+     "was found.\n\n"
      "  whocan doctor\n"
      "  whocan doctor --full --json\n"
      "  whocan doctor --rebuild\n\n"
