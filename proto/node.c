@@ -291,6 +291,9 @@ static void act(struct wc_node *node, const struct wc_event *event)
     case WC_EVENT_ASK_MATCHED:
         wc_node_ask_matched(node, event);
         break;
+    case WC_EVENT_HEARD:
+        wc_node_heard(node, event);
+        break;
     }
 }
 

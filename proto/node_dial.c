@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which addresses to dial. Configured peers until it is known who is there, and whenever
- * there are too few neighbours. Then offices of the passive view, and then all that are
- * known, drawn at random, until there are enough neighbours. And now and then a random
- * office more, which takes the place of another neighbour: so that two halves that lost
- * each other meet again, for nobody is ever forgotten. What fails is tried again later
- * and later, with jitter.
+ * Which addresses to dial. Configured peers and what beacons said until it is known who
+ * is there, and whenever there are too few neighbours. What a name server said, one after
+ * the other in its order, until one was reached, and then as these. What worked before the
+ * last stop, and then offices of the passive view, and then all that are known, drawn at
+ * random, until there are enough neighbours. And now and then a random office more, which
+ * takes the place of another neighbour: so that two halves that lost each other meet
+ * again, for nobody is ever forgotten.
+ *
+ * What fails is tried again later and later, each time at a moment drawn from the whole
+ * wait (Brooker, "Exponential Backoff And Jitter", 2015: full jitter), so that those who
+ * lost the same office do not come back to it together. And whatever there is to dial,
+ * there are so many dials at once and so many in the long run: no list, record or beacon
+ * makes an office knock at more doors.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,46 +26,7 @@ static uint64_t backoff(struct wc_node *node, uint32_t failures)
                                   : (uint64_t)WC_DIAL_BACKOFF_MS << doublings;
     if (wait > WC_DIAL_BACKOFF_MAX_MS)
         wait = WC_DIAL_BACKOFF_MAX_MS;
-    return wait / 2 + wc_rng_below(&node->rng, wait / 2 + 1);
-}
-
-static struct wc_join *find_join(struct wc_join *joins, uint32_t count,
-                                 const char *address)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(joins[i].address, address) == 0)
-            return &joins[i];
-    }
-    return NULL;
-}
-
-int wc_node_set_join(struct wc_node *node, const char *const *addresses, uint32_t count)
-{
-    uint32_t kept = 0;
-    if (count > WC_JOIN_MAX_COUNT)
-        return -WC_ETOOBIG;
-    struct wc_join *joins = calloc(count + 1, sizeof(*joins));
-    if (joins == NULL)
-        return -WC_ENOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        if (find_join(joins, kept, addresses[i]) != NULL)
-            continue; /* given twice: what one learned, the other would not know */
-        const struct wc_join *old =
-            find_join(node->joins, node->join_count, addresses[i]);
-        if (old != NULL)
-            joins[kept] = *old;
-        else if (!wc_slice_copy(wc_slice_text(addresses[i]), joins[kept].address,
-                                sizeof(joins[kept].address))) {
-            free(joins);
-            return -WC_ETOOBIG;
-        }
-        kept++;
-    }
-    free(node->joins);
-    node->joins = joins;
-    node->join_count = kept;
-    wc_node_due(node, WC_DUE_DIAL, 0);
-    return 0;
+    return 1 + wc_rng_below(&node->rng, wait);
 }
 
 /* ---- what came of a dial ---- */
@@ -96,7 +64,7 @@ static void office_failed(struct wc_node *node, struct wc_office *o)
 static void dial_ended(struct wc_node *node, struct wc_dial *dial, uint32_t office)
 {
     if (dial->join) {
-        struct wc_join *join = find_join(node->joins, node->join_count, dial->address);
+        struct wc_join *join = wc_node_join_find(node, dial->address);
         if (join != NULL && office == WC_NONE) {
             join_failed(node, join);
         } else if (join != NULL) {
@@ -177,17 +145,30 @@ static uint32_t in_flight_count(const struct wc_node *node)
     return count;
 }
 
-/* Begin a dial; NULL when as many are under way as may be. */
+/* A place for one more, or NULL: as many are under way as may be, or there were too many
+ * of late. */
+static struct wc_dial *free_dial(struct wc_node *node)
+{
+    if (!wc_bucket_has_room(&node->dialled, node->mono_ms, WC_DIALS_BRIM_COUNT,
+                            WC_DIALS_AN_HOUR)) {
+        wc_node_due(node, WC_DUE_DIAL, node->mono_ms + WC_DIALS_PACE_MS);
+        return NULL;
+    }
+    for (int i = 0; i < WC_NODE_DIALS_COUNT; i++) {
+        if (node->dials[i].number == 0)
+            return &node->dials[i];
+    }
+    return NULL;
+}
+
+/* Begin a dial; NULL when there may be no more. */
 static struct wc_dial *dial(struct wc_node *node, const char *address)
 {
-    struct wc_dial *d = NULL;
-    for (int i = 0; i < WC_NODE_DIALS_COUNT && d == NULL; i++) {
-        if (node->dials[i].number == 0)
-            d = &node->dials[i];
-    }
+    struct wc_dial *d = free_dial(node);
     struct wc_effect *e = d == NULL ? NULL : wc_node_effect(node, WC_EFFECT_DIAL);
     if (e == NULL)
         return NULL;
+    wc_bucket_pour(&node->dialled, 1);
     *d = (struct wc_dial){0};
     if (++node->next_dial == 0)
         node->next_dial = 1;
@@ -198,16 +179,47 @@ static struct wc_dial *dial(struct wc_node *node, const char *address)
     return d;
 }
 
-static void dial_joins(struct wc_node *node)
+/* Whether one of the name server's offices was reached, or is being dialled. */
+static bool srv_reached(const struct wc_node *node, bool dialling)
 {
     for (uint32_t i = 0; i < node->join_count; i++) {
+        const struct wc_join *join = &node->joins[i];
+        if (join->how == WC_HINT_SRV &&
+            (dialling ? in_flight(node, join->address) : join->known || join->self))
+            return true;
+    }
+    return false;
+}
+
+/* Whether an address is worth a dial now, but for its wait. */
+static bool join_wanted(const struct wc_node *node, const struct wc_join *join)
+{
+    bool enough = node->views.active_count >= WC_VIEW_WANTED_COUNT;
+    uint32_t office =
+        join->known ? wc_node_office_find(node, join->office_key) : WC_NONE;
+    const struct wc_office *o = office == WC_NONE ? NULL : node->offices[office];
+    bool new_here = join->how == WC_HINT_BEACON && (o == NULL || !o->has_card);
+    if (join->self || in_flight(node, join->address) ||
+        (o != NULL && (o->link != 0 || o->revoked || (enough && !new_here))))
+        return false;
+    switch (join->how) {
+    case WC_HINT_CONFIGURED:
+    case WC_HINT_BEACON:
+        return true;
+    case WC_HINT_SRV:
+        return !srv_reached(node, true) && (!enough || !srv_reached(node, false));
+    case WC_HINT_CACHE:
+        return node->views.active_count + in_flight_count(node) < WC_VIEW_WANTED_COUNT;
+    }
+    return false;
+}
+
+static void dial_joins(struct wc_node *node)
+{
+    wc_node_hints_tidy(node);
+    for (uint32_t i = 0; i < node->join_count; i++) {
         struct wc_join *join = &node->joins[i];
-        uint32_t office =
-            join->known ? wc_node_office_find(node, join->office_key) : WC_NONE;
-        if (join->self || in_flight(node, join->address) ||
-            (office != WC_NONE &&
-             (node->offices[office]->link != 0 || node->offices[office]->revoked ||
-              node->views.active_count >= WC_VIEW_WANTED_COUNT)))
+        if (!join_wanted(node, join))
             continue;
         if (join->due_ms > node->mono_ms) {
             wc_node_due(node, WC_DUE_DIAL, join->due_ms);

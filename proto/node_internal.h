@@ -18,6 +18,7 @@
  *   node_links.c      links, clocks
  *   node_sync.c       reconciliation
  *   node_ask.c        asks and answers
+ *   node_hints.c      addresses that nobody's card has: configured, asked for, heard
  *   node_dial.c       which addresses to dial, and when
  */
 #ifndef WHOCAN_PROTO_NODE_INTERNAL_H
@@ -119,15 +120,21 @@
     1000                   /* children have said so: twice the longest link, and more */
 #define WC_BEAT_SLACK_MS 5 /* the parent stays while its beat is not later than this */
 
-/* Dialling */
+/* Dialling: so many dials at once, and so many in the long run, whatever asks for them. */
 #define WC_NODE_DIALS_COUNT 8
-#define WC_DIAL_BACKOFF_MS  250
+#define WC_DIALS_BRIM_COUNT                                                            \
+    64 /* half of all died: a dozen dials find the living */
+#define WC_DIALS_AN_HOUR   3600
+#define WC_DIALS_PACE_MS   1000 /* who used up all that looks again after so long */
+#define WC_DIAL_BACKOFF_MS 250
 #define WC_DIAL_BACKOFF_MAX_MS                                                         \
     60000 /* an office that was away for a week is back within a minute */
 #define WC_DIAL_CALM_MS                                                                \
     30000 /* who has neighbours does not press a configured peer that closed a link */
 #define WC_DIAL_STEADY_MS                                                              \
     5000 /* a link that lasted so long was good: dial again at once when it is lost */
+#define WC_HEARD_KEEP_MS                                                               \
+    150000 /* two beacons did not come: whoever it was is not there any more */
 #define WC_DIAL_EXPLORE_MS                                                             \
     120000 /* a random office now and then becomes a neighbour, so that separate halves
               find each other: of 2,000 offices 17 do it each second */
@@ -417,6 +424,8 @@ struct wc_kept {
 /* ---- dialling ---- */
 
 struct wc_join {
+    enum wc_hint how;
+    uint64_t heard_ms; /* of WC_HINT_BEACON: when it was last */
     char address[WC_ADDRESS_MAX_BYTES + 1];
     bool self;  /* it led to ourselves */
     bool known; /* office_key is who was there last */
@@ -525,7 +534,8 @@ struct wc_node {
     uint32_t asks_first, asks_count; /* a ring of WC_ASKS_MAX_COUNT, oldest first */
     uint32_t matches_open, matches_waiting;
 
-    struct wc_join *joins;
+    struct wc_join *joins; /* addresses without a card, in the order of enum wc_hint */
+    struct wc_bucket dialled;
     struct wc_dial dials[WC_NODE_DIALS_COUNT];
     uint64_t explore_ms;
     uint32_t join_count;
@@ -894,6 +904,14 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
 int wc_node_on_answers(struct wc_node *node, struct wc_peer *peer,
                        struct wc_slice frame);
 void wc_node_run_asks(struct wc_node *node);
+
+/* ---- node_hints.c ---- */
+
+struct wc_join *wc_node_join_find(struct wc_node *node, const char *address);
+/* A beacon came: remember its address if it is worth a dial. */
+void wc_node_heard(struct wc_node *node, const struct wc_event *event);
+/* Forget what was heard too long ago. */
+void wc_node_hints_tidy(struct wc_node *node);
 
 /* ---- node_dial.c ---- */
 

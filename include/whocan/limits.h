@@ -182,8 +182,27 @@
 #define WC_ASK_MATCHES_MAX_COUNT                                                       \
     64 /* searches for other offices' asks under way in ours at once */
 
+/* --- finding offices: the beacon, a name server, what worked before --- */
+#define WC_BEACON_WINDOW_MS                                                            \
+    (10000ULL) /* an office sends three in its first seconds, and then one a minute */
+#define WC_BEACON_SOURCE_COUNT                                                         \
+    128 /* of one address in a window: 30 daemons on one machine, on two families */
+#define WC_BEACON_ALL_COUNT                                                            \
+    2048 /* of all in a window: 1,000 offices of one network that start at once; a flood \
+            costs 2 ms of looking a second */
+#define WC_BEACON_SOURCES_COUNT 1024 /* addresses counted in a window; one more is unheard */
+#define WC_BEACON_INTERFACES_MAX_COUNT                                                 \
+    32 /* sockets: two of each interface; containers and bridges have no office behind */
+#define WC_SRV_MAX_COUNT   32            /* targets of one answer that are kept */
+#define WC_SRV_TTL_MIN_MS  (60000ULL)    /* asked again not sooner, */
+#define WC_SRV_TTL_MAX_MS  (86400000ULL) /* and once a day at least */
+#define WC_SRV_RETRY_MS    (30000ULL)    /* after a failure, and twice as long each time */
+#define WC_SRV_BYTES       65535         /* the longest answer over TCP (RFC 1035, 4.2.2) */
+#define WC_CACHE_MAX_COUNT 64 /* addresses that worked: ten times the neighbours */
+
 /* --- what the engine keeps --- */
 #define WC_JOIN_MAX_COUNT    64    /* configured peers */
+#define WC_HEARD_MAX_COUNT   32    /* addresses of beacons that are yet to be dialled */
 #define WC_PENDING_MAX_COUNT 65536 /* local edits that wait for their commit */
 
 /* --- what is said to the operator --- */

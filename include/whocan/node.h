@@ -88,6 +88,16 @@ enum wc_event_type {
     WC_EVENT_LOCAL_ASK,   /* somebody here asks */
     WC_EVENT_ASK_CANCEL,  /* they no longer listen */
     WC_EVENT_ASK_MATCHED, /* the own staff was matched for an ASK_MATCH effect */
+    WC_EVENT_HEARD,       /* a beacon said that an office is at an address */
+};
+
+/* Why an address may be one of an office. In this order one address counts as the first
+ * that it is. */
+enum wc_hint {
+    WC_HINT_CONFIGURED, /* IT says so */
+    WC_HINT_SRV,        /* a name server says so */
+    WC_HINT_CACHE,      /* it worked before the last stop */
+    WC_HINT_BEACON,     /* somebody who knows the organisation secret said so */
 };
 
 struct wc_event {
@@ -151,6 +161,10 @@ struct wc_event {
             uint32_t people_count; /* <= WC_ANSWER_PEOPLE_MAX */
             const struct wc_answer_person *people;
         } ask_matched;
+        struct {
+            const char *address;       /* at most WC_ADDRESS_MAX_BYTES */
+            const uint8_t *office_key; /* who it says it is of: WC_KEY_BYTES */
+        } heard;
     } u;
 };
 
@@ -287,6 +301,11 @@ int wc_node_load(struct wc_node *node, struct wc_slice record, uint64_t now_ms);
  */
 int wc_node_set_join(struct wc_node *node, const char *const *addresses,
                      uint32_t count);
+
+/* The same for addresses that were found otherwise, in the order in which they are to be
+ * tried: WC_HINT_SRV, WC_HINT_CACHE. Beacons come as events. */
+int wc_node_set_hints(struct wc_node *node, enum wc_hint how,
+                      const char *const *addresses, uint32_t count);
 
 /* Addresses that the own card shows, replacing those given before; a change writes a
  * new card at the next TIMER. -WC_ETOOBIG: more than WC_ADDRESSES_MAX_COUNT, or too

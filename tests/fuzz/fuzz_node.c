@@ -614,9 +614,29 @@ static void dial_failed(uint8_t which)
     step(&e);
 }
 
+/* A beacon, of somebody known or made up. */
+static void hear(void)
+{
+    uint8_t key[WC_KEY_BYTES], from = take();
+    char address[WC_ADDRESS_MAX_BYTES + 8];
+    struct wc_event e = {.type = WC_EVENT_HEARD};
+    memset(key, from, sizeof(key));
+    snprintf(address, sizeof(address), "%.*d:1", from == 255 ? 66 : 1 + from % 3,
+             from % 40);
+    e.u.heard.address = address;
+    e.u.heard.office_key = from % 2 == 0     ? key
+                           : from % 16 == 15 ? me.signer.key
+                                             : others[from % NEIGHBOURS].signer.key;
+    step(&e);
+}
+
 static void command(void)
 {
     uint8_t what = take(), who = what / 32;
+    if (what == 249) {
+        hear();
+        return;
+    }
     if (what >= 250) {
         say_overlay(take());
         return;

@@ -341,6 +341,38 @@ const struct scenario scenarios[] = {
             {41, STEP_END, 0}),
     },
     {
+        .name = "beacons",
+        .what = "nobody is configured: beacons, and a name server for one of ten",
+        .nodes = 60,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .lan = 10,
+        .srv = true,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {70, STEP_EDIT, 100},
+            {80, STEP_ASK, 5},
+            {96, STEP_EDIT, 10},
+            {101, STEP_END, 0}),
+    },
+    {
+        .name = "strangers",
+        .what = "two networks that never heard of each other are joined by a cable",
+        .nodes = 40,
+        .delay_min_ms = 1,
+        .delay_max_ms = 20,
+        .lan = 20,
+        .asks_reach_all = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {60, STEP_EDIT, 100},
+            {90, STEP_LAN, 40},
+            {220, STEP_ASK, 3},
+            {236, STEP_EDIT, 10},
+            {241, STEP_END, 0}),
+    },
+    {
         .name = "mixed",
         .what = "all of it at once, and then the sky clears",
         .nodes = 60,
@@ -1083,6 +1115,9 @@ static void take_step(struct world *w, const struct event *e)
     case STEP_CLEAR:
         w->weather = (struct weather){0};
         break;
+    case STEP_LAN:
+        w->lan = s->amount;
+        break;
     }
 }
 
@@ -1115,6 +1150,7 @@ void scenario_happens(struct world *w, const struct event *e)
     case HAPPENS_COMMIT:
     case HAPPENS_MATCHED:
     case HAPPENS_RESET:
+    case HAPPENS_BEACON:
         break;
     }
 }

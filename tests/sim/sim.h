@@ -54,6 +54,7 @@ enum step_what {
     STEP_RESTORE, /* these offices lose their stores and start again with the copies */
     STEP_DAYS,    /* amount days pass, for every clock at once */
     STEP_CLEAR,   /* network and disks do nothing wrong any more */
+    STEP_LAN,     /* from now on amount offices are on one local network */
 };
 
 struct step {
@@ -81,6 +82,9 @@ struct scenario {
     unsigned skew_s;          /* clocks differ by at most twice this */
     unsigned not_replicating; /* percent of offices that keep only their own records */
     bool asks_reach_all;      /* nothing breaks while asks are under way */
+    unsigned lan; /* so many offices are on one local network, hear each other's beacons,
+                     and know no address; 0: all know the first office and another one */
+    bool srv;     /* the first office of each local network asks a name server */
     bool nobody_blamed; /* whoever is to blame in the end is an office that lied */
     const struct step *steps;
 };
@@ -178,6 +182,7 @@ enum happening {
     HAPPENS_IMPORT,
     HAPPENS_ASK,
     HAPPENS_ASK_JUDGED,
+    HAPPENS_BEACON,
 };
 
 struct event {
@@ -231,6 +236,7 @@ struct world {
     uint32_t link_count, link_cap;
     struct weather weather;
     bool partitioned;
+    uint32_t lan; /* offices on one local network now, 0 none */
 
     struct blob *blobs;
     uint32_t blob_count, blob_cap;

@@ -456,6 +456,7 @@ struct world *world_new(const struct scenario *scenario, uint32_t offices,
     assert(w != NULL);
     w->scenario = scenario;
     w->weather = scenario->weather;
+    w->lan = scenario->lan;
     w->seed = seed;
     w->verbose = verbose;
     w->trace = 0xcbf29ce484222325u;
@@ -524,12 +525,51 @@ void world_free(struct world *w)
     free(w);
 }
 
+/* The name server knows two offices: one that is there from the beginning, and one that
+ * never answers. */
+static void set_found(struct world *w, struct office *o)
+{
+    const char *targets[] = {"office99999:1", "office0:1"};
+    int rc = 0;
+    if (w->scenario->srv && o->index % w->lan == 0)
+        rc = wc_node_set_hints(o->node, WC_HINT_SRV, targets, 2);
+    assert(rc == 0);
+    struct event beacon = {
+        .what = HAPPENS_BEACON, .office = o->index, .life = o->life};
+    world_later(w, wc_rng_below(&w->rng, SIM_SECOND), beacon);
+}
+
+/* Everybody of the local network hears it; one beacon in ten is lost on the way. */
+static void send_beacon(struct world *w, const struct event *e)
+{
+    const struct office *from = &w->offices[e->office];
+    uint32_t first = w->lan == 0 ? 0 : e->office / w->lan * w->lan;
+    char address[24];
+    struct wc_event heard = {.type = WC_EVENT_HEARD};
+    snprintf(address, sizeof(address), "office%u:1", e->office);
+    heard.u.heard.address = address;
+    heard.u.heard.office_key = from->identity.signer.key;
+    for (uint32_t i = first; i < first + w->lan && i < w->office_count; i++) {
+        struct office *to = &w->offices[i];
+        if (to->node != NULL && wc_rng_below(&w->rng, 10) > 0)
+            world_step(w, to, &heard); /* the own one, too: multicast loops back */
+    }
+    world_later(w, 54 * SIM_SECOND + wc_rng_below(&w->rng, 12 * SIM_SECOND),
+                (struct event){.what = HAPPENS_BEACON,
+                               .office = e->office,
+                               .life = from->life});
+}
+
 static void set_addresses(struct world *w, struct office *o)
 {
     char own[24], joins[2][24];
     const char *list[2] = {joins[0], joins[1]}, *listen = own;
     snprintf(own, sizeof(own), "office%u:1", o->index);
     int rc = wc_node_set_listen(o->node, &listen, 1);
+    if (w->lan > 0) {
+        set_found(w, o);
+        return;
+    }
     /* everybody knows the first office and one other */
     snprintf(joins[0], sizeof(joins[0]), "office0:1");
     snprintf(joins[1], sizeof(joins[1]), "office%u:1",
@@ -911,6 +951,9 @@ static void happens_to(struct world *w, struct office *o, const struct event *ev
         e.u.ask_matched.people = people;
         world_step(w, o, &e);
         break;
+    case HAPPENS_BEACON:
+        send_beacon(w, ev);
+        break;
     case HAPPENS_RESET:
     case HAPPENS_STEP:
     case HAPPENS_START:
@@ -942,6 +985,7 @@ void world_run_until(struct world *w, uint64_t at_ms)
         case HAPPENS_DIAL_FAILED:
         case HAPPENS_COMMIT:
         case HAPPENS_MATCHED:
+        case HAPPENS_BEACON:
             if (w->offices[e.office].node != NULL &&
                 w->offices[e.office].life == e.life)
                 happens_to(w, &w->offices[e.office], &e);
