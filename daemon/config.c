@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/config.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +63,47 @@ const struct wc_option wc_config_options[] = {
      .help = "Address of another office to connect to. May be given several times; one "
              "is enough to find all of them.",
      .offset = AT(join)},
+    {.key = "domain",
+     .type = WC_OPTION_DOMAIN,
+     .argument = "DOMAIN",
+     .help = "Ask the name server which offices there are to connect to: the service "
+             "records _whocan._tcp.DOMAIN (RFC 2782). Asked again when the answer's "
+             "time is over.",
+     .offset = AT(domain)},
+    {.key = "beacon",
+     .type = WC_OPTION_BOOL,
+     .argument = "YES|NO",
+     .fallback = "yes",
+     .help = "Whether offices of one organisation find each other on the local network "
+             "by themselves, by multicast. Nobody else can read what is sent.",
+     .offset = AT(beacon)},
+    {.key = "beacon_interfaces",
+     .type = WC_OPTION_INTERFACES,
+     .argument = "NAME",
+     .help = "Network interfaces for that, as ip link names them. May be given several "
+             "times. Without it: all but loopback.",
+     .offset = AT(beacon_interfaces)},
+    {.key = "beacon_port",
+     .type = WC_OPTION_UINT,
+     .argument = "PORT",
+     .min = 1,
+     .max = 65535,
+     .fallback = WC_DEFAULT_PORT,
+     .help = "UDP port for that: the same in all offices.",
+     .offset = AT(beacon_port)},
+    {.key = "beacon_group_ipv4",
+     .type = WC_OPTION_GROUP,
+     .argument = "ADDRESS",
+     .fallback = "239.255.74.11",
+     .help = "IPv4 multicast group for that: the same in all offices; or none.",
+     .offset = AT(beacon_group_ipv4)},
+    {.key = "beacon_group_ipv6",
+     .type = WC_OPTION_GROUP,
+     .argument = "ADDRESS",
+     .fallback = "ff12::7411",
+     .help = "IPv6 multicast group of link-local scope for that: the same in all "
+             "offices; or none.",
+     .offset = AT(beacon_group_ipv6)},
     {.key = "office",
      .type = WC_OPTION_OFFICE,
      .argument = "NAME",
@@ -337,6 +381,10 @@ static int check_item(struct loader *l, const struct wc_option *o, const char *i
         if (!word_valid(item))
             return fail(l, "%s: \"%s\" is not a lower-case name", o->key, item);
         return check_language(l, o, item);
+    case WC_OPTION_INTERFACES:
+        if (strlen(item) >= IF_NAMESIZE || strchr(item, '/') != NULL)
+            return fail(l, "%s: \"%s\" is no name of an interface", o->key, item);
+        return 0;
     case WC_OPTION_PATHS:
         if (strcmp(item, "none") == 0)
             return 0;
@@ -348,6 +396,8 @@ static int check_item(struct loader *l, const struct wc_option *o, const char *i
     case WC_OPTION_PATH:
     case WC_OPTION_OFFICE:
     case WC_OPTION_NAME:
+    case WC_OPTION_DOMAIN:
+    case WC_OPTION_GROUP:
     case WC_OPTION_UINT:
     case WC_OPTION_BOOL:
     case WC_OPTION_CHOICE:
@@ -388,6 +438,27 @@ static int set_list(struct loader *l, const struct wc_option *o, const char *val
     return rc;
 }
 
+static bool domain_valid(const char *text)
+{
+    size_t len = strlen(text);
+    return len <= WC_DOMAIN_MAX_BYTES && text[0] != '.' && strstr(text, "..") == NULL &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                        "-.") == len;
+}
+
+/* IPv6: of link-local scope, which is where its beacons are heard. */
+static bool group_valid(const struct wc_option *o, const char *text)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (strcmp(text, "none") == 0)
+        return true;
+    if (o->offset == AT(beacon_group_ipv4))
+        return inet_pton(AF_INET, text, &four) == 1 && IN_MULTICAST(ntohl(four.s_addr));
+    assert(o->offset == AT(beacon_group_ipv6));
+    return inet_pton(AF_INET6, text, &six) == 1 && IN6_IS_ADDR_MC_LINKLOCAL(&six);
+}
+
 static int set_text(struct loader *l, const struct wc_option *o, const char *value)
 {
     char **text = field(l->config, o);
@@ -403,6 +474,12 @@ static int set_text(struct loader *l, const struct wc_option *o, const char *val
             "%s: \"%s\" is not a name for an office (1 to %d of a-z, 0-9 and -, "
             "with a letter or digit at both ends)",
             o->key, value, WC_OFFICE_NAME_MAX_BYTES);
+    if (o->type == WC_OPTION_DOMAIN && !domain_valid(value))
+        return fail(l, "%s: \"%s\" is not a domain (like council.example)", o->key,
+                    value);
+    if (o->type == WC_OPTION_GROUP && !group_valid(o, value))
+        return fail(l, "%s: \"%s\" is neither none nor a multicast address of it (%s)",
+                    o->key, value, o->fallback);
     char *copy = strdup(value);
     if (copy == NULL)
         return out_of_memory(l);
@@ -465,6 +542,8 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
     case WC_OPTION_PATH:
     case WC_OPTION_OFFICE:
     case WC_OPTION_NAME:
+    case WC_OPTION_DOMAIN:
+    case WC_OPTION_GROUP:
         return set_text(l, o, value);
     case WC_OPTION_UINT:
         return set_uint(l, o, value);
@@ -475,6 +554,7 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
     case WC_OPTION_LISTEN:
     case WC_OPTION_ADDRESSES:
     case WC_OPTION_LANGUAGES:
+    case WC_OPTION_INTERFACES:
     case WC_OPTION_PATHS:
         return set_list(l, o, value);
     }
@@ -484,7 +564,8 @@ static int set_value(struct loader *l, const struct wc_option *o, const char *va
 static bool is_list(const struct wc_option *o)
 {
     return o->type == WC_OPTION_LISTEN || o->type == WC_OPTION_ADDRESSES ||
-           o->type == WC_OPTION_LANGUAGES || o->type == WC_OPTION_PATHS;
+           o->type == WC_OPTION_LANGUAGES || o->type == WC_OPTION_PATHS ||
+           o->type == WC_OPTION_INTERFACES;
 }
 
 /* Take a value from a source, once for each key but lists. */
@@ -818,7 +899,8 @@ void wc_config_fini(struct wc_config *config)
         if (is_list(o))
             wc_strings_fini(field(config, o));
         else if (o->type == WC_OPTION_PATH || o->type == WC_OPTION_OFFICE ||
-                 o->type == WC_OPTION_NAME)
+                 o->type == WC_OPTION_NAME || o->type == WC_OPTION_DOMAIN ||
+                 o->type == WC_OPTION_GROUP)
             free(*(char **)field(config, o));
     }
     free(config->path);
@@ -850,6 +932,8 @@ static bool same_value(const struct wc_option *o, const struct wc_config *a,
     case WC_OPTION_PATH:
     case WC_OPTION_OFFICE:
     case WC_OPTION_NAME:
+    case WC_OPTION_DOMAIN:
+    case WC_OPTION_GROUP:
         return same_text(*(char *const *)x, *(char *const *)y);
     case WC_OPTION_UINT:
         return *(const uint64_t *)x == *(const uint64_t *)y;
@@ -861,6 +945,7 @@ static bool same_value(const struct wc_option *o, const struct wc_config *a,
     case WC_OPTION_LISTEN:
     case WC_OPTION_ADDRESSES:
     case WC_OPTION_LANGUAGES:
+    case WC_OPTION_INTERFACES:
     case WC_OPTION_PATHS:
         return same_strings(x, y);
     }

@@ -23,6 +23,8 @@
 #define WC_DEFAULT_ADMIN_GROUP "whocan-admin"
 #define WC_PATH_MAX_BYTES      255 /* of the paths in the configuration */
 #define WC_DEFAULT_PORT        "7411"
+#define WC_DOMAIN_MAX_BYTES                                                            \
+    238 /* with _whocan._tcp. before it, as long as a name of DNS may be */
 
 /* The longest path of a Unix socket: sun_path less its terminator (unix(7)). */
 #define WC_SOCKET_PATH_MAX_BYTES 107
@@ -45,6 +47,11 @@ struct wc_config {
     char *state, *socket, *office, *group, *admin_group;
     char *intranet_user; /* NULL: there is none */
     struct wc_strings listen, join, advertise, languages, vocabulary;
+    struct wc_strings beacon_interfaces; /* empty: all */
+    char *beacon_group_ipv4, *beacon_group_ipv6;
+    char *domain; /* NULL: no name server is asked */
+    uint64_t beacon_port;
+    bool beacon;
     enum wc_access_mode access;
     uint64_t people_uid_min, people_uid_max;
     uint64_t erase_interval_s;
@@ -62,13 +69,16 @@ enum wc_option_type {
     WC_OPTION_PATH,
     WC_OPTION_OFFICE, /* an office name */
     WC_OPTION_NAME,   /* of a group or an account */
+    WC_OPTION_DOMAIN, /* a name of DNS */
+    WC_OPTION_GROUP,  /* a multicast address of the family that the key names */
     WC_OPTION_UINT,
     WC_OPTION_BOOL,   /* yes or no */
     WC_OPTION_CHOICE, /* one of the words in `choices` */
     WC_OPTION_LISTEN, /* list of HOST:PORT, or none */
     WC_OPTION_ADDRESSES,
-    WC_OPTION_PATHS,     /* list of paths, or "none" */
-    WC_OPTION_LANGUAGES, /* list of names of wc_text_languages() */
+    WC_OPTION_INTERFACES, /* list of names of network interfaces, as ip link has them */
+    WC_OPTION_PATHS,      /* list of paths, or "none" */
+    WC_OPTION_LANGUAGES,  /* list of names of wc_text_languages() */
 };
 
 struct wc_option {

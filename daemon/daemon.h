@@ -8,6 +8,7 @@
 #include "daemon/api.h"
 #include "daemon/audit.h"
 #include "daemon/config.h"
+#include "daemon/discovery.h"
 #include "daemon/engine.h"
 #include "daemon/expiry.h"
 #include "daemon/index.h"
@@ -29,9 +30,11 @@ struct wc_daemon {
     struct wc_index *index;
     struct wc_upkeep *upkeep; /* of the index */
     struct wc_engine *engine;
+    struct wc_discovery *discovery;
     struct wc_api *api;
     struct wc_identity *identity; /* another one after office.join or office.leave */
     struct wc_strings addresses;  /* of the own card */
+    struct wc_strings listened;   /* where links are accepted, with the ports got */
     struct wc_expiry expiry;      /* what was said of the certificate's end */
     struct wc_leavers *leavers;   /* NULL: accounts are not looked at */
     struct wc_wording *wording;   /* main.c: the vocabulary is being read anew */

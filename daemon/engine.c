@@ -1045,6 +1045,8 @@ static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
     }
     e->health.handshakes_count++;
     look_for_twin(e, peer, remote_address);
+    if (initiator && e->config.reached != NULL)
+        e->config.reached(e->config.ctx, peer->sign_key, remote_address);
     struct open_link *l = &e->links[e->links_count++];
     l->link = link;
     memcpy(l->key, peer->sign_key, sizeof(l->key));
@@ -1275,6 +1277,8 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
     say_erased(e);
     struct wc_event event = {.type = WC_EVENT_START};
     step(e, &event);
+    if (e->config.began != NULL)
+        e->config.began(e->config.ctx, office->identity);
     return 0;
 }
 
@@ -1284,12 +1288,35 @@ void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join)
         die("out of memory");
 }
 
+void wc_engine_set_hints(struct wc_engine *e, enum wc_hint how,
+                         const char *const *addresses, uint32_t count)
+{
+    struct wc_event event = {.type = WC_EVENT_TIMER};
+    if (e->node == NULL || e->stopped != NULL)
+        return;
+    if (wc_node_set_hints(e->node, how, addresses, count) == -WC_ENOMEM)
+        die("out of memory");
+    step(e, &event);
+}
+
+void wc_engine_heard(struct wc_engine *e, const char *address,
+                     const uint8_t office_key[WC_KEY_BYTES])
+{
+    struct wc_event event = {.type = WC_EVENT_HEARD};
+    event.u.heard.address = address;
+    event.u.heard.office_key = office_key;
+    if (e->node != NULL && e->stopped == NULL)
+        step(e, &event);
+}
+
 void wc_engine_stop(struct wc_engine *e, void (*stopped)(void *ctx), void *ctx)
 {
     assert(e->stopped == NULL && e->left == NULL && e->node != NULL);
     e->settled = NULL;
     e->stopped = stopped;
     e->stopped_ctx = ctx;
+    if (e->config.ended != NULL)
+        e->config.ended(e->config.ctx);
     wc_transport_set_identity(e->transport, NULL);
 }
 

@@ -40,6 +40,12 @@ struct wc_engine_config {
     bool accounts; /* renew nobody's profile while their account is missing */
     bool alone;    /* nobody has newer records of this office */
     void (*changed)(void *ctx); /* offices or links are others now; may be NULL */
+    /* For who looks for other offices; each may be NULL. It is an office from now on, and
+     * none any more; a dial led to an office. */
+    void (*began)(void *ctx, const struct wc_identity *identity);
+    void (*ended)(void *ctx);
+    void (*reached)(void *ctx, const uint8_t office_key[WC_KEY_BYTES],
+                    const char *address);
     void *ctx;
 };
 
@@ -71,6 +77,13 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
 
 /* Take other configured peers. */
 void wc_engine_set_join(struct wc_engine *e, const struct wc_strings *join);
+
+/* Take other addresses that were found in one way (whocan/node.h), or one that a beacon
+ * named. Nothing while stopped. */
+void wc_engine_set_hints(struct wc_engine *e, enum wc_hint how,
+                         const char *const *addresses, uint32_t count);
+void wc_engine_heard(struct wc_engine *e, const char *address,
+                     const uint8_t office_key[WC_KEY_BYTES]);
 
 /* Stop being an office: links close, no put is taken any more, what gathered is
  * committed; then stopped(ctx) is called (not before this returns). */

@@ -21,6 +21,7 @@
 #include <whocan/error.h>
 #include <whocan/record.h>
 
+#include "daemon/address.h"
 #include "daemon/advertise.h"
 #include "daemon/daemon.h"
 #include "daemon/index_check.h"
@@ -240,6 +241,18 @@ static int listen_one(struct wc_daemon *d, const char *address,
     return rc;
 }
 
+/* What is listened on, with the port that it got. */
+static int note_listened(struct wc_daemon *d, const char *text, uint16_t port)
+{
+    struct wc_address address;
+    char with_port[WC_HOST_MAX_BYTES + 16];
+    int rc = wc_address_parse(&address, text);
+    bool six = rc == 0 && strchr(address.host, ':') != NULL;
+    snprintf(with_port, sizeof(with_port), six ? "[%s]:%u" : "%s:%u", address.host,
+             (unsigned)port);
+    return rc != 0 ? rc : wc_strings_add(&d->listened, with_port);
+}
+
 static int listen_all(struct wc_daemon *d)
 {
     struct wc_strings listened = {0};
@@ -249,6 +262,8 @@ static int listen_all(struct wc_daemon *d)
         rc = listen_one(d, d->config.listen.items[i], &listened, &ports[i]);
     if (rc == 0)
         rc = wc_advertise(&d->addresses, &d->config.advertise, &listened, ports);
+    for (uint32_t i = 0; i < listened.count && rc == 0; i++)
+        rc = note_listened(d, listened.items[i], ports[i]);
     wc_strings_fini(&listened);
     return rc;
 }
@@ -280,10 +295,59 @@ static void on_changed(void *ctx)
     wc_node_stats(node, &stats);
     sd_notifyf(0, "STATUS=%s of %s: %u offices known, %u links", d->identity->cert.name,
                d->identity->org.name, stats.offices_count, stats.links_count);
+    wc_discovery_links(d->discovery, stats.links_count);
     check_certificate(d);
 }
 
 /* ---------------------------------------------------------------- while running */
+
+/* ---- finding offices ---- */
+
+static void on_office_began(void *ctx, const struct wc_identity *identity)
+{
+    struct wc_daemon *d = ctx;
+    if (!wc_office_is_standalone(identity)) /* else there is nobody to find */
+        wc_discovery_begin(d->discovery, identity);
+}
+
+static void on_office_ended(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    wc_discovery_end(d->discovery);
+}
+
+static void on_reached(void *ctx, const uint8_t office_key[WC_KEY_BYTES],
+                       const char *address)
+{
+    struct wc_daemon *d = ctx;
+    wc_discovery_reached(d->discovery, office_key, address);
+}
+
+static void on_heard(void *ctx, const char *address,
+                     const uint8_t office_key[WC_KEY_BYTES])
+{
+    struct wc_daemon *d = ctx;
+    wc_engine_heard(d->engine, address, office_key);
+}
+
+static void on_found(void *ctx, enum wc_hint how, const char *const *addresses,
+                     uint32_t count)
+{
+    struct wc_daemon *d = ctx;
+    wc_engine_set_hints(d->engine, how, addresses, count);
+}
+
+static int start_discovery(struct wc_daemon *d)
+{
+    struct wc_discovery_config config = {.loop = d->loop,
+                                         .settings = &d->config,
+                                         .listened = &d->listened,
+                                         .heard = on_heard,
+                                         .found = on_found,
+                                         .ctx = d};
+    int rc = wc_discovery_new(&d->discovery, &config);
+    return rc == 0 ? 0 : complain(rc, "the event loop cannot start");
+}
 
 /* ---- leavers ---- */
 
@@ -647,10 +711,16 @@ static void engine_closed(void *ctx)
     wc_loop_halt(d->loop);
 }
 
-static void api_closed(void *ctx)
+static void discovery_closed(void *ctx)
 {
     struct wc_daemon *d = ctx;
     wc_engine_close(d->engine, engine_closed, d);
+}
+
+static void api_closed(void *ctx)
+{
+    struct wc_daemon *d = ctx;
+    wc_discovery_close(d->discovery, discovery_closed, d);
 }
 
 static void engine_stopped(void *ctx)
@@ -720,6 +790,9 @@ static int start_loop(struct wc_daemon *d)
                                       .accounts = d->config.accounts,
                                       .alone = d->config.alone,
                                       .changed = on_changed,
+                                      .began = on_office_began,
+                                      .ended = on_office_ended,
+                                      .reached = on_reached,
                                       .ctx = d};
     int rc = wc_loop_new(&d->loop);
     config.loop = d->loop;
@@ -761,6 +834,8 @@ static int start(struct wc_daemon *d)
         rc = start_loop(d);
     if (rc == 0)
         rc = listen_all(d);
+    if (rc == 0)
+        rc = start_discovery(d);
     if (rc != 0)
         return rc;
     struct wc_engine_office office = {.identity = d->identity,
@@ -797,6 +872,7 @@ static void finish(struct wc_daemon *d, bool ran)
     wc_vocabulary_free(d->vocabulary);
     wc_office_free(d->identity);
     wc_strings_fini(&d->addresses);
+    wc_strings_fini(&d->listened);
     wc_config_fini(&d->config);
 }
 

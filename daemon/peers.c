@@ -23,8 +23,7 @@
 /* The next line without its end; false when there is none. */
 static bool next_line(struct wc_slice *rest, struct wc_slice *line)
 {
-    const uint8_t *end =
-        rest->len == 0 ? NULL : memchr(rest->data, '\n', rest->len);
+    const uint8_t *end = rest->len == 0 ? NULL : memchr(rest->data, '\n', rest->len);
     if (end == NULL)
         return false;
     *line = wc_slice(rest->data, (size_t)(end - rest->data));
@@ -144,8 +143,7 @@ bool wc_peers_add(struct wc_peers *p, const uint8_t office_key[WC_KEY_BYTES],
     uint32_t i = 0;
     if (strlen(address) > WC_ADDRESS_MAX_BYTES)
         return false;
-    while (i < p->count &&
-           memcmp(p->list[i].office_key, office_key, WC_KEY_BYTES) != 0)
+    while (i < p->count && memcmp(p->list[i].office_key, office_key, WC_KEY_BYTES) != 0)
         i++;
     bool known = i < p->count;
     bool same = known && strcmp(p->list[i].address, address) == 0;

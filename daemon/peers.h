@@ -24,7 +24,7 @@ struct wc_peers {
     struct {
         char address[WC_ADDRESS_MAX_BYTES + 1];
         uint8_t office_key[WC_KEY_BYTES];
-        uint64_t worked_ms; /* wall clock */
+        uint64_t worked_ms;     /* wall clock */
     } list[WC_CACHE_MAX_COUNT]; /* the latest first */
     uint32_t count;
 };

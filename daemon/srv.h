@@ -21,7 +21,7 @@ struct wc_srv {
     struct wc_srv_target targets[WC_SRV_MAX_COUNT];
     uint32_t count;
     uint32_t left_out; /* too many, too long, or not a host name */
-    uint64_t ttl_ms;   /* the shortest, between WC_SRV_TTL_MIN_MS and WC_SRV_TTL_MAX_MS */
+    uint64_t ttl_ms; /* the shortest, between WC_SRV_TTL_MIN_MS and WC_SRV_TTL_MAX_MS */
 };
 
 /* Read a name server's answer. -WC_ENOTFOUND: no such name, or no service there.

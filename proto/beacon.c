@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <whocan/beacon.h>
-
 #include <string.h>
 
+#include <whocan/beacon.h>
 #include <whocan/error.h>
 
 #define HEAD       "whocan/1"
@@ -36,9 +35,9 @@ int wc_beacon_decode(struct wc_slice bytes, const uint8_t key[WC_SECRET_BYTES],
     uint8_t plain[WC_KEY_BYTES + 2];
     if (bytes.len != WC_BEACON_BYTES || memcmp(bytes.data, HEAD, HEAD_BYTES) != 0)
         return -WC_EPROTOCOL;
-    int rc = wc_box_open(
-        plain, key, bytes.data + HEAD_BYTES,
-        wc_slice(bytes.data + HEAD_BYTES + WC_BOX_NONCE_BYTES, BOX_BYTES));
+    int rc =
+        wc_box_open(plain, key, bytes.data + HEAD_BYTES,
+                    wc_slice(bytes.data + HEAD_BYTES + WC_BOX_NONCE_BYTES, BOX_BYTES));
     if (rc != 0)
         return rc;
     memcpy(out->office_key, plain, WC_KEY_BYTES);

@@ -122,11 +122,10 @@
 
 /* Dialling: so many dials at once, and so many in the long run, whatever asks for them. */
 #define WC_NODE_DIALS_COUNT 8
-#define WC_DIALS_BRIM_COUNT                                                            \
-    64 /* half of all died: a dozen dials find the living */
-#define WC_DIALS_AN_HOUR   3600
-#define WC_DIALS_PACE_MS   1000 /* who used up all that looks again after so long */
-#define WC_DIAL_BACKOFF_MS 250
+#define WC_DIALS_BRIM_COUNT 64 /* half of all died: a dozen dials find the living */
+#define WC_DIALS_AN_HOUR    3600
+#define WC_DIALS_PACE_MS    1000 /* who used up all that looks again after so long */
+#define WC_DIAL_BACKOFF_MS  250
 #define WC_DIAL_BACKOFF_MAX_MS                                                         \
     60000 /* an office that was away for a week is back within a minute */
 #define WC_DIAL_CALM_MS                                                                \

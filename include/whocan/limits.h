@@ -190,15 +190,16 @@
 #define WC_BEACON_ALL_COUNT                                                            \
     2048 /* of all in a window: 1,000 offices of one network that start at once; a flood \
             costs 2 ms of looking a second */
-#define WC_BEACON_SOURCES_COUNT 1024 /* addresses counted in a window; one more is unheard */
+#define WC_BEACON_SOURCES_COUNT                                                        \
+    1024 /* addresses counted in a window; one more is unheard */
 #define WC_BEACON_INTERFACES_MAX_COUNT                                                 \
     32 /* sockets: two of each interface; containers and bridges have no office behind */
 #define WC_SRV_MAX_COUNT   32            /* targets of one answer that are kept */
 #define WC_SRV_TTL_MIN_MS  (60000ULL)    /* asked again not sooner, */
 #define WC_SRV_TTL_MAX_MS  (86400000ULL) /* and once a day at least */
-#define WC_SRV_RETRY_MS    (30000ULL)    /* after a failure, and twice as long each time */
-#define WC_SRV_BYTES       65535         /* the longest answer over TCP (RFC 1035, 4.2.2) */
-#define WC_CACHE_MAX_COUNT 64 /* addresses that worked: ten times the neighbours */
+#define WC_SRV_RETRY_MS    (30000ULL) /* after a failure, and twice as long each time */
+#define WC_SRV_BYTES       65535 /* the longest answer over TCP (RFC 1035, 4.2.2) */
+#define WC_CACHE_MAX_COUNT 64    /* addresses that worked: ten times the neighbours */
 
 /* --- what the engine keeps --- */
 #define WC_JOIN_MAX_COUNT    64    /* configured peers */

@@ -82,9 +82,10 @@ struct scenario {
     unsigned skew_s;          /* clocks differ by at most twice this */
     unsigned not_replicating; /* percent of offices that keep only their own records */
     bool asks_reach_all;      /* nothing breaks while asks are under way */
-    unsigned lan; /* so many offices are on one local network, hear each other's beacons,
+    unsigned
+        lan;  /* so many offices are on one local network, hear each other's beacons,
                      and know no address; 0: all know the first office and another one */
-    bool srv;     /* the first office of each local network asks a name server */
+    bool srv; /* the first office of each local network asks a name server */
     bool nobody_blamed; /* whoever is to blame in the end is an office that lied */
     const struct step *steps;
 };

@@ -534,8 +534,7 @@ static void set_found(struct world *w, struct office *o)
     if (w->scenario->srv && o->index % w->lan == 0)
         rc = wc_node_set_hints(o->node, WC_HINT_SRV, targets, 2);
     assert(rc == 0);
-    struct event beacon = {
-        .what = HAPPENS_BEACON, .office = o->index, .life = o->life};
+    struct event beacon = {.what = HAPPENS_BEACON, .office = o->index, .life = o->life};
     world_later(w, wc_rng_below(&w->rng, SIM_SECOND), beacon);
 }
 
@@ -555,9 +554,8 @@ static void send_beacon(struct world *w, const struct event *e)
             world_step(w, to, &heard); /* the own one, too: multicast loops back */
     }
     world_later(w, 54 * SIM_SECOND + wc_rng_below(&w->rng, 12 * SIM_SECOND),
-                (struct event){.what = HAPPENS_BEACON,
-                               .office = e->office,
-                               .life = from->life});
+                (struct event){
+                    .what = HAPPENS_BEACON, .office = e->office, .life = from->life});
 }
 
 static void set_addresses(struct world *w, struct office *o)
