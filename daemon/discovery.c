@@ -183,7 +183,7 @@ static void on_datagram(uv_udp_t *udp, ssize_t got, const uv_buf_t *buf,
     source_bytes(from, source);
     if (!from_here(ear, from) ||
         !wc_beacon_allow(&d->gate, source, uv_now(udp->loop))) {
-        d->stats.left_count++;
+        d->stats.ignored_count++;
         return;
     }
     d->stats.heard_count++;

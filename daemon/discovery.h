@@ -65,7 +65,7 @@ struct wc_discovery_stats {
     uint32_t sockets_count; /* interfaces, each family for itself */
     uint64_t sent_count, heard_count;
     uint64_t foreign_count; /* heard, and not of this organisation */
-    uint64_t left_count;    /* not looked at: too many, or from another network */
+    uint64_t ignored_count; /* not looked at: too many, or from another network */
     uint32_t srv_count;     /* targets in the name server's last answer */
     uint32_t cached_count;  /* addresses that are remembered */
 };

@@ -23,6 +23,7 @@ struct snapshot {
     struct wc_leavers_held leavers;
     struct wc_upkeep_stats upkeep;
     bool audit_failing, index_building;
+    struct wc_discovery_stats discovery;
     uint32_t linked_count;
     uint64_t uptime_s;
     bool member; /* it has a certificate that ends */
@@ -50,6 +51,13 @@ VALUE(link_paused, s->transport.paused_count)
 VALUE(link_timeouts, s->transport.timeout_count)
 VALUE(link_handshakes, s->health.handshakes_count)
 VALUE(link_dropped, s->health.dropped_count)
+VALUE(beacons_sent, s->discovery.sent_count)
+VALUE(beacons_heard, s->discovery.heard_count)
+VALUE(beacons_foreign, s->discovery.foreign_count)
+VALUE(beacons_ignored, s->discovery.ignored_count)
+VALUE(beacon_sockets, s->discovery.sockets_count)
+VALUE(srv_targets, s->discovery.srv_count)
+VALUE(peers_remembered, s->discovery.cached_count)
 VALUE(records_received, s->node.records_received)
 VALUE(records_refused, s->node.records_refused)
 VALUE(asks, s->health.asked_count)
@@ -153,6 +161,21 @@ static const struct metric {
     {"link_handshakes_total", "counter", "Handshakes that succeeded, whoever dialled.",
      link_handshakes, NULL, false},
     {"link_dropped_total", "counter", "Links that ended.", link_dropped, NULL, false},
+    {"beacon_sockets", "gauge",
+     "Interfaces on which beacons are heard, each family for itself.", beacon_sockets,
+     NULL, false},
+    {"beacons_sent_total", "counter", "Beacons sent.", beacons_sent, NULL, false},
+    {"beacons_heard_total", "counter", "Datagrams that may be beacons.", beacons_heard,
+     NULL, false},
+    {"beacons_foreign_total", "counter", "Of them not of this organisation.",
+     beacons_foreign, NULL, false},
+    {"beacons_ignored_total", "counter",
+     "Datagrams not looked at: too many, or from another network.", beacons_ignored,
+     NULL, false},
+    {"srv_targets", "gauge", "Offices in the name server's last answer.", srv_targets,
+     NULL, false},
+    {"peers_remembered", "gauge", "Addresses kept for the next start.",
+     peers_remembered, NULL, false},
     {"records_received_total", "counter", "Records that came from other offices.",
      records_received, NULL, false},
     {"records_refused_total", "counter", "Of them not believed.", records_refused, NULL,
@@ -232,6 +255,7 @@ static void take(struct wc_daemon *d, struct snapshot *s)
     uint64_t built, to_build;
     s->index_building = wc_index_is_building(d->index, &built, &to_build) ||
                         wc_index_is_damaged(d->index, NULL);
+    wc_discovery_stats(d->discovery, &s->discovery);
     s->audit_failing = wc_audit_failing(d->audit);
     if (node != NULL) {
         wc_node_stats(node, &s->node);

@@ -98,7 +98,8 @@ static int parse_all(struct wc_slice text, const uint8_t org_id[WC_ORG_ID_BYTES]
             if (!parse_end(line, rest, out->count))
                 return -WC_EPROTOCOL;
             if (memcmp(id, org_id, sizeof(id)) != 0)
-                out->count = 0; /* of an organisation that this office has left */
+                memset(out, 0,
+                       sizeof(*out)); /* of an organisation that this office has left */
             return 0;
         }
         if (!parse_entry(line, out))

@@ -4,9 +4,10 @@
 #include <whocan/beacon.h>
 #include <whocan/error.h>
 
-#define HEAD       "whocan/1"
 #define HEAD_BYTES 8
 #define BOX_BYTES  (WC_BEACON_BYTES - HEAD_BYTES - WC_BOX_NONCE_BYTES)
+
+static const uint8_t head[HEAD_BYTES] = {'w', 'h', 'o', 'c', 'a', 'n', '/', '1'};
 
 void wc_beacon_key(uint8_t key[WC_SECRET_BYTES], const struct wc_org *org)
 {
@@ -23,7 +24,7 @@ void wc_beacon_encode(uint8_t out[WC_BEACON_BYTES], const uint8_t key[WC_SECRET_
     memcpy(plain, beacon->office_key, WC_KEY_BYTES);
     plain[WC_KEY_BYTES] = (uint8_t)(beacon->port >> 8);
     plain[WC_KEY_BYTES + 1] = (uint8_t)beacon->port;
-    memcpy(out, HEAD, HEAD_BYTES);
+    memcpy(out, head, HEAD_BYTES);
     memcpy(out + HEAD_BYTES, nonce, WC_BOX_NONCE_BYTES);
     wc_box_seal(out + HEAD_BYTES + WC_BOX_NONCE_BYTES, key, nonce,
                 wc_slice(plain, sizeof(plain)));
@@ -33,7 +34,7 @@ int wc_beacon_decode(struct wc_slice bytes, const uint8_t key[WC_SECRET_BYTES],
                      struct wc_beacon *out)
 {
     uint8_t plain[WC_KEY_BYTES + 2];
-    if (bytes.len != WC_BEACON_BYTES || memcmp(bytes.data, HEAD, HEAD_BYTES) != 0)
+    if (bytes.len != WC_BEACON_BYTES || memcmp(bytes.data, head, HEAD_BYTES) != 0)
         return -WC_EPROTOCOL;
     int rc =
         wc_box_open(plain, key, bytes.data + HEAD_BYTES,

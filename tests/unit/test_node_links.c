@@ -509,6 +509,154 @@ static void configured_peers_can_change(void **state)
     assert_int_equal(net.nodes[0].dials, 2);
 }
 
+/* ---- addresses that were found ---- */
+
+static void hear(const char *address, const uint8_t *office_key)
+{
+    struct wc_event e = {.type = WC_EVENT_HEARD};
+    e.u.heard.address = address;
+    e.u.heard.office_key = office_key;
+    net_step(0, &e);
+    net_run();
+}
+
+static uint32_t refused; /* dials, the first ones */
+
+/* So long, with every dial refused. */
+static void wait_refusing(uint64_t ms)
+{
+    for (uint64_t end = net.mono_ms + ms; net.mono_ms < end;) {
+        net_wait(20);
+        while (refused < net.nodes[0].dials) {
+            struct wc_event e = {.type = WC_EVENT_DIAL_FAILED};
+            e.u.dial_failed.dial = ++refused;
+            net_step(0, &e);
+        }
+    }
+}
+
+static void who_is_heard_is_dialled(void **state)
+{
+    (void)state;
+    net_start(0);
+    net_start(1);
+    hear("b:1", net_key(1));
+    assert_int_equal(net.nodes[0].dials, 1);
+    assert_string_equal(last_address(), "b:1");
+    hear("b:1", net_key(1)); /* under way */
+    hear("a:1", net_key(0)); /* our own */
+    assert_int_equal(net.nodes[0].dials, 1);
+    net_open(0, 1, net.nodes[0].last_dial);
+    net_wait(1000);
+    hear("b:1", net_key(1)); /* linked, whatever its address */
+    hear("also-b:1", net_key(1));
+    net_wait(100000);
+    assert_int_equal(net.nodes[0].dials, 1);
+    char longest[WC_ADDRESS_MAX_BYTES + 2];
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    hear(longest, net_key(2));
+    assert_int_equal(net.nodes[0].dials, 1);
+}
+
+static void who_is_not_heard_any_more_is_forgotten(void **state)
+{
+    (void)state;
+    net_start(0);
+    hear("b:1", net_key(1));
+    net_step(0,
+             &(struct wc_event){.type = WC_EVENT_DIAL_FAILED, .u.dial_failed.dial = 1});
+    wait_refusing(140000);
+    uint32_t dials = net.nodes[0].dials;
+    assert_in_range(dials, 4, 20); /* each time later */
+    wait_refusing(20000);
+    dials = net.nodes[0].dials;
+    wait_refusing(600000);
+    assert_int_equal(net.nodes[0].dials, dials);
+}
+
+/* Whoever repeats or makes up beacons has us dial so often, and not more. */
+static void beacons_without_end_cause_so_many_dials(void **state)
+{
+    (void)state;
+    char address[32];
+    uint8_t key[WC_KEY_BYTES] = {0};
+    refused = 0;
+    net_start(0);
+    for (uint32_t i = 0; i < 3000; i++) {
+        snprintf(address, sizeof(address), "made-up-%u:1", (unsigned)i);
+        wc_put_u32(key, i);
+        hear(address, key);
+        wait_refusing(20);
+    }
+    assert_in_range(net.nodes[0].dials, 64, 64 + 60 + 4); /* in a minute */
+}
+
+static void what_a_name_server_says_is_tried_in_its_order(void **state)
+{
+    (void)state;
+    const char *targets[] = {"one:1", "b:1", "three:1"};
+    net_start(0);
+    net_start(1);
+    assert_int_equal(wc_node_set_hints(net.nodes[0].node, WC_HINT_SRV, targets, 3), 0);
+    net_run();
+    assert_int_equal(net.nodes[0].dials, 1); /* one at a time */
+    assert_string_equal(last_address(), "one:1");
+    fail_last_dial();
+    net_run();
+    assert_string_equal(last_address(), "b:1");
+    net_open(0, 1, net.nodes[0].last_dial);
+    net_wait(10);
+    /* while neighbours are wanted it goes on */
+    assert_int_not_equal(strcmp(last_address(), "b:1"), 0);
+    assert_int_equal(wc_node_set_hints(net.nodes[0].node, WC_HINT_BEACON, targets, 1),
+                     -WC_ETOOBIG);
+    const char *many[WC_SRV_MAX_COUNT + 1];
+    for (int i = 0; i <= WC_SRV_MAX_COUNT; i++)
+        many[i] = "x:1";
+    assert_int_equal(
+        wc_node_set_hints(net.nodes[0].node, WC_HINT_SRV, many, WC_SRV_MAX_COUNT + 1),
+        -WC_ETOOBIG);
+}
+
+static void what_worked_before_is_tried_while_neighbours_are_wanted(void **state)
+{
+    (void)state;
+    const char *worked[10];
+    char addresses[10][16];
+    for (int i = 0; i < 10; i++) {
+        snprintf(addresses[i], sizeof(addresses[i]), "host%d:1", i);
+        worked[i] = addresses[i];
+    }
+    net_start(0);
+    assert_int_equal(wc_node_set_hints(net.nodes[0].node, WC_HINT_CACHE, worked, 10),
+                     0);
+    net_run();
+    assert_int_equal(net.nodes[0].dials, 6); /* as many as are wanted */
+    for (uint32_t i = 1; i <= 6; i++) {
+        struct wc_identity who = offices_office(&net.org, (char)('p' + i));
+        puppet_dialled(0, &who, i);
+    }
+    net_wait(4000);
+    assert_int_equal(net.nodes[0].dials, 6);
+}
+
+/* What is configured stays so, whatever else says the same; and what was learned of an
+ * address stays. */
+static void an_address_counts_once(void **state)
+{
+    (void)state;
+    const char *one[] = {"b:1"}, *two[] = {"b:1", "c:1"};
+    net_start(0);
+    assert_int_equal(wc_node_set_join(net.nodes[0].node, one, 1), 0);
+    assert_int_equal(wc_node_set_hints(net.nodes[0].node, WC_HINT_CACHE, two, 2), 0);
+    hear("b:1", net_key(1));
+    assert_int_equal(net.nodes[0].dials, 2);
+    assert_int_equal(wc_node_set_hints(net.nodes[0].node, WC_HINT_SRV, two, 2), 0);
+    net_wait(1000);
+    assert_int_equal(net.nodes[0].dials, 2); /* under way, both */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -533,6 +681,12 @@ int main(void)
         net_test(a_link_that_does_not_last_counts_as_a_failure),
         net_test(addresses_of_cards_are_dialled_until_there_are_enough_neighbours),
         net_test(only_so_many_dials_are_under_way),
+        net_test(who_is_heard_is_dialled),
+        net_test(who_is_not_heard_any_more_is_forgotten),
+        net_test(beacons_without_end_cause_so_many_dials),
+        net_test(what_a_name_server_says_is_tried_in_its_order),
+        net_test(what_worked_before_is_tried_while_neighbours_are_wanted),
+        net_test(an_address_counts_once),
         net_test(configured_peers_can_change),
     };
     if (wc_crypto_init() != 0)
