@@ -21,7 +21,7 @@
 
 #include "daemon/index_internal.h"
 
-#define FORMAT_VERSION 3
+#define FORMAT_VERSION 4
 #define MAP_FIRST      (64ULL << 20)
 #define LOG_BATCH      1000 /* changes read from the log at once */
 #define PEOPLE_BATCH   500  /* people written at once: a fraction of a second */
@@ -30,8 +30,9 @@
 #define BOOT_ID_BYTES  36
 #define CLEAN          "clean"
 
-static const char *const tables[] = {"term", "name", "post",   "doc",  "person",
-                                     "attr", "free", "office", "meta", NULL};
+static const char *const tables[] = {"term",   "name", "post",  "doc",
+                                     "person", "attr", "start", "free",
+                                     "office", "meta", NULL};
 static const struct wc_store_options options = {.format = "whocan index",
                                                 .version = FORMAT_VERSION,
                                                 .tables = tables,

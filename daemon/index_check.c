@@ -12,6 +12,7 @@
 
 #include "daemon/index_internal.h"
 #include "daemon/postings.h"
+#include "daemon/starts.h"
 
 /* Of one slice: some milliseconds each, far below the 100 that a read may take. */
 #define SLICE_ENTRIES  4096
@@ -152,8 +153,8 @@ static void looked(struct wc_check *c, uint64_t count)
 
 /* ---- tables, in slices ---- */
 
-static const char *const table_names[] = {"term", "name", "post",   "doc", "person",
-                                          "attr", "free", "office", "meta"};
+static const char *const table_names[] = {"term", "name",  "post", "doc",    "person",
+                                          "attr", "start", "free", "office", "meta"};
 
 /* A cursor behind the key where the last slice ended. */
 static int resume(struct wc_cursor *c, struct wc_txn *t, uint32_t table,
@@ -387,15 +388,26 @@ static bool office_is(struct wc_txn *t, const uint8_t *office_key, uint32_t numb
 
 static bool attr_is(struct wc_txn *t, uint32_t doc, const struct wc_person_ref *who)
 {
-    uint8_t key[4], prefix[WC_ATTR_PREFIX_BYTES] = {0};
+    uint8_t key[4];
     struct wc_slice v;
     if (wc_txn_get(t, WC_IX_ATTR, u32_key(key, doc / WC_ATTR_DOCS), &v) != 0 ||
         v.len != WC_ATTR_BLOCK_BYTES)
         return false;
     const uint8_t *attr = v.data + (size_t)(doc % WC_ATTR_DOCS) * WC_ATTR_BYTES;
-    memcpy(prefix, who->subject, strnlen(who->subject, sizeof(prefix)));
-    return memcmp(attr + 4, prefix, sizeof(prefix)) == 0 &&
-           office_is(t, who->office_key, wc_get_u32(attr));
+    return office_is(t, who->office_key, wc_get_u32(attr));
+}
+
+static bool start_is(struct wc_txn *t, uint32_t doc, const struct wc_person_ref *who)
+{
+    struct wc_start start;
+    struct wc_slice block;
+    struct wc_cursor c;
+    wc_start_set(&start, doc, who->subject);
+    bool same = wc_cursor_open(&c, t, WC_IX_START) == 0 &&
+                wc_starts_block(&c, doc, &block) == 0 &&
+                memcmp(block.data + wc_start_at(doc), start.bytes, WC_START_BYTES) == 0;
+    wc_cursor_close(&c);
+    return same;
 }
 
 static struct wc_slice person_key(uint8_t out[WC_KEY_BYTES + WC_SUBJECT_MAX_BYTES],
@@ -422,7 +434,6 @@ static int in_list(struct wc_cursor *post, uint32_t number, uint32_t doc,
                    uint8_t impact, bool *in)
 {
     uint8_t key[8], got = 0;
-    uint16_t low;
     struct wc_postings p;
     *in = false;
     wc_put_u32(key, number);
@@ -434,7 +445,7 @@ static int in_list(struct wc_cursor *post, uint32_t number, uint32_t doc,
         return 0;
     wc_postings_skip(&p, doc);
     if (p.at < p.count && p.doc == doc)
-        *in = wc_postings_take(&p, doc, doc + 1, &low, &got) == 1 && got == impact;
+        *in = wc_postings_find(&p, doc, &got) == 1 && got == impact;
     return 0;
 }
 
@@ -471,7 +482,7 @@ static int check_doc(struct wc_check *c, struct wc_txn *t, struct wc_cursor *at)
     uint32_t doc = wc_get_u32(at->key.data);
     if (doc_of(t, &d.who) != doc)
         fault(c, "document %" PRIu32 " belongs to nobody", doc);
-    if (!attr_is(t, doc, &d.who))
+    if (!attr_is(t, doc, &d.who) || !start_is(t, doc, &d.who))
         fault(c, "document %" PRIu32 " is noted for somebody else", doc);
     if (wc_txn_get(t, WC_IX_FREE, u32_key(key, doc), &none) == 0)
         fault(c, "document %" PRIu32 " is in use, and noted as free", doc);

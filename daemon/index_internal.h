@@ -2,7 +2,8 @@
 /*
  * What the files of the index share: index.c opens, rebuilds and keeps it up with the
  * records, index_write.c writes a batch of people, question.c reads a question,
- * index_find.c finds who answers it, why.c says why.
+ * index_find.c takes one from outside; find_pass.c goes through the people, find_lists.c
+ * through postings, and find_best.c keeps the best; why.c says why.
  *
  * Tables (numbers are big-endian):
  *
@@ -17,10 +18,11 @@
  *                                           that of the one before, in sevens of bits,
  *                                           the highest first; impact (1))
  *   person   office key (32) ‖ subject  ->  document number (4)
- *   attr     document number / 50 (4)   ->  50 × (office number (4), subject start
- *                                           (16), traits (10) as every office sees
- *                                           them and as the home office does, as
- *                                           filter.h has them); office number 0: nobody
+ *   attr     document number / 84 (4)   ->  84 × (office number (4), traits (10) as
+ *                                           every office sees them and as the home
+ *                                           office does, as filter.h has them); office
+ *                                           number 0: nobody
+ *   start    document number / 2,046 (4)->  starts.h
  *   free     document number (4)        ->  nothing: it may be given out again
  *   office   office key (32)            ->  office number (4) ‖ name and title
  *   meta     "format", "instance", "indexed", "next", "boot", "complete", "damaged"
@@ -44,6 +46,7 @@ enum {
     WC_IX_DOC,
     WC_IX_PERSON,
     WC_IX_ATTR,
+    WC_IX_START,
     WC_IX_FREE,
     WC_IX_OFFICE,
     WC_IX_META,
@@ -51,11 +54,10 @@ enum {
 
 #define WC_TERM_VALUE_BYTES 9
 
-#define WC_ATTR_DOCS         50 /* 2,000 bytes: shares its page */
-#define WC_ATTR_PREFIX_BYTES 16
-#define WC_ATTR_TRAITS       (4 + WC_ATTR_PREFIX_BYTES)
-#define WC_ATTR_BYTES        (WC_ATTR_TRAITS + 2 * WC_TRAITS_BYTES)
-#define WC_ATTR_BLOCK_BYTES  ((size_t)WC_ATTR_DOCS * WC_ATTR_BYTES)
+#define WC_ATTR_DOCS        84 /* 2,016 bytes: shares its page */
+#define WC_ATTR_TRAITS      4
+#define WC_ATTR_BYTES       (WC_ATTR_TRAITS + 2 * WC_TRAITS_BYTES)
+#define WC_ATTR_BLOCK_BYTES ((size_t)WC_ATTR_DOCS * WC_ATTR_BYTES)
 
 /* An office's name and title, as one text to search in. */
 #define WC_OFFICE_TEXT_BYTES (WC_OFFICE_NAME_MAX_BYTES + 1 + WC_TITLE_MAX_BYTES + 1)

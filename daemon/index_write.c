@@ -13,6 +13,7 @@
 
 #include "daemon/index_internal.h"
 #include "daemon/postings.h"
+#include "daemon/starts.h"
 
 #define PERSON_KEY_MAX (WC_KEY_BYTES + WC_SUBJECT_MAX_BYTES)
 
@@ -72,7 +73,7 @@ struct wc_batch {
     size_t analysed_bytes;
     /* while writing */
     const struct wc_batch_mark *mark;
-    struct vec ops, released, terms_now, terms_old, merged;
+    struct vec ops, starts, released, terms_now, terms_old, merged;
     uint32_t *numbers; /* term number -> entry + 1 */
     uint32_t number_count;
     uint32_t next_doc, next_term, next_office;
@@ -106,9 +107,9 @@ void wc_batch_free(struct wc_batch *b)
 {
     if (b == NULL)
         return;
-    struct vec *all[] = {&b->people,    &b->found,     &b->entries,
-                         &b->offices,   &b->ops,       &b->released,
-                         &b->terms_now, &b->terms_old, &b->merged};
+    struct vec *all[] = {&b->people,    &b->found,  &b->entries,  &b->offices,
+                         &b->ops,       &b->starts, &b->released, &b->terms_now,
+                         &b->terms_old, &b->merged};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]->items);
     wc_buf_fini(&b->text);
@@ -677,7 +678,6 @@ static int write_attr(struct wc_txn *t, uint32_t doc, uint32_t office,
     memset(attr, 0, WC_ATTR_BYTES);
     wc_put_u32(attr, office);
     if (office != 0) {
-        memcpy(attr + 4, p->who.subject, strnlen(p->who.subject, WC_ATTR_PREFIX_BYTES));
         memcpy(attr + WC_ATTR_TRAITS, p->traits, sizeof(p->traits));
     }
     return wc_txn_put(t, WC_IX_ATTR, k, wc_slice(block, sizeof(block)));
@@ -831,6 +831,15 @@ static int write_doc(struct wc_txn *t, struct wc_batch *b, const struct person *
     return rc;
 }
 
+static int add_start(struct wc_batch *b, uint32_t doc, const char *subject)
+{
+    struct wc_start *s = push(&b->starts, sizeof(*s));
+    if (s == NULL)
+        return -WC_ENOMEM;
+    wc_start_set(s, doc, subject);
+    return 0;
+}
+
 static int enter_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
                         uint32_t doc)
 {
@@ -857,6 +866,8 @@ static int remove_person(struct wc_txn *t, struct wc_batch *b, const struct pers
     int rc = wc_txn_del(t, WC_IX_PERSON, person_key(key, &p->who));
     if (rc == 0)
         rc = wc_txn_del(t, WC_IX_DOC, u32_key(number, doc));
+    if (rc == 0)
+        rc = add_start(b, doc, "");
     return rc != 0 ? rc : write_attr(t, doc, 0, p);
 }
 
@@ -869,6 +880,8 @@ static int write_person(struct wc_txn *t, struct wc_batch *b, const struct perso
         return rc;
     if (fresh)
         rc = take_doc(t, b, &doc);
+    if (rc == 0 && fresh)
+        rc = add_start(b, doc, p->who.subject);
     if (rc == 0)
         rc = collect_now(b, p, doc);
     if (rc == 0)
@@ -1004,7 +1017,7 @@ static void begin_again(struct wc_batch *b)
         struct entry *e = entry_at(b, i);
         *e = (struct entry){.at = e->at, .len = e->len};
     }
-    b->ops.count = b->released.count = 0;
+    b->ops.count = b->starts.count = b->released.count = 0;
     if (b->numbers != NULL)
         memset(b->numbers, 0, b->number_count * sizeof(b->numbers[0]));
 }
@@ -1038,6 +1051,8 @@ static int write_fn(struct wc_txn *t, void *ctx)
         rc = write_postings(t, b);
     if (rc == 0)
         rc = write_entries(t, b);
+    if (rc == 0)
+        rc = wc_starts_write(t, b->starts.items, b->starts.count);
     if (rc == 0)
         rc = release_docs(t, b);
     if (rc == 0)

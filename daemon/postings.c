@@ -27,7 +27,7 @@ static int open_impacts(struct wc_postings *p, size_t left)
 {
     if (p->way == ALL_EQUAL)
         return left == 0 ? 0 : -WC_ECORRUPT;
-    if (impact_bytes(p, left) != left)
+    if (left == 0 || impact_bytes(p, left) != left)
         return -WC_ECORRUPT;
     if (p->way == BY_BYTE)
         return 0;
@@ -76,7 +76,9 @@ static uint32_t gap_at(const struct wc_postings *p, uint32_t i)
     const uint8_t *g = p->gaps + (size_t)i * p->gap_bytes;
     if (p->gap_bytes == 1)
         return g[0];
-    return p->gap_bytes == 2 ? wc_get_u16(g) : wc_get_u32(g);
+    if (p->gap_bytes == 2)
+        return (uint32_t)g[0] << 8 | g[1];
+    return (uint32_t)g[0] << 24 | (uint32_t)g[1] << 16 | (uint32_t)g[2] << 8 | g[3];
 }
 
 /* The next document becomes the current one. A gap is never so wide that a number wraps
@@ -93,20 +95,71 @@ static void step(struct wc_postings *p)
     p->doc += 1 + gap;
 }
 
+/* The sum of eight bytes, without going through them. */
+static uint32_t sum_of_8(const uint8_t *bytes)
+{
+    const uint64_t every_second = 0x00FF00FF00FF00FF;
+    uint64_t x;
+    memcpy(&x, bytes, sizeof(x));
+    x = (x & every_second) + (x >> 8 & every_second);
+    return (uint32_t)(x * 0x0001000100010001 >> 48);
+}
+
+/* By gaps of one byte, which nearly all postings have. Sums of those cannot wrap around. */
+static void skip_bytes(struct wc_postings *p, uint32_t doc)
+{
+    uint32_t at = p->at, now = p->doc, last = p->count - 1;
+    while (at + 8 <= last) {
+        uint32_t then = now + 8 + sum_of_8(p->gaps + at);
+        if (then > doc)
+            break;
+        now = then;
+        at += 8;
+    }
+    while (at < last && now < doc)
+        now += 1u + p->gaps[at++];
+    p->at = at;
+    p->doc = now > p->last ? UINT32_MAX : now;
+}
+
 void wc_postings_skip(struct wc_postings *p, uint32_t doc)
 {
-    if (p->gap_bytes == 1 && p->at + 1 < p->count && p->doc < doc) { /* it is hot */
-        uint32_t at = p->at, now = p->doc, end = p->count - 1;
-        while (at < end && now < doc)
-            now += 1u + p->gaps[at++];
-        p->at = at;
-        p->doc = now > p->last ? UINT32_MAX : now;
-    }
+    if (p->gap_bytes == 1 && p->at + 1 < p->count && p->doc < doc)
+        skip_bytes(p, doc);
     while (p->at < p->count && p->doc < doc)
         step(p);
 }
 
-/* The gaps of one byte, which nearly all are. Sums of those cannot wrap around. */
+/* One impact; 0: nobody writes it. */
+static uint8_t impact_at(const struct wc_postings *p, uint32_t i)
+{
+    uint8_t place, impact = 0;
+    switch ((enum way)p->way) {
+    case ALL_EQUAL:
+        return p->max;
+    case BY_TABLE:
+        place = p->impacts[i / 2] >> 4 * (i % 2) & 0x0F;
+        return place < p->table[-1] ? p->table[place] : 0;
+    case BY_BYTE:
+        impact = p->impacts[i];
+        break;
+    }
+    return impact <= p->max ? impact : 0;
+}
+
+int wc_postings_find(struct wc_postings *p, uint32_t doc, uint8_t *impact)
+{
+    wc_postings_skip(p, doc);
+    if (p->at == p->count || p->doc != doc)
+        return p->at < p->count && p->doc == UINT32_MAX ? -WC_ECORRUPT : 0;
+    if (p->at == p->count - 1 && doc != p->last)
+        return -WC_ECORRUPT;
+    *impact = impact_at(p, p->at);
+    return *impact == 0 ? -WC_ECORRUPT : 1;
+}
+
+/* ---- taking all of a part ---- */
+
 static uint32_t take_bytes(struct wc_postings *p, uint32_t base, uint32_t end,
                            uint16_t *low)
 {
@@ -169,14 +222,11 @@ static void take_impacts(const struct wc_postings *p, uint32_t from, uint32_t n,
     }
 }
 
-int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint16_t *low,
-                     uint8_t *impact)
+static int take_all(struct wc_postings *p, uint32_t base, uint32_t end, uint16_t *low,
+                    uint8_t *impact)
 {
     uint32_t from = p->at, n;
     unsigned bad = 0;
-    if (p->at == p->count || p->doc >= end)
-        return p->at < p->count && p->doc == UINT32_MAX ? -WC_ECORRUPT : 0;
-    assert(p->doc >= base);
     n = p->gap_bytes == 1 ? take_bytes(p, base, end, low)
                           : take_wide(p, base, end, low);
     take_impacts(p, from, n, impact);
@@ -186,6 +236,90 @@ int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint16_
     if (p->at == p->count && low[n - 1] + base != p->last)
         bad = 1;
     return bad != 0 || (p->at < p->count && p->doc > p->last) ? -WC_ECORRUPT : (int)n;
+}
+
+/* ---- taking the largest ---- */
+
+#define BLOCK 16 /* postings whose impacts are compared at once */
+
+/* The first place in the table that is large enough. */
+static uint8_t place_of(const struct wc_postings *p, uint8_t least)
+{
+    uint8_t place = 0;
+    while (place < p->table[-1] && p->table[place] < least)
+        place++;
+    return place;
+}
+
+/* Whether any of a block has a place, or (by byte) an impact, of `least` or more. */
+static bool any_in_block(const struct wc_postings *p, uint32_t at, uint8_t least)
+{
+    unsigned any = 0;
+    if (p->way == BY_BYTE) {
+        for (uint32_t i = 0; i < BLOCK; i++)
+            any |= p->impacts[at + i] >= least;
+        return any != 0;
+    }
+    for (uint32_t i = 0; i < BLOCK / 2; i++) {
+        uint8_t two = p->impacts[at / 2 + i];
+        any |= ((two & 0x0F) >= least) | ((two >> 4) >= least);
+    }
+    return any != 0;
+}
+
+/* Of gaps of one byte: whole blocks without one that is large enough are passed over. */
+static int take_largest(struct wc_postings *p, uint32_t base, uint32_t end,
+                        uint8_t least, uint16_t *low, uint8_t *impact)
+{
+    uint8_t bound = p->way == BY_TABLE ? place_of(p, least) : least;
+    uint32_t at = p->at, doc = p->doc, last = p->count - 1;
+    int n = 0;
+    while (at <= last && doc < end) {
+        if (at % BLOCK == 0 && at + BLOCK <= last && !any_in_block(p, at, bound)) {
+            uint32_t then =
+                doc + BLOCK + sum_of_8(p->gaps + at) + sum_of_8(p->gaps + at + 8);
+            if (then <= end) {
+                doc = then;
+                at += BLOCK;
+                continue;
+            }
+        }
+        uint8_t here = impact_at(p, at);
+        if (here == 0 || doc > p->last || (at == last && doc != p->last))
+            return -WC_ECORRUPT;
+        if (here >= least) {
+            low[n] = (uint16_t)(doc - base);
+            impact[n++] = here;
+        }
+        doc += at < last ? 1u + p->gaps[at] : 1u;
+        at++;
+    }
+    p->at = at;
+    p->doc = doc;
+    return at <= last && doc > p->last ? -WC_ECORRUPT : n;
+}
+
+int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint8_t least,
+                     uint16_t *low, uint8_t *impact)
+{
+    if (p->at == p->count || p->doc >= end)
+        return p->at < p->count && p->doc == UINT32_MAX ? -WC_ECORRUPT : 0;
+    assert(p->doc >= base);
+    if (least > p->max) {
+        wc_postings_skip(p, end);
+        return p->at < p->count && p->doc == UINT32_MAX ? -WC_ECORRUPT : 0;
+    }
+    if (least > 1 && p->gap_bytes == 1 && p->way != ALL_EQUAL)
+        return take_largest(p, base, end, least, low, impact);
+    int n = take_all(p, base, end, low, impact), kept = 0;
+    if (least <= 1 || p->way == ALL_EQUAL)
+        return n;
+    for (int i = 0; i < n; i++) {
+        low[kept] = low[i];
+        impact[kept] = impact[i];
+        kept += impact[i] >= least;
+    }
+    return n < 0 ? n : kept;
 }
 
 int wc_postings_read(struct wc_slice value, struct wc_posting *out)

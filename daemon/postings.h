@@ -50,13 +50,17 @@ int wc_postings_open(struct wc_postings *p, struct wc_slice value);
 /* Pass over the documents below `doc`. */
 void wc_postings_skip(struct wc_postings *p, uint32_t doc);
 
+/* Pass over the documents below `doc`, and look whether that one is there: 1, and its
+ * impact, which stays to be taken; 0; or -WC_ECORRUPT. */
+int wc_postings_find(struct wc_postings *p, uint32_t doc, uint8_t *impact);
+
 /*
- * Take the documents below `end`, none of which is below `base`: where they are from
- * there, and their impacts. There is room for end - base of each. Returns how many, or
- * -WC_ECORRUPT.
+ * Take the documents below `end`, none of which is below `base`, and give those whose
+ * impact is `least` or more (0: all): where they are from there, and their impacts. There
+ * is room for end - base of each. Returns how many, or -WC_ECORRUPT.
  */
-int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint16_t *low,
-                     uint8_t *impact);
+int wc_postings_take(struct wc_postings *p, uint32_t base, uint32_t end, uint8_t least,
+                     uint16_t *low, uint8_t *impact);
 
 /* All of a value, ascending, at most WC_POSTINGS_MAX. Returns how many, or -WC_ECORRUPT. */
 int wc_postings_read(struct wc_slice value, struct wc_posting *out);

@@ -254,8 +254,8 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
     Defence("T55", "words of the home office have a table of their own", "daemon/index_words.c",
             "wc_spelling_set(ix->spelling[home ? WC_SCOPE_HOME : WC_SCOPE_ORGANISATION],",
             "wc_spelling_set(ix->spelling[home ? WC_SCOPE_ORGANISATION : WC_SCOPE_ORGANISATION],", "test_correct"),
-    Defence("T55", "filters read the traits of a scope", "daemon/index_find.c",
-            "attr + WC_ATTR_TRAITS + (s->q.home ? WC_TRAITS_BYTES : 0);", "attr + WC_ATTR_TRAITS + WC_TRAITS_BYTES;",
+    Defence("T55", "filters read the traits of a scope", "daemon/find_best.c",
+            "attr + WC_ATTR_TRAITS + (b->home ? WC_TRAITS_BYTES : 0);", "attr + WC_ATTR_TRAITS + WC_TRAITS_BYTES;",
             "test_filter"),
 
     # administrators

@@ -18,10 +18,32 @@ static void take_all(struct wc_slice value, const struct wc_posting *all, int co
     wc_postings_skip(&p, all[at].doc);
     while (at < count) {
         uint32_t base = all[at].doc & ~(WINDOW - 1);
-        int n = wc_postings_take(&p, base, base + WINDOW, low, impact);
+        int n = wc_postings_take(&p, base, base + WINDOW, 0, low, impact);
         HOLDS(n > 0);
         for (int i = 0; i < n; i++, at++)
             HOLDS(base + low[i] == all[at].doc && impact[i] == all[at].impact);
+    }
+}
+
+/* One by one, and the largest alone. */
+static void find_all(struct wc_slice value, const struct wc_posting *all, int count,
+                     uint8_t least)
+{
+    static uint16_t low[WINDOW];
+    static uint8_t impact[WINDOW];
+    struct wc_postings p;
+    uint8_t one;
+    HOLDS(wc_postings_open(&p, value) == 0);
+    for (int i = 0; i < count; i += 1 + i % 3)
+        HOLDS(wc_postings_find(&p, all[i].doc, &one) == 1 && one == all[i].impact);
+    HOLDS(wc_postings_open(&p, value) == 0);
+    for (int at = 0; p.at < p.count;) {
+        uint32_t base = p.doc & ~(WINDOW - 1);
+        int n = wc_postings_take(&p, base, base + WINDOW, least, low, impact);
+        HOLDS(n >= 0);
+        for (; at < count && all[at].doc < base + WINDOW; at++)
+            n -= all[at].impact >= least;
+        HOLDS(n == 0);
     }
 }
 
@@ -35,7 +57,17 @@ static void take_any(struct wc_slice value)
         return;
     while (p.at < p.count && p.doc != UINT32_MAX) {
         uint32_t base = p.doc & ~(WINDOW - 1);
-        if (wc_postings_take(&p, base, base + WINDOW, low, impact) <= 0)
+        if (wc_postings_take(&p, base, base + WINDOW, 0, low, impact) <= 0)
+            return;
+    }
+    HOLDS(wc_postings_open(&p, value) == 0);
+    for (uint32_t doc = p.doc; doc < p.last && p.at < p.count; doc += 1 + doc % 9)
+        if (wc_postings_find(&p, doc, impact) < 0)
+            return;
+    HOLDS(wc_postings_open(&p, value) == 0);
+    while (p.at < p.count && p.doc != UINT32_MAX) {
+        uint32_t base = p.doc & ~(WINDOW - 1);
+        if (wc_postings_take(&p, base, base + WINDOW, p.max / 2 + 1, low, impact) < 0)
             return;
     }
 }
@@ -65,8 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     split = split < size ? split : size;
     int count = wc_postings_read(wc_slice(data, split), old);
     take_any(wc_slice(data, split));
-    if (count > 0)
+    if (count > 0) {
         take_all(wc_slice(data, split), old, count);
+        find_all(wc_slice(data, split), old, count, data[split / 2]);
+    }
     uint32_t change_count = read_changes(data + split, size - split, changes);
     uint32_t left = wc_postings_merge(old, count > 0 ? (uint32_t)count : 0, changes,
                                       change_count, merged);
@@ -85,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             HOLDS(again[i].doc == merged[done + i].doc &&
                   again[i].impact == merged[done + i].impact);
         take_all(wc_slice(value, len), again, (int)n);
+        find_all(wc_slice(value, len), again, (int)n, again[n / 2].impact);
     }
     return 0;
 }

@@ -188,7 +188,7 @@ static void reads_back(struct wc_slice value, const struct wc_posting *expected,
     }
     while (at < count) {
         uint32_t base = expected[at].doc & ~4095U;
-        int n = wc_postings_take(&p, base, base + 4096, low, impact);
+        int n = wc_postings_take(&p, base, base + 4096, 0, low, impact);
         assert_true(n > 0);
         for (int i = 0; i < n; i++, at++) {
             assert_int_equal(base + low[i], expected[at].doc);
@@ -197,7 +197,50 @@ static void reads_back(struct wc_slice value, const struct wc_posting *expected,
         }
     }
     assert_int_equal(at, count);
-    assert_int_equal(wc_postings_take(&p, 0, WC_DOCS_END, low, impact), 0);
+    assert_int_equal(wc_postings_take(&p, 0, WC_DOCS_END, 0, low, impact), 0);
+}
+
+/* Only those with a large impact, window by window. */
+static void takes_the_largest(struct wc_slice value, const struct wc_posting *expected,
+                              uint32_t count, uint8_t least)
+{
+    static uint16_t low[4096];
+    static uint8_t impact[4096];
+    struct wc_postings p;
+    uint32_t at = 0;
+    assert_int_equal(wc_postings_open(&p, value), 0);
+    while (p.at < p.count) {
+        uint32_t base = p.doc - draw(p.doc < 64 ? p.doc + 1 : 64), end = p.doc + 1;
+        end += draw(base + 4096 - end + 1);
+        int n = wc_postings_take(&p, base, end, least, low, impact);
+        assert_true(n >= 0);
+        for (int i = 0; i < n; i++, at++) {
+            while (at < count && expected[at].impact < least)
+                at++;
+            assert_true(at < count);
+            assert_int_equal(base + low[i], expected[at].doc);
+            assert_int_equal(impact[i], expected[at].impact);
+        }
+    }
+    while (at < count && expected[at].impact < least)
+        at++;
+    assert_int_equal(at, count);
+}
+
+/* Documents that are there, and some that are not. */
+static void finds_each(struct wc_slice value, const struct wc_posting *expected,
+                       uint32_t count)
+{
+    struct wc_postings p;
+    uint8_t impact = 0;
+    assert_int_equal(wc_postings_open(&p, value), 0);
+    for (uint32_t at = draw(5); at < count; at += 1 + draw(draw(3) * 40 + 1)) {
+        if (at > 0 && expected[at - 1].doc + 1 < expected[at].doc)
+            assert_int_equal(wc_postings_find(&p, expected[at].doc - 1, &impact), 0);
+        assert_int_equal(wc_postings_find(&p, expected[at].doc, &impact), 1);
+        assert_int_equal(impact, expected[at].impact);
+    }
+    assert_int_equal(wc_postings_find(&p, expected[count - 1].doc + 1, &impact), 0);
 }
 
 static void test_postings_are_read_back(void **state)
@@ -220,6 +263,9 @@ static void test_postings_are_read_back(void **state)
             n = wc_postings_write(some + done, count - done, value, &len);
             assert_true(n > 0 && len <= WC_POSTINGS_MAX_BYTES);
             reads_back(wc_slice(value, len), some + done, n);
+            takes_the_largest(wc_slice(value, len), some + done, n,
+                              (uint8_t)(255 - draw(shapes[shape].impacts + 1)));
+            finds_each(wc_slice(value, len), some + done, n);
         }
     }
 }
@@ -887,9 +933,10 @@ static void test_builds_anew_when_missing(void **state)
 }
 
 /* Change a value of the closed index, as a test of what opening makes of it. */
-static const char *const tables[] = {"term", "name", "post",   "doc",  "person",
-                                     "attr", "free", "office", "meta", NULL};
-enum { T_TERM = 0, T_POST = 2, T_META = 8 };
+static const char *const tables[] = {"term",   "name", "post",  "doc",
+                                     "person", "attr", "start", "free",
+                                     "office", "meta", NULL};
+enum { T_TERM = 0, T_POST = 2, T_META = 9 };
 
 struct edit {
     uint32_t table;
@@ -921,7 +968,7 @@ static int edit_fn(struct wc_txn *t, void *ctx)
 static void edit_index(uint32_t table, const char *key, struct wc_slice value)
 {
     struct wc_store_options o = {.format = "whocan index",
-                                 .version = 3,
+                                 .version = 4,
                                  .tables = tables,
                                  .map_bytes = 64 << 20,
                                  .sealed = true};

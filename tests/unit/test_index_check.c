@@ -8,6 +8,7 @@
 
 #include "daemon/index_check.h"
 #include "daemon/index_internal.h"
+#include "daemon/starts.h"
 #include "daemon/store_pages.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/staff.h"
@@ -17,8 +18,9 @@
 #define FLIPS  60 /* WHOCAN_FLIPS asks for more */
 
 static const char *const languages[] = {"english", "norwegian", NULL};
-static const char *const tables[] = {"term", "name", "post",   "doc",  "person",
-                                     "attr", "free", "office", "meta", NULL};
+static const char *const tables[] = {"term",   "name", "post",  "doc",
+                                     "person", "attr", "start", "free",
+                                     "office", "meta", NULL};
 static const char *const words[] = {"welding", "gardening", "blogging", "accounting",
                                     "mapping", "testing",   "cooking",  "nursing",
                                     "law",     "archives",  "planning", "roads"};
@@ -296,7 +298,12 @@ static void another_doc(struct wc_txn *t)
 
 static void another_attr(struct wc_txn *t)
 {
-    change_first(t, WC_IX_ATTR, WC_ATTR_BYTES + 5, 1);
+    change_first(t, WC_IX_ATTR, WC_ATTR_BYTES + 3, 1);
+}
+
+static void another_start(struct wc_txn *t)
+{
+    change_first(t, WC_IX_START, wc_start_at(1), 1);
 }
 
 static void a_free_doc(struct wc_txn *t)
@@ -324,6 +331,7 @@ static void test_each_fault_is_found(void **state)
         {another_impact, WC_CHECK_SAME, true},
         {another_doc, WC_CHECK_PEOPLE, false},
         {another_attr, WC_CHECK_PEOPLE, false},
+        {another_start, WC_CHECK_PEOPLE, false},
         {a_free_doc, WC_CHECK_PEOPLE, false},
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {

@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Both passes go through windows of documents. In each they take the postings of few
+ * lists, those without which nobody comes among the best, and look whoever is in them up
+ * in the others, the largest share of a score first, for as long as what is left to come
+ * suffices (MaxScore, Turtle and Flood 1995, with the largest impact of each piece of
+ * postings as its bound). What is passed over is never needed: the result is that of a
+ * look at everybody.
+ *
+ * Scores are sums of whole numbers, so that their order does not matter.
+ */
+#include "daemon/find_pass.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_DOCS 4096u
+
+/* The first windows are small: the sooner somebody good is found, the more is passed over
+ * from then on. */
+#define FIRST_WINDOW_DOCS 256u
+
+/* Up to so many postings are all looked at, and everybody who matches is counted: it takes
+ * some microseconds. */
+#define COUNT_ALL_POSTINGS 4096
+
+/* The sums of one window, by document. Everything is 0 between two groups or windows. */
+struct window {
+    uint32_t base, end;
+    uint64_t met[WINDOW_DOCS / 64]; /* a bit for each document that has a sum */
+    uint32_t best[WINDOW_DOCS];     /* of the group at hand */
+    bool answers[WINDOW_DOCS];
+    uint16_t group_docs[WINDOW_DOCS + 1]; /* and room to write one more */
+    uint32_t score[WINDOW_DOCS];
+    uint32_t found[WINDOW_DOCS];
+    uint8_t matched[WINDOW_DOCS];
+    /* of the list at hand */
+    uint16_t low[WINDOW_DOCS];
+    uint8_t impact[WINDOW_DOCS];
+};
+
+/* Somebody who may come among the best. */
+struct person {
+    uint32_t score, found;
+    uint32_t best; /* of the group at hand */
+    uint16_t low;  /* from the base of the window on */
+    bool answers;  /* the group at hand */
+    uint8_t matched;
+};
+
+struct wc_pass {
+    struct wc_lists lists;
+    struct window window;
+    struct person people[WINDOW_DOCS]; /* by document */
+    uint32_t count;
+    const struct wc_question *q;
+    struct wc_best *best;
+    uint32_t window_docs;
+    bool thorough; /* everybody is looked at */
+    bool all_too;  /* the second pass meets those who match every group as well */
+    bool near;     /* only those who answer to no word, but are near, are wanted */
+    bool passed;   /* over somebody who may answer */
+    /* below is nobody wanted: the score of whoever matches all, and score² × found of
+     * whoever matches some */
+    uint64_t least_all;
+    double least_some;
+};
+
+int wc_pass_new(struct wc_pass **out)
+{
+    *out = calloc(1, sizeof(**out));
+    return *out == NULL ? -WC_ENOMEM : 0;
+}
+
+void wc_pass_free(struct wc_pass *p)
+{
+    free(p);
+}
+
+/* ---- ranks ---- */
+
+/* 2 and more: matches every group; less: what is missing counts by its rarity. 1 (or
+ * 2 + 1) is what an expert in every word has. Below 0: is only near. */
+static double rank_of_all(const struct wc_pass *s, uint64_t score)
+{
+    return 2.0 + (double)score * s->q->share;
+}
+
+static double rank_of_some(const struct wc_pass *s, uint64_t score, uint64_t found)
+{
+    return (double)score * s->q->share * sqrt((double)found / s->q->found);
+}
+
+static double rank_of_near(const struct wc_pass *s, uint64_t score, uint64_t found)
+{
+    return -1.0 / (1.0 + rank_of_some(s, score, found));
+}
+
+double wc_pass_score(double rank)
+{
+    if (rank < 0)
+        return 0.001 * (1.0 + rank);
+    double x = rank >= 2.0 ? rank - 2.0 : rank;
+    return (rank >= 2.0 ? 0.5 : 0.0) + 0.5 * (x < 1.0 ? 0.9 * x : 1.0 - 0.1 / x);
+}
+
+/* Roundings are always much smaller than this share of a rank. */
+#define ROUNDING 1e-9
+
+/* What it takes to come among the best, a little less than exactly: those who have it are
+ * compared by their ranks. An equal rank may do, by login. */
+static void set_least(struct wc_pass *s)
+{
+    double rank = wc_best_least(s->best), share = s->q->share;
+    s->least_all = 0;
+    s->least_some = 0;
+    if (s->thorough || s->near || rank <= 0)
+        return;
+    if (rank > 2.0)
+        s->least_all = (uint64_t)((rank - 2.0) / share * (1.0 - ROUNDING));
+    s->least_all -= s->least_all > 0;
+    s->least_some = rank / share * (rank / share) * s->q->found * (1.0 - ROUNDING);
+}
+
+static bool some_suffices(const struct wc_pass *s, uint64_t score, uint64_t found)
+{
+    return (double)score * (double)score * (double)found >= s->least_some;
+}
+
+/* ---- windows ---- */
+
+static void window_begin(struct wc_pass *s, uint32_t doc)
+{
+    s->window.base = doc;
+    s->window.end = doc + s->window_docs;
+    s->count = 0;
+    s->window_docs = s->window_docs < WINDOW_DOCS ? 2 * s->window_docs : WINDOW_DOCS;
+    set_least(s);
+}
+
+static void pass_begin(struct wc_pass *s)
+{
+    s->window_docs = s->thorough || s->near ? WINDOW_DOCS : FIRST_WINDOW_DOCS;
+}
+
+static void meet(struct window *w, uint16_t low)
+{
+    w->met[low / 64] |= 1ULL << low % 64;
+}
+
+/* Look somebody up in a list for the group at hand. */
+static int look_up(struct wc_pass *s, struct wc_list *l, struct person *p, bool answers)
+{
+    uint8_t impact;
+    int rc = wc_list_find(l, s->window.base + p->low, &impact);
+    if (rc <= 0)
+        return rc;
+    uint32_t x = l->worth * impact;
+    p->best = x > p->best ? x : p->best;
+    p->answers |= answers;
+    return 0;
+}
+
+/* Give everybody what they have of the phrases: whoever has one has its words too. */
+static int add_phrases(struct wc_pass *s)
+{
+    int rc = 0;
+    for (uint32_t i = s->lists.phrases_from; i < s->lists.count; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        for (uint32_t k = 0; l->bound > 0 && k < s->count; k++) {
+            uint8_t impact;
+            rc = wc_list_find(l, s->window.base + s->people[k].low, &impact);
+            if (rc < 0)
+                return rc;
+            s->people[k].score += rc > 0 ? l->worth * impact : 0;
+        }
+    }
+    return 0;
+}
+
+/* ---- the first pass: everybody who is in all groups ---- */
+
+/* A list that answers to a group gives with those that are only near it, to whoever is in
+ * both, so much at most. */
+static uint64_t bound_with_near(const struct wc_list *l, const struct wc_part *p)
+{
+    return l->bound > p->near_bound ? l->bound : p->near_bound;
+}
+
+/* The least impact in a list with which somebody may come among the best, when all else
+ * gives `rest`; 256: none does. */
+static unsigned least_impact(const struct wc_pass *s, const struct wc_list *l,
+                             const struct wc_part *p, uint64_t rest)
+{
+    if (bound_with_near(l, p) + rest < s->least_all)
+        return 256;
+    if (p->near_bound + rest >= s->least_all)
+        return 0;
+    uint64_t least = (s->least_all - rest) / l->worth; /* or one more */
+    return least < 255 ? (unsigned)least : 255;
+}
+
+/* Whoever is in one of the lists from..to with enough, and their best there. What is less
+ * cannot be theirs: it suffices for nobody. */
+static int take_part(struct wc_pass *s, const struct wc_part *p, uint64_t rest)
+{
+    struct window *w = &s->window;
+    for (uint32_t i = p->from; i < p->near_from; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        unsigned least = l->bound == 0 ? 256 : least_impact(s, l, p, rest);
+        s->passed |= least > 0 && l->bound > 0;
+        if (least > 255)
+            continue;
+        int n = wc_list_take(l, w->base, w->end, (uint8_t)least, w->low, w->impact);
+        if (n < 0)
+            return n;
+        for (int k = 0; k < n; k++) {
+            uint32_t x = l->worth * w->impact[k], *best = &w->best[w->low[k]];
+            meet(w, w->low[k]);
+            *best = x > *best ? x : *best;
+        }
+    }
+    return 0;
+}
+
+/* Whoever has one of the phrases, when nobody comes among the best without. */
+static int take_phrases(struct wc_pass *s)
+{
+    struct window *w = &s->window;
+    for (uint32_t i = s->lists.phrases_from; i < s->lists.count; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        int n =
+            l->bound == 0 ? 0 : wc_list_take(l, w->base, w->end, 0, w->low, w->impact);
+        if (n < 0)
+            return n;
+        for (int k = 0; k < n; k++) {
+            meet(w, w->low[k]);
+            w->best[w->low[k]] += l->worth * w->impact[k];
+        }
+    }
+    return 0;
+}
+
+/* Those who were met, with `best` as their score (phrases) or as their best of a group. */
+static void gather(struct wc_pass *s, bool phrases)
+{
+    struct window *w = &s->window;
+    for (uint32_t i = 0; i < WINDOW_DOCS / 64; i++) {
+        for (uint64_t bits = w->met[i]; bits != 0; bits &= bits - 1) {
+            uint16_t low = (uint16_t)(64 * i + (uint32_t)__builtin_ctzll(bits));
+            uint32_t best = w->best[low];
+            s->people[s->count++] = (struct person){
+                .low = low, .score = phrases ? best : 0, .best = phrases ? 0 : best};
+            w->best[low] = 0;
+        }
+        w->met[i] = 0;
+    }
+}
+
+/* Look everybody up in the lists of a group that answer to it, unless one that they are in
+ * gives as much, or even the most would not suffice. */
+static int ask_answering(struct wc_pass *s, const struct wc_part *p, uint64_t rest)
+{
+    int rc = 0;
+    for (uint32_t i = p->from; i < p->near_from; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        uint64_t most = bound_with_near(l, p) + rest;
+        for (uint32_t k = 0; l->bound > 0 && rc == 0 && k < s->count; k++) {
+            struct person *who = &s->people[k];
+            if (who->best >= l->bound)
+                continue;
+            if (who->score + most < s->least_all)
+                s->passed = true;
+            else
+                rc = look_up(s, l, who, true);
+        }
+    }
+    return rc;
+}
+
+/* Whoever answers may still have more of a group by being near it, too. */
+static int raise_by_near(struct wc_pass *s, const struct wc_part *p)
+{
+    int rc = 0;
+    for (uint32_t i = p->near_from; i < p->to; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        for (uint32_t k = 0; rc == 0 && k < s->count; k++)
+            if (s->people[k].best > 0 && s->people[k].best < l->bound)
+                rc = look_up(s, l, &s->people[k], false);
+    }
+    return rc;
+}
+
+/* Those who have the group at hand and can still come among the best with `rest`. */
+static void keep_all(struct wc_pass *s, uint64_t rest)
+{
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < s->count; k++) {
+        struct person who = s->people[k];
+        uint64_t most = who.score + who.best + rest;
+        bool enough = who.best > 0 && most >= s->least_all;
+        s->passed |= who.best > 0 && !enough;
+        who.score += who.best;
+        who.best = 0;
+        s->people[kept] = who;
+        kept += enough;
+    }
+    s->count = kept;
+}
+
+/* Begin with whoever has the rarest group, or a phrase when the groups alone do not
+ * suffice. *rest: what all groups and phrases that remain can give. Returns how many
+ * groups are done, or a negative error. */
+static int begin_all(struct wc_pass *s, uint64_t words, uint64_t *rest)
+{
+    const struct wc_lists *l = &s->lists;
+    if (words < s->least_all) {
+        int rc = take_phrases(s);
+        s->passed = true;
+        *rest = words;
+        if (rc == 0)
+            gather(s, true);
+        return rc;
+    }
+    *rest = words - l->parts[0].bound + l->phrases_bound;
+    int rc = take_part(s, &l->parts[0], *rest);
+    if (rc != 0)
+        return rc;
+    gather(s, false);
+    rc = raise_by_near(s, &l->parts[0]);
+    keep_all(s, *rest);
+    return rc != 0 ? rc : 1;
+}
+
+static int meet_all(struct wc_pass *s)
+{
+    int rc = 0;
+    for (uint32_t k = 0; rc == 0 && k < s->count; k++)
+        rc = wc_best_meet(s->best, s->window.base + s->people[k].low,
+                          rank_of_all(s, s->people[k].score), !s->passed);
+    return rc;
+}
+
+static int window_of_all(struct wc_pass *s)
+{
+    struct wc_lists *l = &s->lists;
+    uint64_t words = 0, rest;
+    int rc = wc_lists_bound(l, s->window.base, s->window.end);
+    for (uint32_t i = 0; i < l->part_count; i++)
+        words += l->parts[i].bound;
+    if (rc != 0)
+        return rc;
+    if (words + l->phrases_bound < s->least_all) {
+        s->passed = true;
+        return 0;
+    }
+    int first = begin_all(s, words, &rest);
+    if (first < 0)
+        return first;
+    for (uint32_t i = (uint32_t)first; rc == 0 && i < l->part_count && s->count > 0;
+         i++) {
+        rest -= l->parts[i].bound;
+        rc = ask_answering(s, &l->parts[i], rest);
+        if (rc == 0)
+            rc = raise_by_near(s, &l->parts[i]);
+        keep_all(s, rest);
+    }
+    if (rc == 0 && first > 0)
+        rc = add_phrases(s);
+    return rc == 0 ? meet_all(s) : rc;
+}
+
+/* The first document from `base` on that anybody who answers to the group may have. */
+static int part_next(struct wc_pass *s, const struct wc_part *p, uint32_t base,
+                     uint32_t *out)
+{
+    *out = WC_DOCS_END;
+    for (uint32_t i = p->from; i < p->near_from; i++) {
+        int rc = wc_list_to(&s->lists.items[i], base);
+        if (rc != 0)
+            return rc;
+        uint32_t next = wc_list_next(&s->lists.items[i], base);
+        *out = next < *out ? next : *out;
+    }
+    return 0;
+}
+
+/* The first document from *doc on that may be of people of all groups. */
+static int next_of_all(struct wc_pass *s, uint32_t *doc)
+{
+    for (uint32_t i = 0; i < s->lists.part_count && *doc < WC_DOCS_END;) {
+        uint32_t next;
+        int rc = part_next(s, &s->lists.parts[i], *doc, &next);
+        if (rc != 0)
+            return rc;
+        i = next > *doc && i > 0 ? 0 : i + 1; /* begin again from there */
+        *doc = next > *doc ? next : *doc;
+    }
+    return 0;
+}
+
+static int pass_of_all(struct wc_pass *s)
+{
+    for (uint32_t i = 0; i < s->lists.part_count; i++)
+        if (s->lists.parts[i].from == s->lists.parts[i].near_from)
+            return 0; /* nobody has that word */
+    pass_begin(s);
+    for (uint32_t doc = 0;; doc = s->window.end) {
+        int rc = next_of_all(s, &doc);
+        if (rc != 0 || doc >= WC_DOCS_END)
+            return rc;
+        window_begin(s, doc);
+        rc = window_of_all(s);
+        if (rc != 0)
+            return rc;
+    }
+}
+
+/* ---- the second pass: who is in some groups ---- */
+
+/* What groups and phrases can give together. */
+struct most {
+    uint64_t score, found;
+};
+
+static void most_add(struct most *m, const struct wc_part *p)
+{
+    m->score += p->bound;
+    m->found += p->bound > 0 ? p->found : 0;
+}
+
+/* Take the lists of a group into best and answers. A list is left out when nobody whose
+ * best of the group it is comes among the best with all that others give. */
+static int take_group(struct wc_pass *s, const struct wc_part *p,
+                      const struct most *all, uint32_t *count)
+{
+    struct window *w = &s->window;
+    *count = 0;
+    for (uint32_t i = p->from; i < p->to; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        bool answers = i < p->near_from;
+        uint64_t bound = answers ? bound_with_near(l, p) : l->bound;
+        if (l->bound == 0)
+            continue;
+        if (!some_suffices(s, all->score - p->bound + bound, all->found)) {
+            s->passed = true;
+            continue;
+        }
+        int n = wc_list_take(l, w->base, w->end, 0, w->low, w->impact);
+        if (n < 0)
+            return n;
+        for (int k = 0; k < n; k++) {
+            uint32_t x = l->worth * w->impact[k], *best = &w->best[w->low[k]];
+            w->group_docs[*count] = w->low[k];
+            *count += *best == 0;
+            *best = x > *best ? x : *best;
+            w->answers[w->low[k]] |= answers;
+        }
+    }
+    return 0;
+}
+
+static int add_group(struct wc_pass *s, const struct wc_part *p, const struct most *all)
+{
+    struct window *w = &s->window;
+    uint32_t count;
+    int rc = take_group(s, p, all, &count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        uint16_t low = w->group_docs[i];
+        meet(w, low);
+        w->score[low] += w->best[low];
+        w->found[low] += w->answers[low] ? p->found : p->near;
+        w->matched[low] += w->answers[low];
+        w->best[low] = 0;
+        w->answers[low] = false;
+    }
+    return rc;
+}
+
+/* Those who were met and can still come among the best with `rest`. */
+static void gather_some(struct wc_pass *s, const struct most *rest)
+{
+    struct window *w = &s->window;
+    for (uint32_t i = 0; i < WINDOW_DOCS / 64; i++) {
+        for (uint64_t bits = w->met[i]; bits != 0; bits &= bits - 1) {
+            uint16_t low = (uint16_t)(64 * i + (uint32_t)__builtin_ctzll(bits));
+            bool enough = some_suffices(s, w->score[low] + rest->score,
+                                        w->found[low] + rest->found);
+            s->people[s->count] = (struct person){.low = low,
+                                                  .score = w->score[low],
+                                                  .found = w->found[low],
+                                                  .matched = w->matched[low]};
+            s->count += enough;
+            s->passed |= !enough;
+            w->score[low] = w->found[low] = 0;
+            w->matched[low] = 0;
+        }
+        w->met[i] = 0;
+    }
+}
+
+/* Look everybody up in the lists of a group, those that answer to it first. */
+static int ask_some(struct wc_pass *s, const struct wc_part *p, const struct most *rest)
+{
+    int rc = 0;
+    for (uint32_t i = p->from; i < p->to; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        bool answers = i < p->near_from;
+        uint64_t bound = answers ? bound_with_near(l, p) : l->bound;
+        for (uint32_t k = 0; l->bound > 0 && rc == 0 && k < s->count; k++) {
+            struct person *who = &s->people[k];
+            if (who->best >= l->bound)
+                continue;
+            if (some_suffices(s, who->score + bound + rest->score,
+                              who->found + p->found + rest->found))
+                rc = look_up(s, l, who, answers);
+            else
+                s->passed = true;
+        }
+    }
+    return rc;
+}
+
+static void keep_some(struct wc_pass *s, const struct wc_part *p,
+                      const struct most *rest)
+{
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < s->count; k++) {
+        struct person who = s->people[k];
+        who.score += who.best;
+        who.found += who.answers ? p->found : who.best > 0 ? p->near : 0;
+        who.matched += who.answers;
+        who.best = 0;
+        who.answers = false;
+        bool enough =
+            some_suffices(s, who.score + rest->score, who.found + rest->found);
+        s->passed |= !enough;
+        s->people[kept] = who;
+        kept += enough;
+    }
+    s->count = kept;
+}
+
+static int meet_some(struct wc_pass *s)
+{
+    int rc = 0;
+    for (uint32_t k = 0; rc == 0 && k < s->count; k++) {
+        const struct person *p = &s->people[k];
+        uint32_t doc = s->window.base + p->low;
+        bool all = p->matched == s->q->group_count;
+        if (s->near ? p->matched == 0 : p->matched > 0 && (!all || s->all_too)) {
+            double rank = s->near ? rank_of_near(s, p->score, p->found)
+                          : all   ? rank_of_all(s, p->score)
+                                  : rank_of_some(s, p->score, p->found);
+            rc = wc_best_meet(s->best, doc, rank, !s->passed || s->near);
+        }
+    }
+    return rc;
+}
+
+/* People are looked for in the first groups, as few as suffice: what all others together
+ * can give is enough for nobody. */
+static uint32_t enough_groups(const struct wc_pass *s, struct most *others)
+{
+    uint32_t enough = s->lists.part_count;
+    *others = (struct most){.score = s->lists.phrases_bound};
+    while (enough > 0) {
+        struct most with = *others;
+        most_add(&with, &s->lists.parts[enough - 1]);
+        if (some_suffices(s, with.score, with.found))
+            break;
+        *others = with;
+        enough--;
+    }
+    return enough;
+}
+
+static int window_of_some(struct wc_pass *s)
+{
+    struct wc_lists *l = &s->lists;
+    struct most all, rest;
+    int rc = wc_lists_bound(l, s->window.base, s->window.end);
+    if (rc != 0)
+        return rc;
+    uint32_t enough = enough_groups(s, &rest);
+    s->passed |= enough < l->part_count;
+    all = rest;
+    for (uint32_t i = 0; i < enough; i++)
+        most_add(&all, &l->parts[i]);
+    for (uint32_t i = 0; rc == 0 && i < enough; i++)
+        rc = add_group(s, &l->parts[i], &all);
+    if (rc != 0)
+        return rc;
+    gather_some(s, &rest);
+    for (uint32_t i = enough; rc == 0 && i < l->part_count && s->count > 0; i++) {
+        const struct wc_part *p = &l->parts[i];
+        rest.score -= p->bound;
+        rest.found -= p->bound > 0 ? p->found : 0;
+        rc = ask_some(s, p, &rest);
+        keep_some(s, p, &rest);
+    }
+    if (rc == 0)
+        rc = add_phrases(s);
+    return rc == 0 ? meet_some(s) : rc;
+}
+
+/* The first document from *doc on of any group, near ones too. */
+static int next_of_some(struct wc_pass *s, uint32_t *doc)
+{
+    uint32_t first = WC_DOCS_END;
+    for (uint32_t i = 0; i < s->lists.phrases_from; i++) {
+        int rc = wc_list_to(&s->lists.items[i], *doc);
+        if (rc != 0)
+            return rc;
+        uint32_t next = wc_list_next(&s->lists.items[i], *doc);
+        first = next < first ? next : first;
+    }
+    *doc = first;
+    return 0;
+}
+
+static int pass_of_some(struct wc_pass *s)
+{
+    int rc = wc_lists_rewind(&s->lists);
+    pass_begin(s);
+    for (uint32_t doc = 0; rc == 0; doc = s->window.end) {
+        rc = next_of_some(s, &doc);
+        if (rc != 0 || doc >= WC_DOCS_END)
+            return rc;
+        window_begin(s, doc);
+        rc = window_of_some(s);
+    }
+    return rc;
+}
+
+/* ---- both ---- */
+
+static int run(struct wc_pass *s, bool near_too)
+{
+    bool several = s->lists.part_count > 1;
+    s->all_too = s->thorough && several; /* one pass is enough for everybody */
+    s->near = false;
+    int rc = s->all_too ? pass_of_some(s) : pass_of_all(s);
+    if (rc == 0 && several && !s->all_too) {
+        if (wc_best_full(s->best))
+            s->passed = true;
+        else
+            rc = pass_of_some(s);
+    }
+    if (rc == 0 && s->best->seen == 0 && near_too) {
+        s->near = true;
+        rc = pass_of_some(s);
+    }
+    return rc;
+}
+
+int wc_pass_run(struct wc_pass *p, struct wc_txn *t, const struct wc_question *q,
+                bool near_too, struct wc_best *best, bool *passed)
+{
+    p->q = q;
+    p->best = best;
+    p->passed = false;
+    int rc = wc_lists_open(&p->lists, t, q);
+    p->thorough = p->lists.postings <= COUNT_ALL_POSTINGS || best->wanted == 0;
+    if (rc == 0)
+        rc = run(p, near_too);
+    wc_lists_close(&p->lists);
+    if (rc != 0) /* it may have been left half added */
+        memset(&p->window, 0, sizeof(p->window));
+    *passed |= p->passed;
+    return rc;
+}
