@@ -87,8 +87,9 @@ int wc_check_new(struct wc_check **out, const struct wc_check_options *options)
     if (options->ix == NULL)
         return 0;
     int rc = wc_text_new(&c->text, options->ix->languages);
-    if (rc == 0 && getrandom(c->terms.hash_key, sizeof(c->terms.hash_key), 0) !=
-                       sizeof(c->terms.hash_key))
+    if (rc == 0 &&
+        getrandom(c->terms.lexicon.hash_key, sizeof(c->terms.lexicon.hash_key), 0) !=
+            sizeof(c->terms.lexicon.hash_key))
         rc = -WC_EIO;
     if (rc != 0) {
         wc_check_free(c);
@@ -578,8 +579,7 @@ static bool number_terms(struct wc_check *c, struct wc_txn *t)
         struct wc_slice v;
         if (s->items[i].impact == 0)
             continue;
-        if (wc_txn_get(t, WC_IX_TERM,
-                       wc_slice(s->text.data + s->items[i].at, s->items[i].len),
+        if (wc_txn_get(t, WC_IX_TERM, wc_lexicon_key(&s->lexicon, s->items[i].id),
                        &v) != 0 ||
             v.len != WC_TERM_VALUE_BYTES)
             return false;
@@ -674,6 +674,7 @@ static int compare_people(struct wc_check *c)
 {
     int rc = 0;
     c->vocabulary = wc_index_vocabulary(c->options.ix);
+    wc_terms_forget(&c->terms); /* by another vocabulary, perhaps */
     for (int i = 0; rc == 0 && i < c->ref_count; i++)
         rc = compare(c, &c->refs[i], draws(c));
     wc_vocabulary_free(c->vocabulary);
