@@ -24,6 +24,7 @@
 #include "daemon/index_internal.h"
 #include "daemon/postings.h"
 #include "daemon/runs.h"
+#include "daemon/starts.h"
 
 #define SLICE_PEOPLE_MIN 32
 #define SLICE_PEOPLE_MAX 4096 /* some half a million postings, 8 MB */
@@ -73,6 +74,7 @@ struct worker {
     uint32_t postings_cap;
     uint32_t first_doc;
     struct wc_buf docs, run;
+    struct wc_start *starts;
 };
 
 /* A term of the index; its number is its place + 1. */
@@ -425,9 +427,16 @@ static int append_attrs(struct wc_txn *t, struct slice_write *s)
             rc = wc_office_number(t, o->key, o->text, &s->next_office, &office);
         known = p->office;
         wc_attr_put(s->attrs + (size_t)(doc % WC_ATTR_DOCS) * WC_ATTR_BYTES, office,
-                    &p->who, p->traits);
+                    p->traits);
     }
     return rc;
+}
+
+static int write_starts(struct wc_txn *t, struct worker *w)
+{
+    for (uint32_t i = 0; i < w->people_count; i++)
+        wc_start_set(&w->starts[i], w->first_doc + i, w->people[i].who.subject);
+    return wc_starts_write(t, w->starts, w->people_count);
 }
 
 static int slice_fn(struct wc_txn *t, void *ctx)
@@ -439,6 +448,8 @@ static int slice_fn(struct wc_txn *t, void *ctx)
     int rc = append_docs(t, s->worker);
     if (rc == 0)
         rc = append_people(t, s->worker);
+    if (rc == 0)
+        rc = write_starts(t, s->worker);
     return rc == 0 ? append_attrs(t, s) : rc;
 }
 
@@ -542,6 +553,7 @@ static void worker_free(struct worker *w)
     free(w->places);
     free(w->numbers);
     free(w->postings);
+    free(w->starts);
     free(w);
 }
 
@@ -557,7 +569,8 @@ static struct worker *worker_new(struct build *b)
            sizeof(w->terms.lexicon.hash_key));
     w->refs = calloc(b->slice_people, sizeof(*w->refs));
     w->people = calloc(b->slice_people, sizeof(*w->people));
-    if (w->refs == NULL || w->people == NULL ||
+    w->starts = calloc(b->slice_people, sizeof(*w->starts));
+    if (w->refs == NULL || w->people == NULL || w->starts == NULL ||
         wc_text_new(&w->analyst.text, b->ix->languages) != 0) {
         worker_free(w);
         return NULL;

@@ -97,9 +97,9 @@ void wc_batch_free(struct wc_batch *b)
 {
     if (b == NULL)
         return;
-    struct vec *all[] = {&b->people, &b->found,    &b->entries,   &b->ops,
-                         &b->starts, &b->released, &b->terms_now, &b->terms_old,
-                         &b->merged};
+    struct vec *all[] = {&b->people,    &b->found,     &b->entries,
+                         &b->ops,       &b->starts,    &b->released,
+                         &b->terms_now, &b->terms_old, &b->merged};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]->items);
     wc_analyst_fini(&b->analyst);

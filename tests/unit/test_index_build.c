@@ -6,6 +6,7 @@
 #include "daemon/local.h"
 #include "daemon/postings.h"
 #include "daemon/runs.h"
+#include "daemon/starts.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/staff.h"
 #include "tests/unit/unit.h"
@@ -245,6 +246,14 @@ static void say_doc(struct wc_txn *t, const struct wc_cursor *c)
     }
 }
 
+/* How the login begins. */
+static struct wc_slice start(struct wc_txn *t, uint32_t doc)
+{
+    struct wc_slice block = get(t, WC_IX_START, doc / WC_STARTS_DOCS);
+    assert_true(wc_start_at(doc) + WC_START_BYTES <= block.len);
+    return wc_slice(block.data + wc_start_at(doc), WC_START_BYTES);
+}
+
 static void say_person(struct wc_txn *t, const struct wc_cursor *c)
 {
     uint32_t doc = wc_get_u32(c->value.data);
@@ -257,6 +266,7 @@ static void say_person(struct wc_txn *t, const struct wc_cursor *c)
     wc_buf_text(&lines, "person ");
     hex(c->key);
     hex(wc_slice(attr + 4, WC_ATTR_BYTES - 4));
+    hex(start(t, doc));
     hex(wc_slice(office.data + 4, office.len - 4));
     wc_buf_text(&lines, "\n");
 }
