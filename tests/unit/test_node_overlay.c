@@ -300,6 +300,24 @@ static void a_statement_that_comes_twice_prunes_nobody(void **state)
     assert_true(puppet_count(links[15], WC_WIRE_RECORDS) >= 1);
 }
 
+/* A newcomer gives its card to all whom it dials, and the fronts meet somewhere. */
+static void a_card_that_comes_twice_prunes_nobody(void **state)
+{
+    (void)state;
+    many(MANY);
+    greet(8);
+    make_card(&who[20], "new:1", &record);
+    for (int i = 0; i < 8; i++)
+        puppet_records(links[i], WC_REASON_BROADCAST, &record);
+    assert_int_equal(heard_by(8, WC_WIRE_PRUNE), 0);
+    net_wait(50);
+    puppet_clear();
+    row(&who[0], "alice"); /* the tree is as it was */
+    puppet_records(links[0], WC_REASON_BROADCAST, &record);
+    net_wait(50);
+    assert_int_equal(heard_by(8, WC_WIRE_RECORDS), 7);
+}
+
 static void few_offices_tell_everything_to_all(void **state)
 {
     (void)state;
@@ -603,6 +621,7 @@ int main(void)
         test(now_and_then_an_office_shuffles),
         test(who_sends_what_came_already_is_pruned),
         test(a_statement_that_comes_twice_prunes_nobody),
+        test(a_card_that_comes_twice_prunes_nobody),
         test(few_offices_tell_everything_to_all),
         test(what_is_announced_and_does_not_come_is_asked_for),
         test(a_graft_is_answered_from_memory_and_from_the_disk),
