@@ -2,9 +2,9 @@
 /*
  * Passing on, by Plumtree (proto/plumtree.h): every new record and every ask goes whole
  * to the eager neighbours and by its id to the lazy ones, but to nobody from whom it
- * came. What is due to a neighbour is gathered in one step and leaves in the next, which
- * the deadline asks for at once: what comes within one turn of the caller's loop travels
- * in as few frames as it fits, and nothing waits for a clock.
+ * came. What is due to a neighbour is gathered until the caller comes to the deadline,
+ * which is at once: what comes within one turn of its loop travels in as few frames as it
+ * fits, and nothing waits for a clock.
  *
  * A neighbour that sends what came already is pruned, unless the organisation is so small
  * that all are told everything by everybody. An id whose message does not come is asked

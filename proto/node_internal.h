@@ -858,6 +858,8 @@ void wc_node_run_flush(struct wc_node *node);
 void wc_node_beat_tell(struct wc_node *node, const struct wc_peer *visitor);
 int wc_node_on_beat(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 void wc_node_run_beat(struct wc_node *node);
+/* There are more offices now than are told everything by all. */
+void wc_node_grown(struct wc_node *node);
 
 /* ---- node_links.c ---- */
 
