@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@
 static const char *const tables[] = {"term",   "name", "post",  "doc",
                                      "person", "attr", "start", "free",
                                      "office", "meta", NULL};
-const struct wc_store_options wc_index_store = {.format = "whocan index",
+static const struct wc_store_options options = {.format = "whocan index",
                                                 .version = FORMAT_VERSION,
                                                 .tables = tables,
                                                 .map_bytes = MAP_FIRST,
@@ -204,19 +205,23 @@ static int write_batch(struct wc_index *ix, struct wc_batch *b,
                        const struct wc_batch_mark *mark)
 {
     int rc = wc_batch_write(b, mark);
+    ix->wrote = true;
     wc_batch_reset(b);
     return wc_index_note(ix, rc);
 }
 
-/* Index all people of an office, or of all offices (NULL), in slices. */
+/* Index all people of an office, or of all offices (NULL), in slices: those after *from,
+ * when some are done. */
 static int index_people(struct wc_index *ix, struct wc_batch *b,
-                        const uint8_t *office_key, wc_index_progress_fn progress,
-                        void *ctx)
+                        const uint8_t *office_key, const struct wc_person_ref *from,
+                        uint64_t done, wc_index_progress_fn progress, void *ctx)
 {
     static const struct wc_batch_mark none = {.indexed = 0};
     struct wc_person_ref *refs = calloc(PEOPLE_BATCH, sizeof(*refs));
     struct wc_person_ref last;
-    uint64_t done = 0, total = wc_records_people_count(ix->records, office_key);
+    uint64_t total = wc_records_people_count(ix->records, office_key);
+    if (done > 0)
+        last = *from;
     int rc = refs == NULL ? -WC_ENOMEM : 0, n = 0;
     while (rc == 0) {
         n = wc_records_people(ix->records, office_key, done > 0 ? &last : NULL, refs,
@@ -249,7 +254,7 @@ static int index_card(struct wc_index *ix, struct wc_batch *b,
         rc = wc_index_note(ix, wc_office_changed(ix, office_key, text, &changed));
     if (rc != 0 || !changed)
         return rc;
-    rc = index_people(ix, b, office_key, NULL, NULL);
+    rc = index_people(ix, b, office_key, NULL, 0, NULL, NULL);
     return rc != 0 ? rc : wc_index_note(ix, wc_office_set(ix, office_key, text));
 }
 
@@ -304,21 +309,37 @@ static int catch_up(struct wc_index *ix)
 
 /* ---- building anew ---- */
 
+int wc_index_rest(struct wc_index *ix, const struct wc_person_ref *last, uint64_t done,
+                  wc_index_progress_fn progress, void *ctx)
+{
+    struct wc_batch *b = NULL;
+    int rc = wc_batch_new(&b, ix);
+    if (rc == 0)
+        rc = index_people(ix, b, NULL, last, done, progress, ctx);
+    wc_batch_free(b);
+    return rc;
+}
+
 static int build(struct wc_index *ix, wc_index_progress_fn progress, void *ctx)
 {
     struct usable u = {.ix = ix};
     struct wc_batch *b = NULL;
+    struct wc_person_ref last;
+    uint64_t done = 0;
     int rc = wc_records_state(ix->records, &u.records);
     if (rc == 0)
         rc = mark_open(ix);
     if (rc == 0)
         rc = wc_store_write(ix->store, begin_fn, &u);
     if (rc == 0)
-        rc = wc_batch_new(&b, ix);
+        rc = wc_index_note(
+            ix, wc_index_build(ix, WC_BUILD_MAX_BYTES, progress, ctx, &last, &done));
     if (rc == 0)
-        rc = index_people(ix, b, NULL, progress, ctx);
+        rc = wc_index_rest(ix, &last, done, progress, ctx);
     /* What was committed meanwhile is in the log beyond this. */
     struct wc_batch_mark mark = {.indexed = u.records.sequence, .complete = true};
+    if (rc == 0)
+        rc = wc_batch_new(&b, ix);
     if (rc == 0)
         rc = write_batch(ix, b, &mark);
     if (rc == 0)
@@ -338,12 +359,13 @@ static int rebuild(struct wc_index *ix, wc_index_progress_fn progress, void *ctx
     if (rc != 0)
         return fail(problem, rc, "cannot remove the old index %s: %s", ix->path,
                     strerror(errno));
-    rc = wc_store_open(&ix->store, ix->path, &wc_index_store, NULL, problem);
+    rc = wc_store_open(&ix->store, ix->path, &options, NULL, problem);
     if (rc != 0)
         return rc;
     rc = build(ix, progress, ctx);
     if (rc == 0)
         rc = catch_up(ix);
+    wc_terms_forget(&ix->terms);
     return rc == 0 ? 0
                    : fail(problem, rc, "cannot build the index %s: it %s", ix->path,
                           wc_strerror(rc));
@@ -381,7 +403,7 @@ int wc_index_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES])
     char *path = NULL;
     if (asprintf(&path, "%s/index", state_dir) < 0)
         return fail(problem, -WC_ENOMEM, "out of memory");
-    int rc = wc_store_check_file(path, &wc_index_store, problem);
+    int rc = wc_store_check_file(path, &options, problem);
     free(path);
     return rc;
 }
@@ -397,8 +419,9 @@ static struct wc_index *index_new(const char *state_dir, struct wc_records *reco
     ix->records = records;
     if (asprintf(&ix->path, "%s/index", state_dir) < 0)
         ix->path = NULL;
-    if (ix->path == NULL || getrandom(ix->terms.hash_key, sizeof(ix->terms.hash_key),
-                                      0) != sizeof(ix->terms.hash_key)) {
+    if (ix->path == NULL ||
+        getrandom(ix->terms.lexicon.hash_key, sizeof(ix->terms.lexicon.hash_key), 0) !=
+            sizeof(ix->terms.lexicon.hash_key)) {
         wc_index_close(ix);
         return NULL;
     }
@@ -410,7 +433,7 @@ static int open_old(struct wc_index *ix, bool *usable, char *problem)
 {
     struct usable u = {.ix = ix};
     *usable = false;
-    int rc = wc_store_open(&ix->store, ix->path, &wc_index_store, NULL, problem);
+    int rc = wc_store_open(&ix->store, ix->path, &options, NULL, problem);
     if (rc == -WC_ECORRUPT)
         wc_index_found_damage(ix, problem);
     if (rc == -WC_EVERSION || rc == -WC_ECORRUPT)
@@ -618,6 +641,7 @@ static int change_vocabulary(struct wc_index *ix, const struct wc_vocabulary *v,
     ix->vocabulary = wc_vocabulary_ref(v);
     pthread_mutex_unlock(&ix->pool);
     wc_vocabulary_free(old);
+    wc_terms_forget(&ix->terms); /* what words mean, by the old one */
     return *same ? 0 : wc_index_note(ix, wc_store_write(ix->store, reworded_fn, &u));
 }
 
@@ -792,8 +816,22 @@ void wc_index_usage(struct wc_index *ix, struct wc_index_usage *out)
     (void)wc_store_read(ix->store, usage_fn, out);
 }
 
+/* What the writer remembers of words is worth its memory while it writes. */
+static void forget_words(struct wc_index *ix)
+{
+    if (pthread_mutex_trylock(&ix->writing) != 0)
+        return; /* it is writing */
+    if (!ix->wrote && wc_lexicon_bytes(&ix->terms.lexicon) > 0) {
+        wc_terms_forget(&ix->terms);
+        malloc_trim(0);
+    }
+    ix->wrote = false;
+    pthread_mutex_unlock(&ix->writing);
+}
+
 void wc_index_tidy(struct wc_index *ix)
 {
+    forget_words(ix);
     (void)wc_store_tidy(ix->store);
     (void)wc_store_sync(ix->store);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the index share: index.c opens, rebuilds and keeps it up with the
- * records, index_write.c writes a batch of people, question.c reads a question,
- * index_find.c takes one from outside; find_pass.c goes through the people, find_lists.c
- * through postings, and find_best.c keeps the best; why.c says why.
+ * What the files of the index share: index.c opens it and keeps it up with the records,
+ * index_build.c builds it from nothing, index_write.c writes a batch of people, question.c
+ * reads a question, index_find.c takes one from outside; find_pass.c goes through the
+ * people, find_lists.c through postings, and find_best.c keeps the best; why.c says why.
  *
  * Tables (numbers are big-endian):
  *
@@ -52,9 +52,6 @@ enum {
     WC_IX_META,
 };
 
-/* How it is stored: the names of those tables, and the version of all of this. */
-extern const struct wc_store_options wc_index_store;
-
 #define WC_TERM_VALUE_BYTES 9
 
 #define WC_ATTR_DOCS        84 /* 2,016 bytes: shares its page */
@@ -82,6 +79,7 @@ struct wc_index {
     const struct wc_vocabulary *vocabulary; /* NULL: none; changed under both locks */
     struct wc_text *text;                   /* the writer's */
     struct wc_terms terms;                  /* the writer's, for one person at a time */
+    bool wrote;                             /* the writer, since the last tidying */
     struct wc_spelling *spelling[WC_SCOPES]; /* what misspelt words may have meant */
     pthread_mutex_t writing;
     pthread_mutex_t pool; /* guards idle */
@@ -148,6 +146,37 @@ struct wc_doc_value {
 int wc_doc_value(struct wc_slice v, struct wc_doc_value *out);
 /* The next term, by number. 1, or 0 when there is none; -WC_ECORRUPT. */
 int wc_doc_term(struct wc_doc_value *d);
+
+/* Write one: whose it is, then every term by number, as a step from the one before.
+ * -WC_ENOMEM. */
+int wc_doc_begin(struct wc_buf *out, const struct wc_person_ref *who);
+int wc_doc_add(struct wc_buf *out, uint32_t step, uint8_t impact);
+
+/* Other keys and values. */
+#define WC_PERSON_KEY_MAX (WC_KEY_BYTES + WC_SUBJECT_MAX_BYTES)
+struct wc_slice wc_index_person_key(uint8_t out[WC_PERSON_KEY_MAX],
+                                    const struct wc_person_ref *who);
+void wc_attr_put(uint8_t attr[WC_ATTR_BYTES], uint32_t office,
+                 const uint8_t traits[2 * WC_TRAITS_BYTES]);
+void wc_term_value(uint8_t out[WC_TERM_VALUE_BYTES], uint32_t number, uint32_t people,
+                   uint8_t max);
+/* The number of an office; a new one takes *next. */
+int wc_office_number(struct wc_txn *t, const uint8_t *key, const char *text,
+                     uint32_t *next, uint32_t *out);
+/* The numbers to be given out next. */
+int wc_index_put_next(struct wc_txn *t, uint32_t doc, uint32_t term, uint32_t office);
+
+/* ---- index_build.c ---- */
+
+/* Index everybody into an empty index, as a batch of all of them would but that numbers
+ * may differ: as many as a dictionary of that size allows (WC_BUILD_MAX_BYTES). *last is
+ * the last of them, *done how many there were. `progress` is called by this thread. */
+int wc_index_build(struct wc_index *ix, size_t lexicon_max_bytes,
+                   wc_index_progress_fn progress, void *ctx, struct wc_person_ref *last,
+                   uint64_t *done);
+/* Index everybody after *last, `done` people into it; done 0: everybody. In index.c. */
+int wc_index_rest(struct wc_index *ix, const struct wc_person_ref *last, uint64_t done,
+                  wc_index_progress_fn progress, void *ctx);
 
 /* Small values of the meta table. A missing number is 0. */
 int wc_index_meta_u64(struct wc_txn *t, const char *key, uint64_t *out);

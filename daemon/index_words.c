@@ -26,7 +26,7 @@ int wc_index_words_init(struct wc_index *ix)
     struct wc_spelling **s = ix->spelling;
     int rc = 0;
     for (int i = 0; rc == 0 && i < WC_SCOPES; i++)
-        rc = wc_spelling_new(&s[i], ix->terms.hash_key, WC_SPELLING_WORDS_MAX);
+        rc = wc_spelling_new(&s[i], ix->terms.lexicon.hash_key, WC_SPELLING_WORDS_MAX);
     for (const char *const *w = wc_text_stops(); rc == 0 && *w != NULL; w++)
         rc = wc_spelling_keep(s[WC_SCOPE_ORGANISATION], wc_slice_text(*w), true);
     return rc == 0 ? wc_index_words_labels(ix) : rc;

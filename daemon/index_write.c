@@ -8,14 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <whocan/cert.h>
-#include <whocan/record.h>
-
+#include "daemon/analyst.h"
 #include "daemon/index_internal.h"
 #include "daemon/postings.h"
 #include "daemon/starts.h"
-
-#define PERSON_KEY_MAX (WC_KEY_BYTES + WC_SUBJECT_MAX_BYTES)
 
 /* ---- what a batch holds ---- */
 
@@ -23,7 +19,7 @@ struct person {
     struct wc_person_ref who;
     bool exists;
     uint32_t first, count; /* their terms, in `found` */
-    uint32_t office;       /* in `offices` */
+    uint32_t office;       /* of the analyst's */
     uint8_t traits[2 * WC_TRAITS_BYTES];
 };
 
@@ -35,18 +31,13 @@ struct found {
 /* A term that the batch meets: by its key from analysis, or by its number from what
  * somebody had. */
 struct entry {
-    uint32_t at, len; /* the key, in `text` */
-    uint32_t number;  /* 0: not looked up, or not in the dictionary yet */
-    uint32_t people;  /* before the batch */
+    uint32_t id;     /* in the writer's lexicon */
+    uint32_t number; /* 0: not looked up, or not in the dictionary yet */
+    uint32_t people; /* before the batch */
     int32_t change;
     uint8_t max; /* the largest impact so far */
     bool raised; /* by the batch */
     bool fresh;
-};
-
-struct office {
-    uint8_t key[WC_KEY_BYTES];
-    char text[WC_OFFICE_TEXT_BYTES];
 };
 
 struct op {
@@ -62,15 +53,11 @@ struct vec {
 
 struct wc_batch {
     struct wc_index *ix;
-    struct wc_people_view view;      /* 40 KB, kept off the stack */
-    struct wc_people_view home_view; /* as the home office sees the same person */
-    struct wc_unit units[WC_UNITS_MAX];
-    struct vec people, found, entries, offices;
-    struct wc_buf text; /* the keys of entries */
-    uint32_t *slots;    /* key -> entry + 1 */
-    uint32_t slot_count;
+    struct wc_analyst analyst; /* 90 KB, kept off the stack */
+    struct vec people, found, entries;
+    uint32_t *places; /* of each term of the lexicon: entry + 1 */
+    uint32_t place_count;
     uint32_t analysed; /* entries that analysis made; the rest are of one write */
-    size_t analysed_bytes;
     /* while writing */
     const struct wc_batch_mark *mark;
     struct vec ops, starts, released, terms_now, terms_old, merged;
@@ -100,6 +87,9 @@ int wc_batch_new(struct wc_batch **out, struct wc_index *ix)
     if (*out == NULL)
         return -WC_ENOMEM;
     (*out)->ix = ix;
+    (*out)->analyst.ix = ix;
+    (*out)->analyst.text = ix->text;
+    (*out)->analyst.terms = &ix->terms;
     return 0;
 }
 
@@ -107,29 +97,15 @@ void wc_batch_free(struct wc_batch *b)
 {
     if (b == NULL)
         return;
-    struct vec *all[] = {&b->people,    &b->found,  &b->entries,  &b->offices,
-                         &b->ops,       &b->starts, &b->released, &b->terms_now,
-                         &b->terms_old, &b->merged};
+    struct vec *all[] = {&b->people,    &b->found,     &b->entries,
+                         &b->ops,       &b->starts,    &b->released,
+                         &b->terms_now, &b->terms_old, &b->merged};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]->items);
-    wc_buf_fini(&b->text);
-    free(b->slots);
+    wc_analyst_fini(&b->analyst);
+    free(b->places);
     free(b->numbers);
     free(b);
-}
-
-void wc_batch_reset(struct wc_batch *b)
-{
-    b->people.count = b->found.count = b->entries.count = b->offices.count = 0;
-    b->analysed = 0;
-    wc_buf_reset(&b->text);
-    if (b->slots != NULL)
-        memset(b->slots, 0, b->slot_count * sizeof(b->slots[0]));
-}
-
-uint32_t wc_batch_count(const struct wc_batch *b)
-{
-    return b->people.count;
 }
 
 static struct entry *entry_at(const struct wc_batch *b, uint32_t i)
@@ -137,113 +113,71 @@ static struct entry *entry_at(const struct wc_batch *b, uint32_t i)
     return (struct entry *)b->entries.items + i;
 }
 
-static struct wc_slice entry_key(const struct wc_batch *b, const struct entry *e)
+/* Forget the entries from one on. */
+static void drop_entries(struct wc_batch *b, uint32_t from)
 {
-    return wc_slice(b->text.data + e->at, e->len);
+    for (uint32_t i = from; i < b->entries.count; i++)
+        b->places[entry_at(b, i)->id] = 0;
+    b->entries.count = from;
+}
+
+void wc_batch_reset(struct wc_batch *b)
+{
+    drop_entries(b, 0);
+    b->people.count = b->found.count = 0;
+    wc_analyst_reset(&b->analyst);
+    b->analysed = 0;
+}
+
+uint32_t wc_batch_count(const struct wc_batch *b)
+{
+    return b->people.count;
 }
 
 /* ---- entries by key ---- */
 
-static uint32_t *probe_key(const struct wc_batch *b, struct wc_slice key)
+static struct wc_slice entry_key(const struct wc_batch *b, const struct entry *e)
 {
-    uint32_t mask = b->slot_count - 1;
-    uint32_t at = (uint32_t)wc_siphash(b->ix->terms.hash_key, key) & mask;
-    while (b->slots[at] != 0 &&
-           !wc_slice_eq(entry_key(b, entry_at(b, b->slots[at] - 1)), key))
-        at = (at + 1) & mask;
-    return &b->slots[at];
+    return wc_lexicon_key(&b->ix->terms.lexicon, e->id);
 }
 
-static int grow_slots(struct wc_batch *b)
+static int grow_places(struct wc_batch *b, uint32_t id)
 {
-    uint32_t count = b->slot_count == 0 ? 4096 : b->slot_count * 2;
-    uint32_t *slots = calloc(count, sizeof(*slots));
-    if (slots == NULL)
+    uint32_t count = b->place_count == 0 ? 4096 : b->place_count;
+    while (count <= id)
+        count *= 2;
+    uint32_t *places = realloc(b->places, count * sizeof(*places));
+    if (places == NULL)
         return -WC_ENOMEM;
-    free(b->slots);
-    b->slots = slots;
-    b->slot_count = count;
-    for (uint32_t i = 0; i < b->entries.count; i++)
-        *probe_key(b, entry_key(b, entry_at(b, i))) = i + 1;
+    memset(places + b->place_count, 0, (count - b->place_count) * sizeof(*places));
+    b->places = places;
+    b->place_count = count;
     return 0;
 }
 
-/* The entry of a key; made when it is new. */
-static int entry_of_key(struct wc_batch *b, struct wc_slice key, uint32_t *out)
+/* The entry of a term of the lexicon; made when it is new. */
+static int entry_of_term(struct wc_batch *b, uint32_t id, uint32_t *out)
 {
-    if (b->entries.count * 2 >= b->slot_count && grow_slots(b) != 0)
+    if (id >= b->place_count && grow_places(b, id) != 0)
         return -WC_ENOMEM;
-    uint32_t *slot = probe_key(b, key);
-    if (*slot == 0) {
+    if (b->places[id] == 0) {
         struct entry *e = push(&b->entries, sizeof(*e));
         if (e == NULL)
             return -WC_ENOMEM;
-        e->at = (uint32_t)b->text.len;
-        e->len = (uint32_t)key.len;
-        wc_buf_append(&b->text, key.data, key.len);
-        if (b->text.failed)
-            return -WC_ENOMEM;
-        *slot = b->entries.count;
+        e->id = id;
+        b->places[id] = b->entries.count;
     }
-    *out = *slot - 1;
+    *out = b->places[id] - 1;
     return 0;
 }
 
+static int entry_of_key(struct wc_batch *b, struct wc_slice key, uint32_t *out)
+{
+    uint32_t id = wc_lexicon_term(&b->ix->terms.lexicon, key);
+    return id == WC_LEXICON_NONE ? -WC_ENOMEM : entry_of_term(b, id, out);
+}
+
 /* ---- analysis ---- */
-
-int wc_office_text(struct wc_records *r, const uint8_t *office_key,
-                   char out[WC_OFFICE_TEXT_BYTES])
-{
-    uint8_t slot[WC_DIGEST_BYTES];
-    struct wc_buf bytes = {0};
-    struct wc_record record;
-    struct wc_doc *doc = NULL;
-    struct wc_card card;
-    struct wc_cert cert;
-    out[0] = '\0';
-    wc_slot(slot, WC_KIND_CARD, office_key, "card");
-    int rc = wc_records_get(r, slot, &bytes);
-    if (rc == 0)
-        rc = wc_record_decode(wc_buf_slice(&bytes), &record, NULL);
-    if (rc == 0)
-        rc = wc_doc_new(record.body, &wc_scan_default, &doc);
-    if (rc == 0)
-        rc = wc_card_decode(wc_doc_root(doc), &card, NULL);
-    if (rc == 0)
-        rc = wc_cert_read(card.cert, &cert, NULL);
-    if (rc == 0) {
-        size_t len = strlen(cert.name);
-        memcpy(out, cert.name, len);
-        out[len] = ' ';
-        memcpy(out + len + 1, cert.title, strlen(cert.title) + 1);
-    }
-    wc_doc_free(doc);
-    wc_buf_fini(&bytes);
-    /* Without a readable card its people are still found by everything else. */
-    return rc == -WC_ENOMEM || rc == -WC_EIO ? rc : 0;
-}
-
-static int office_of(struct wc_batch *b, const uint8_t *key, uint32_t *out)
-{
-    struct office *o = b->offices.items;
-    for (uint32_t i = 0; i < b->offices.count; i++) {
-        if (memcmp(o[i].key, key, WC_KEY_BYTES) == 0) {
-            *out = i;
-            return 0;
-        }
-    }
-    struct office *fresh = push(&b->offices, sizeof(*fresh));
-    if (fresh == NULL)
-        return -WC_ENOMEM;
-    memcpy(fresh->key, key, WC_KEY_BYTES);
-    *out = b->offices.count - 1;
-    return wc_office_text(b->ix->records, key, fresh->text);
-}
-
-static bool is_willing(const struct wc_person *p)
-{
-    return (p->present & WC_PERSON_WILLING) == 0 || p->willing;
-}
 
 /* Move the terms of one person from the set to the batch. */
 static int keep_terms(struct wc_batch *b, struct person *p, const struct wc_terms *s)
@@ -254,52 +188,14 @@ static int keep_terms(struct wc_batch *b, struct person *p, const struct wc_term
         uint32_t entry;
         if (s->items[i].impact == 0)
             continue;
-        struct wc_slice key = wc_slice(s->text.data + s->items[i].at, s->items[i].len);
         struct found *f = push(&b->found, sizeof(*f));
-        if (f == NULL || entry_of_key(b, key, &entry) != 0)
+        if (f == NULL || entry_of_term(b, s->items[i].id, &entry) != 0)
             return -WC_ENOMEM;
         f->entry = entry;
         f->impact = s->items[i].impact;
         p->count++;
     }
     return 0;
-}
-
-static int add_units(struct wc_batch *b, uint32_t count)
-{
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < count; i++)
-        rc = wc_terms_add(&b->ix->terms, b->ix->text, b->ix->vocabulary, &b->units[i]);
-    return rc;
-}
-
-/* As every office sees them, then as the home office does. */
-static int note_traits(struct wc_batch *b, struct person *p)
-{
-    const struct wc_people_view *home =
-        b->home_view.has_profile ? &b->home_view : &b->view;
-    int rc = wc_traits_of(&b->view.person, b->ix->text, p->traits);
-    return rc != 0
-               ? rc
-               : wc_traits_of(&home->person, b->ix->text, p->traits + WC_TRAITS_BYTES);
-}
-
-static int analyse(struct wc_batch *b, struct person *p)
-{
-    struct wc_terms *s = &b->ix->terms;
-    struct office *o = (struct office *)b->offices.items + p->office;
-    uint32_t n = wc_units(&b->view, wc_slice_text(p->who.subject),
-                          wc_slice_text(o->text), b->units);
-    wc_terms_reset(s);
-    int rc = add_units(b, n);
-    if (rc == 0 && b->home_view.has_profile) { /* last: it takes nobody's place */
-        wc_terms_go_home(s);
-        rc = add_units(b, wc_units_home(&b->home_view, b->units));
-    }
-    wc_terms_finish(s, is_willing(&b->view.person), is_willing(&b->home_view.person));
-    if (rc == 0)
-        rc = note_traits(b, p);
-    return rc != 0 ? rc : keep_terms(b, p, s);
 }
 
 static bool in_batch(const struct wc_batch *b, const struct wc_person_ref *who)
@@ -312,49 +208,25 @@ static bool in_batch(const struct wc_batch *b, const struct wc_person_ref *who)
     return false;
 }
 
-/* The same person as the home office sees them, if they are of it and it sees more. */
-static int load_home(struct wc_batch *b, const struct wc_person_ref *who)
-{
-    memset(&b->home_view, 0, sizeof(b->home_view));
-    if (wc_index_audience(b->ix, who->office_key, true) == WC_AUDIENCE_ORGANISATION)
-        return 0;
-    int rc = wc_people_load_as(b->ix->records, who->office_key, who->subject,
-                               WC_AUDIENCE_OFFICE, &b->home_view);
-    if (rc == -WC_ENOMEM || rc == -WC_EIO || rc == -WC_EBUSY)
-        return rc;
-    if (rc != 0) /* what cannot be read cannot be found */
-        memset(&b->home_view, 0, sizeof(b->home_view));
-    return 0;
-}
-
 int wc_batch_add(struct wc_batch *b, const struct wc_person_ref *who)
 {
+    struct wc_analysed seen;
     if (in_batch(b, who))
         return 0;
-    int rc = wc_people_load(b->ix->records, who->office_key, who->subject, &b->view);
-    if (rc == -WC_ENOMEM || rc == -WC_EIO || rc == -WC_EBUSY)
-        return rc;
-    struct person *p = push(&b->people, sizeof(*p));
-    bool exists = rc == 0; /* what cannot be read cannot be found either */
-    rc = exists ? load_home(b, who) : 0;
-    if (rc != 0) {
-        wc_people_view_fini(&b->view);
-        return rc;
-    }
-    rc = p == NULL ? -WC_ENOMEM : 0;
-    if (rc == 0) {
-        p->who = *who;
-        p->exists = exists;
-    }
-    if (rc == 0 && exists)
-        rc = office_of(b, who->office_key, &p->office);
-    if (rc == 0 && exists)
-        rc = analyse(b, p);
-    if (exists) {
-        wc_people_view_fini(&b->view);
-        wc_people_view_fini(&b->home_view);
-    }
-    return rc;
+    if (b->people.count == 0 &&
+        wc_lexicon_bytes(&b->ix->terms.lexicon) > WC_LEXICON_MAX_BYTES)
+        wc_terms_forget(&b->ix->terms);
+    int rc = wc_analyst_read(&b->analyst, who, &seen);
+    struct person *p = rc == 0 ? push(&b->people, sizeof(*p)) : NULL;
+    if (p == NULL)
+        return rc != 0 ? rc : -WC_ENOMEM;
+    p->who = *who;
+    p->exists = seen.exists;
+    if (!seen.exists)
+        return 0;
+    p->office = seen.office;
+    memcpy(p->traits, seen.traits, sizeof(p->traits));
+    return keep_terms(b, p, &b->ix->terms);
 }
 
 /* ---- small values ---- */
@@ -404,12 +276,12 @@ static int read_next(struct wc_txn *t, struct wc_batch *b)
     return 0;
 }
 
-static int write_next(struct wc_txn *t, const struct wc_batch *b)
+int wc_index_put_next(struct wc_txn *t, uint32_t doc, uint32_t term, uint32_t office)
 {
     uint8_t bytes[12];
-    wc_put_u32(bytes, b->next_doc);
-    wc_put_u32(bytes + 4, b->next_term);
-    wc_put_u32(bytes + 8, b->next_office);
+    wc_put_u32(bytes, doc);
+    wc_put_u32(bytes + 4, term);
+    wc_put_u32(bytes + 8, office);
     return wc_txn_put(t, WC_IX_META, wc_slice_text("next"), wc_slice(bytes, 12));
 }
 
@@ -447,13 +319,28 @@ int wc_doc_term(struct wc_doc_value *d)
     return 1;
 }
 
-static void append_term(struct wc_buf *out, uint32_t step, uint8_t impact)
+int wc_doc_begin(struct wc_buf *out, const struct wc_person_ref *who)
 {
+    size_t len = strlen(who->subject);
+    wc_buf_append(out, who->office_key, WC_KEY_BYTES);
+    wc_buf_byte(out, (uint8_t)len);
+    wc_buf_append(out, who->subject, len);
+    return out->failed ? -WC_ENOMEM : 0;
+}
+
+int wc_doc_add(struct wc_buf *out, uint32_t step, uint8_t impact)
+{
+    uint8_t *at = wc_buf_reserve(out, STEP_MAX_BYTES + 1);
+    size_t n = 0;
+    if (at == NULL)
+        return -WC_ENOMEM;
     for (int shift = 28; shift > 0; shift -= 7)
         if (step >> shift != 0)
-            wc_buf_byte(out, (uint8_t)(0x80 | (step >> shift & 0x7F)));
-    wc_buf_byte(out, step & 0x7F);
-    wc_buf_byte(out, impact);
+            at[n++] = (uint8_t)(0x80 | (step >> shift & 0x7F));
+    at[n++] = step & 0x7F;
+    at[n++] = impact;
+    out->len += n;
+    return 0;
 }
 
 /* ---- the dictionary ---- */
@@ -555,6 +442,14 @@ static int entry_of_number(struct wc_txn *t, struct wc_batch *b, uint32_t number
     return know_number(b, *out);
 }
 
+void wc_term_value(uint8_t out[WC_TERM_VALUE_BYTES], uint32_t number, uint32_t people,
+                   uint8_t max)
+{
+    wc_put_u32(out, number);
+    wc_put_u32(out + 4, people);
+    out[8] = max;
+}
+
 static int write_entry(struct wc_txn *t, struct wc_batch *b, struct entry *e)
 {
     uint8_t number[4], value[WC_TERM_VALUE_BYTES];
@@ -566,9 +461,7 @@ static int write_entry(struct wc_txn *t, struct wc_batch *b, struct entry *e)
         int rc = e->fresh ? 0 : wc_txn_del(t, WC_IX_TERM, key);
         return rc != 0 || e->fresh ? rc : wc_txn_del(t, WC_IX_NAME, number_key);
     }
-    wc_put_u32(value, e->number);
-    wc_put_u32(value + 4, (uint32_t)people);
-    value[8] = e->max;
+    wc_term_value(value, e->number, (uint32_t)people, e->max);
     int rc = e->fresh ? wc_txn_put(t, WC_IX_NAME, number_key, key) : 0;
     return rc != 0 ? rc
                    : wc_txn_put(t, WC_IX_TERM, key, wc_slice(value, sizeof(value)));
@@ -598,14 +491,14 @@ static int put_office(struct wc_txn *t, const uint8_t *office_key, uint32_t numb
 
 /* The text of an office that is known stays: wc_office_set changes it, once all of its
  * people are indexed under the new one. */
-static int office_number(struct wc_txn *t, struct wc_batch *b, const struct office *o,
-                         uint32_t *out)
+int wc_office_number(struct wc_txn *t, const uint8_t *key, const char *text,
+                     uint32_t *next, uint32_t *out)
 {
     struct wc_slice v;
-    int rc = wc_txn_get(t, WC_IX_OFFICE, wc_slice(o->key, WC_KEY_BYTES), &v);
+    int rc = wc_txn_get(t, WC_IX_OFFICE, wc_slice(key, WC_KEY_BYTES), &v);
     if (rc == -WC_ENOTFOUND) {
-        *out = b->next_office++;
-        return put_office(t, o->key, *out, o->text);
+        *out = (*next)++;
+        return put_office(t, key, *out, text);
     }
     if (rc == 0 && v.len < 4)
         return -WC_ECORRUPT;
@@ -661,6 +554,13 @@ int wc_office_set(struct wc_index *ix, const uint8_t *office_key, const char *te
     return wc_store_write(ix->store, office_set_fn, &l);
 }
 
+void wc_attr_put(uint8_t attr[WC_ATTR_BYTES], uint32_t office,
+                 const uint8_t traits[2 * WC_TRAITS_BYTES])
+{
+    wc_put_u32(attr, office);
+    memcpy(attr + WC_ATTR_TRAITS, traits, (size_t)2 * WC_TRAITS_BYTES);
+}
+
 /* Set or (office 0) clear what the search needs of a document without reading it. */
 static int write_attr(struct wc_txn *t, uint32_t doc, uint32_t office,
                       const struct person *p)
@@ -676,10 +576,8 @@ static int write_attr(struct wc_txn *t, uint32_t doc, uint32_t office,
         return rc;
     uint8_t *attr = block + (size_t)(doc % WC_ATTR_DOCS) * WC_ATTR_BYTES;
     memset(attr, 0, WC_ATTR_BYTES);
-    wc_put_u32(attr, office);
-    if (office != 0) {
-        memcpy(attr + WC_ATTR_TRAITS, p->traits, sizeof(p->traits));
-    }
+    if (office != 0)
+        wc_attr_put(attr, office, p->traits);
     return wc_txn_put(t, WC_IX_ATTR, k, wc_slice(block, sizeof(block)));
 }
 
@@ -703,8 +601,8 @@ static int take_doc(struct wc_txn *t, struct wc_batch *b, uint32_t *doc)
     return rc;
 }
 
-static struct wc_slice person_key(uint8_t out[PERSON_KEY_MAX],
-                                  const struct wc_person_ref *who)
+struct wc_slice wc_index_person_key(uint8_t out[WC_PERSON_KEY_MAX],
+                                    const struct wc_person_ref *who)
 {
     size_t len = strlen(who->subject);
     memcpy(out, who->office_key, WC_KEY_BYTES);
@@ -717,12 +615,12 @@ static struct wc_slice person_key(uint8_t out[PERSON_KEY_MAX],
 static int read_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
                        uint32_t *doc)
 {
-    uint8_t key[PERSON_KEY_MAX], doc_key[4];
+    uint8_t key[WC_PERSON_KEY_MAX], doc_key[4];
     struct wc_doc_value d;
     struct wc_slice v;
     *doc = 0;
     b->terms_old.count = 0;
-    int rc = wc_txn_get(t, WC_IX_PERSON, person_key(key, &p->who), &v);
+    int rc = wc_txn_get(t, WC_IX_PERSON, wc_index_person_key(key, &p->who), &v);
     if (rc == -WC_ENOTFOUND)
         return 0;
     if (rc == 0 && v.len != 4)
@@ -818,15 +716,12 @@ static int write_doc(struct wc_txn *t, struct wc_batch *b, const struct person *
     uint8_t key[4];
     const struct op *now = b->terms_now.items;
     struct wc_buf value = {0};
-    size_t len = strlen(p->who.subject);
-    wc_buf_append(&value, p->who.office_key, WC_KEY_BYTES);
-    wc_buf_byte(&value, (uint8_t)len);
-    wc_buf_append(&value, p->who.subject, len);
-    for (uint32_t i = 0; i < b->terms_now.count; i++)
-        append_term(&value, now[i].term - (i > 0 ? now[i - 1].term : 0), now[i].impact);
-    int rc = value.failed
-                 ? -WC_ENOMEM
-                 : wc_txn_put(t, WC_IX_DOC, u32_key(key, doc), wc_buf_slice(&value));
+    int rc = wc_doc_begin(&value, &p->who);
+    for (uint32_t i = 0; rc == 0 && i < b->terms_now.count; i++)
+        rc = wc_doc_add(&value, now[i].term - (i > 0 ? now[i - 1].term : 0),
+                        now[i].impact);
+    if (rc == 0)
+        rc = wc_txn_put(t, WC_IX_DOC, u32_key(key, doc), wc_buf_slice(&value));
     wc_buf_fini(&value);
     return rc;
 }
@@ -843,13 +738,13 @@ static int add_start(struct wc_batch *b, uint32_t doc, const char *subject)
 static int enter_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
                         uint32_t doc)
 {
-    uint8_t key[PERSON_KEY_MAX], number[4];
+    uint8_t key[WC_PERSON_KEY_MAX], number[4];
     uint32_t office;
-    const struct office *o = (const struct office *)b->offices.items + p->office;
-    int rc = office_number(t, b, o, &office);
+    const struct wc_analyst_office *o = &b->analyst.offices[p->office];
+    int rc = wc_office_number(t, o->key, o->text, &b->next_office, &office);
     if (rc == 0)
-        rc =
-            wc_txn_put(t, WC_IX_PERSON, person_key(key, &p->who), u32_key(number, doc));
+        rc = wc_txn_put(t, WC_IX_PERSON, wc_index_person_key(key, &p->who),
+                        u32_key(number, doc));
     return rc != 0 ? rc : write_attr(t, doc, office, p);
 }
 
@@ -858,12 +753,12 @@ static int enter_person(struct wc_txn *t, struct wc_batch *b, const struct perso
 static int remove_person(struct wc_txn *t, struct wc_batch *b, const struct person *p,
                          uint32_t doc)
 {
-    uint8_t key[PERSON_KEY_MAX], number[4];
+    uint8_t key[WC_PERSON_KEY_MAX], number[4];
     uint32_t *released = push(&b->released, sizeof(*released));
     if (released == NULL)
         return -WC_ENOMEM;
     *released = doc;
-    int rc = wc_txn_del(t, WC_IX_PERSON, person_key(key, &p->who));
+    int rc = wc_txn_del(t, WC_IX_PERSON, wc_index_person_key(key, &p->who));
     if (rc == 0)
         rc = wc_txn_del(t, WC_IX_DOC, u32_key(number, doc));
     if (rc == 0)
@@ -1006,16 +901,10 @@ static int write_postings(struct wc_txn *t, struct wc_batch *b)
 /* Forget what an earlier run of the transaction worked out. */
 static void begin_again(struct wc_batch *b)
 {
-    if (b->entries.count > b->analysed) {
-        b->entries.count = b->analysed;
-        b->text.len = b->analysed_bytes;
-        memset(b->slots, 0, b->slot_count * sizeof(b->slots[0]));
-        for (uint32_t i = 0; i < b->entries.count; i++)
-            *probe_key(b, entry_key(b, entry_at(b, i))) = i + 1;
-    }
+    drop_entries(b, b->analysed);
     for (uint32_t i = 0; i < b->entries.count; i++) {
         struct entry *e = entry_at(b, i);
-        *e = (struct entry){.at = e->at, .len = e->len};
+        *e = (struct entry){.id = e->id};
     }
     b->ops.count = b->starts.count = b->released.count = 0;
     if (b->numbers != NULL)
@@ -1056,7 +945,7 @@ static int write_fn(struct wc_txn *t, void *ctx)
     if (rc == 0)
         rc = release_docs(t, b);
     if (rc == 0)
-        rc = write_next(t, b);
+        rc = wc_index_put_next(t, b->next_doc, b->next_term, b->next_office);
     return rc != 0 ? rc : write_mark(t, b->mark);
 }
 
@@ -1074,7 +963,6 @@ static void tell_words(struct wc_batch *b)
 int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark)
 {
     b->analysed = b->entries.count;
-    b->analysed_bytes = b->text.len;
     b->mark = mark;
     int rc = wc_store_write(b->ix->store, write_fn, b);
     if (rc == 0)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +34,13 @@
 #define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h: a restart would not help */
 #define TIDY_EVERY_MS      60000
 #define START_EXTEND_US    "60000000" /* while the index is built, ask for so much more */
+
+/* Memory that the allocator keeps. LMDB has 3 MB of lists in each of two environments and
+ * touches little of them: from this size on a block has pages of its own, which take no
+ * memory before they are used and are given back. And the threads of the pool, which take
+ * turns, would each keep what the largest commit and the largest search took. */
+#define MALLOC_OWN_PAGES_BYTES (1 << 20)
+#define MALLOC_ARENAS_COUNT    2
 
 static struct wc_daemon daemon_state; /* all that is not freed at an early exit */
 static struct wc_timer *tidy_timer, *watchdog_timer;
@@ -539,7 +547,6 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     swap_text(&c->intranet_user, &fresh->intranet_user);
     c->intranet_acts = fresh->intranet_acts;
     c->leavers_many = fresh->leavers_many;
-    c->slow_find_ms = fresh->slow_find_ms;
     if (d->leavers != NULL)
         wc_leavers_set_many(d->leavers, c->leavers_many);
     struct wc_strings join = c->join;
@@ -978,12 +985,20 @@ static void keep_memory_private(void)
                strerror(errno));
 }
 
+/* Both only tune. */
+static void keep_memory_small(void)
+{
+    mallopt(M_MMAP_THRESHOLD, MALLOC_OWN_PAGES_BYTES);
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS_COUNT);
+}
+
 int main(int argc, char **argv)
 {
     struct wc_daemon *d = &daemon_state;
     struct wc_config_env env;
     enum wc_config_action action;
     char problem[WC_PROBLEM_BYTES];
+    keep_memory_small();
     main_argc = argc;
     main_argv = (const char *const *)argv;
     wc_log_init(WC_LOG_NOTICE, false);
@@ -1009,7 +1024,6 @@ int main(int argc, char **argv)
     wc_log_init(d->config.log_level, d->config.foreground);
     keep_memory_private();
     d->started_mono_ms = wc_mono_ms();
-    d->slow_valve = (struct wc_log_valve){.burst = 10, .window_ms = 60000};
     rc = start(d);
     if (rc == 0)
         run(d);

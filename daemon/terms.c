@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <whocan/crypto.h>
-
 /*
  * How much a unit says about what its person can do. Own skills lead; "ask me about" is
  * an offer in so many words. Titles and names are what people search by when they know
@@ -159,58 +157,115 @@ double wc_terms_reference(void)
 
 /* ---- a set of terms ---- */
 
+/* Where a term of the lexicon is among the items of a person. */
+struct wc_terms_place {
+    uint32_t person, item;
+};
+
+void wc_terms_forget(struct wc_terms *s)
+{
+    wc_lexicon_fini(&s->lexicon);
+    free(s->places);
+    s->places = NULL;
+    s->place_cap = s->count = 0;
+}
+
 void wc_terms_fini(struct wc_terms *s)
 {
-    wc_buf_fini(&s->text);
+    wc_terms_forget(s);
+    wc_buf_fini(&s->key);
     free(s->items);
-    free(s->slots);
+    free(s->steps);
     s->items = NULL;
-    s->slots = NULL;
-    s->count = s->cap = s->slot_count = 0;
+    s->steps = NULL;
+    s->cap = s->step_count = s->step_cap = 0;
 }
 
 void wc_terms_reset(struct wc_terms *s)
 {
-    wc_buf_reset(&s->text);
     s->count = 0;
     s->scope = 0;
     s->home_from = UINT32_MAX;
-    if (s->slots != NULL)
-        memset(s->slots, 0, s->slot_count * sizeof(s->slots[0]));
+    if (++s->person == 0) { /* the number has come round */
+        memset(s->places, 0, s->place_cap * sizeof(*s->places));
+        s->person = 1;
+    }
 }
 
-static struct wc_slice key_of(const struct wc_terms *s, const struct wc_term *t)
+/* One place for each term that the lexicon may have, before it grows again. */
+static int grow_places(struct wc_terms *s)
 {
-    return wc_slice(s->text.data + t->at, t->len);
-}
-
-/* Where the key is, or the free slot where it would be. */
-static uint32_t *probe(const struct wc_terms *s, struct wc_slice key)
-{
-    uint32_t at = (uint32_t)wc_siphash(s->hash_key, key) & (s->slot_count - 1);
-    while (s->slots[at] != 0 &&
-           !wc_slice_eq(key_of(s, &s->items[s->slots[at] - 1]), key))
-        at = (at + 1) & (s->slot_count - 1);
-    return &s->slots[at];
-}
-
-static int grow(struct wc_terms *s)
-{
-    uint32_t cap = s->cap == 0 ? 256 : s->cap * 2;
-    struct wc_term *items = realloc(s->items, cap * sizeof(*items));
-    if (items == NULL)
+    uint32_t cap = s->lexicon.cap;
+    struct wc_terms_place *places = realloc(s->places, cap * sizeof(*places));
+    if (places == NULL)
         return -WC_ENOMEM;
-    s->items = items;
-    uint32_t *slots = calloc((size_t)cap * 2, sizeof(*slots));
-    if (slots == NULL)
-        return -WC_ENOMEM;
-    free(s->slots);
-    s->slots = slots;
-    s->slot_count = cap * 2;
-    s->cap = cap;
-    for (uint32_t i = 0; i < s->count; i++)
-        *probe(s, key_of(s, &items[i])) = i + 1;
+    memset(places + s->place_cap, 0, (cap - s->place_cap) * sizeof(*places));
+    s->places = places;
+    s->place_cap = cap;
     return 0;
+}
+
+static bool is_item(const struct wc_terms *s, uint32_t id)
+{
+    return id < s->place_cap && s->places[id].person == s->person;
+}
+
+static struct wc_term *new_item(struct wc_terms *s, uint32_t id)
+{
+    if (s->count == s->cap) {
+        uint32_t cap = s->cap == 0 ? 256 : s->cap * 2;
+        struct wc_term *items = realloc(s->items, cap * sizeof(*items));
+        if (items == NULL)
+            return NULL;
+        s->items = items;
+        s->cap = cap;
+    }
+    s->places[id] = (struct wc_terms_place){s->person, s->count};
+    s->items[s->count] = (struct wc_term){.id = id};
+    return &s->items[s->count++];
+}
+
+static int count_term(struct wc_terms *s, uint32_t id, float weight, bool named)
+{
+    struct wc_term *t;
+    if (id >= s->place_cap && grow_places(s) != 0)
+        return -WC_ENOMEM;
+    if (is_item(s, id))
+        t = &s->items[s->places[id].item];
+    else if (s->count == WC_TERMS_MAX_COUNT)
+        return 0; /* one too many */
+    else if ((t = new_item(s, id)) == NULL)
+        return -WC_ENOMEM;
+    t->weight += weight;
+    t->best = weight > t->best ? weight : t->best;
+    t->named |= named;
+    return 0;
+}
+
+/* ---- what a unit comes to ---- */
+
+static int add_step(struct wc_terms *s, uint32_t term, float factor)
+{
+    if (term == WC_LEXICON_NONE)
+        return -WC_ENOMEM;
+    if (s->step_count == s->step_cap) {
+        uint32_t cap = s->step_cap == 0 ? 256 : s->step_cap * 2;
+        struct wc_step *steps = realloc(s->steps, cap * sizeof(*steps));
+        if (steps == NULL)
+            return -WC_ENOMEM;
+        s->steps = steps;
+        s->step_cap = cap;
+    }
+    s->steps[s->step_count++] = (struct wc_step){term, factor};
+    return 0;
+}
+
+static int add_key(struct wc_terms *s, float factor)
+{
+    return s->key.failed
+               ? -WC_ENOMEM
+               : add_step(s, wc_lexicon_term(&s->lexicon, wc_buf_slice(&s->key)),
+                          factor);
 }
 
 void wc_term_key(struct wc_buf *out, unsigned kind, struct wc_slice text)
@@ -219,47 +274,26 @@ void wc_term_key(struct wc_buf *out, unsigned kind, struct wc_slice text)
     wc_buf_append(out, text.data, text.len);
 }
 
-/* Count a key that was just appended to the text of the set, from `at` on. */
-static int count_key(struct wc_terms *s, uint32_t at, float weight, bool named)
+static int add_term(struct wc_terms *s, enum wc_term_kind kind, struct wc_slice text,
+                    float factor)
 {
-    if (s->text.failed)
-        return -WC_ENOMEM;
-    if (s->count == s->cap && grow(s) != 0)
-        return -WC_ENOMEM;
-    struct wc_slice key = wc_slice(s->text.data + at, s->text.len - at);
-    uint32_t *slot = probe(s, key);
-    if (*slot != 0 || s->count == WC_TERMS_MAX_COUNT)
-        s->text.len = at; /* known, or one too many */
-    if (*slot == 0 && s->count < WC_TERMS_MAX_COUNT) {
-        s->items[s->count++] = (struct wc_term){.at = at, .len = (uint32_t)key.len};
-        *slot = s->count;
-    }
-    if (*slot != 0) {
-        struct wc_term *t = &s->items[*slot - 1];
-        t->weight += weight;
-        t->best = weight > t->best ? weight : t->best;
-        t->named |= named;
-    }
-    return 0;
-}
-
-static int count_term(struct wc_terms *s, enum wc_term_kind kind, struct wc_slice text,
-                      float weight, bool named)
-{
-    uint32_t at = (uint32_t)s->text.len;
-    wc_term_key(&s->text, kind | s->scope, text);
-    return count_key(s, at, weight, named);
+    wc_buf_reset(&s->key);
+    wc_term_key(&s->key, kind | s->scope, text);
+    return add_key(s, factor);
 }
 
 /* A word and its stems. */
-static int count_word(struct wc_terms *s, struct wc_text *text, struct wc_slice word,
-                      float weight, bool named)
+static int add_word(struct wc_terms *s, struct wc_text *text,
+                    const struct wc_vocabulary *v, struct wc_slice word, float factor,
+                    uint8_t *opens)
 {
-    struct wc_slice stems[WC_STEMMERS_MAX];
-    int rc = count_term(s, WC_TERM_WORD, word, weight, named);
-    uint32_t n = wc_text_stems(text, word, stems);
-    for (uint32_t i = 0; rc == 0 && i < n; i++)
-        rc = count_term(s, WC_TERM_STEM, stems[i], weight, named);
+    struct wc_lexicon_word w;
+    int rc = wc_lexicon_word(&s->lexicon, text, v, s->scope, word, &w);
+    if (rc == 0)
+        rc = add_step(s, w.term, factor);
+    for (uint32_t i = 0; rc == 0 && i < w.stem_count; i++)
+        rc = add_step(s, w.stems[i], factor);
+    *opens = rc == 0 ? w.opens : 0;
     return rc;
 }
 
@@ -286,9 +320,10 @@ static void add_concept(struct wc_unit_concept *out, uint32_t *count, uint32_t c
         out[(*count)++] = (struct wc_unit_concept){concept, factor};
 }
 
-uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
-                          const struct wc_unit *u, const struct wc_words *words,
-                          struct wc_unit_concept out[WC_UNIT_CONCEPTS_MAX])
+static uint32_t concepts_of(const struct wc_vocabulary *v, struct wc_text *text,
+                            const struct wc_unit *u, const struct wc_words *words,
+                            const uint8_t *opens,
+                            struct wc_unit_concept out[WC_UNIT_CONCEPTS_MAX])
 {
     struct wc_mention found[WC_UNIT_CONCEPTS_MAX];
     uint32_t count = 0;
@@ -299,8 +334,8 @@ uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
         if (chosen != UINT32_MAX)
             add_concept(out, &count, chosen, 1.0F);
     }
-    uint32_t n = wc_vocabulary_mentions(v, text, words->at, words->count, found,
-                                        WC_UNIT_CONCEPTS_MAX);
+    uint32_t n = wc_vocabulary_mentions_opened(v, text, words->at, opens, words->count,
+                                               found, WC_UNIT_CONCEPTS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         bool whole = found[i].first == 0 && found[i].count == words->count;
         add_concept(out, &count, found[i].concept,
@@ -310,98 +345,174 @@ uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
     return count;
 }
 
+uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
+                          const struct wc_unit *u, const struct wc_words *words,
+                          struct wc_unit_concept out[WC_UNIT_CONCEPTS_MAX])
+{
+    return concepts_of(v, text, u, words, NULL, out);
+}
+
 /* What a person has, as it is counted: by the concept that it is, so that different names
  * of one thing are one skill, or by its name. Who wants to learn it has not got it. */
-static int count_skill(struct wc_terms *s, const struct wc_unit *u, const char *concept)
+static int add_skill(struct wc_terms *s, const struct wc_unit *u, const char *concept)
 {
-    uint32_t at = (uint32_t)s->text.len;
     if (u->skill == NULL || u->skill->learn || s->words.count == 0)
         return 0;
-    wc_buf_byte(&s->text, (uint8_t)(WC_TERM_SKILL | s->scope));
-    wc_buf_byte(&s->text, concept != NULL ? WC_SKILL_CONCEPT : WC_SKILL_NAME);
+    wc_buf_reset(&s->key);
+    wc_buf_byte(&s->key, (uint8_t)(WC_TERM_SKILL | s->scope));
+    wc_buf_byte(&s->key, concept != NULL ? WC_SKILL_CONCEPT : WC_SKILL_NAME);
     if (concept != NULL) {
-        wc_buf_text(&s->text, concept);
-        return count_key(s, at, u->weight, false);
+        wc_buf_text(&s->key, concept);
+        return add_key(s, 1.0F);
     }
     for (uint32_t i = 0; i < s->words.count; i++) {
         if (i > 0)
-            wc_buf_byte(&s->text, ' ');
-        wc_buf_append(&s->text, s->words.at[i].data, s->words.at[i].len);
+            wc_buf_byte(&s->key, ' ');
+        wc_buf_append(&s->key, s->words.at[i].data, s->words.at[i].len);
     }
-    wc_buf_byte(&s->text, '\0');
-    wc_buf_append(&s->text, u->text.data, u->text.len);
-    if (!s->text.failed && s->text.len - at > WC_TERM_MAX_BYTES) {
-        s->text.len = at; /* of a name whose folded form is twice as long, and more */
-        return 0;
-    }
-    return count_key(s, at, u->weight, false);
+    wc_buf_byte(&s->key, '\0');
+    wc_buf_append(&s->key, u->text.data, u->text.len);
+    if (s->key.len > WC_TERM_MAX_BYTES)
+        return 0; /* of a name whose folded form is twice as long, and more */
+    return add_key(s, 1.0F);
 }
 
-static int count_concepts(struct wc_terms *s, struct wc_text *text,
-                          const struct wc_vocabulary *v, const struct wc_unit *u)
+static int add_concepts(struct wc_terms *s, struct wc_text *text,
+                        const struct wc_vocabulary *v, const struct wc_unit *u)
 {
     struct wc_unit_concept concepts[WC_UNIT_CONCEPTS_MAX];
     const char *whole = NULL; /* what the unit is, and not only mentions */
-    uint32_t n = wc_unit_concepts(v, text, u, &s->words, concepts);
+    uint32_t n = concepts_of(v, text, u, &s->words, s->opens, concepts);
     int rc = 0;
     for (uint32_t i = 0; i < n && whole == NULL; i++)
         if (concepts[i].factor >= 1.0F)
             whole = wc_vocabulary_at(v, concepts[i].concept)->id;
-    rc = count_skill(s, u, whole);
+    rc = add_skill(s, u, whole);
     for (uint32_t i = 0; rc == 0 && i < n; i++)
-        rc = count_term(s, WC_TERM_CONCEPT,
-                        wc_slice_text(wc_vocabulary_at(v, concepts[i].concept)->id),
-                        u->weight * concepts[i].factor, false);
+        rc = add_term(s, WC_TERM_CONCEPT,
+                      wc_slice_text(wc_vocabulary_at(v, concepts[i].concept)->id),
+                      concepts[i].factor);
     return rc;
+}
+
+/* The words of a unit as one, while there are few of them. */
+struct phrase {
+    uint8_t text[WC_TERM_MAX_BYTES];
+    size_t len;
+    uint32_t words; /* of the unit */
+};
+
+static void phrase_add(struct phrase *p, struct wc_slice word)
+{
+    if (++p->words > WC_PHRASE_WORDS_MAX)
+        return;
+    if (p->words > 1)
+        p->text[p->len++] = ' ';
+    memcpy(p->text + p->len, word.data, word.len);
+    p->len += word.len;
+}
+
+/* Work out the steps of a unit, word by word; *words: how many it has. */
+static int read_unit(struct wc_terms *s, struct wc_text *text,
+                     const struct wc_vocabulary *vocabulary, const struct wc_unit *u,
+                     uint32_t *words)
+{
+    struct wc_word w;
+    struct phrase phrase;
+    uint8_t opens;
+    int rc = wc_text_set(text, u->text);
+    phrase.len = phrase.words = 0;
+    s->words.count = s->step_count = 0;
+    while (rc == 0 && wc_text_next(text, &w)) {
+        phrase_add(&phrase, w.main);
+        rc = add_word(s, text, vocabulary, w.main, 1.0F, &opens);
+        if (s->words.count < WC_UNIT_WORDS_MAX)
+            s->opens[s->words.count] = opens;
+        wc_words_add(&s->words, w.main);
+        for (uint32_t i = 0; rc == 0 && i < w.other_count; i++)
+            rc = add_word(s, text, vocabulary, w.others[i], OTHER_FACTOR, &opens);
+    }
+    *words = phrase.words;
+    if (rc == 0 && kinds[u->kind].phrase && phrase.words >= 1 &&
+        phrase.words <= WC_PHRASE_WORDS_MAX)
+        rc = add_term(s, WC_TERM_PHRASE, wc_slice(phrase.text, phrase.len), 1.0F);
+    return rc == 0 ? add_concepts(s, text, vocabulary, u) : rc;
+}
+
+/* ---- adding a unit ---- */
+
+/* Whether others are likely to have the very same: logins and free text are not worth the
+ * memory. */
+static bool is_shared(const struct wc_unit *u)
+{
+    switch (u->kind) {
+    case WC_UNIT_TITLE:
+    case WC_UNIT_TEAM:
+    case WC_UNIT_SKILL:
+    case WC_UNIT_LISTED:
+    case WC_UNIT_INTEREST:
+    case WC_UNIT_LANGUAGE:
+    case WC_UNIT_OFFICE:
+        return true;
+    case WC_UNIT_NAME:
+    case WC_UNIT_HANDLE:
+    case WC_UNIT_ABOUT:
+        break;
+    }
+    return false;
+}
+
+/* Everything that decides the steps of a unit: 0, how it is read, the id of its skill, a
+ * NUL, and its text. No term's key begins so. */
+static int recipe_key(struct wc_terms *s, const struct wc_unit *u)
+{
+    uint8_t how = (uint8_t)(s->scope | (kinds[u->kind].phrase ? 1 : 0) |
+                            (kinds[u->kind].concepts ? 2 : 0) |
+                            (u->skill != NULL && !u->skill->learn ? 4 : 0));
+    wc_buf_reset(&s->key);
+    wc_buf_byte(&s->key, 0);
+    wc_buf_byte(&s->key, how);
+    if (u->skill != NULL)
+        wc_buf_append(&s->key, u->skill->id.data, u->skill->id.len);
+    wc_buf_byte(&s->key, 0);
+    wc_buf_append(&s->key, u->text.data, u->text.len);
+    return s->key.failed ? -WC_ENOMEM : 0;
 }
 
 /* What a unit weighs by its length: of free text a long one less, never a short one
  * more. */
-static int weight_of(struct wc_text *text, const struct wc_unit *u, float *out)
+static float weight_of(const struct wc_unit *u, uint32_t words)
 {
-    struct wc_word w;
-    uint32_t words = 0;
-    *out = u->weight;
-    if (u->kind != WC_UNIT_ABOUT)
-        return 0;
-    int rc = wc_text_set(text, u->text);
-    while (rc == 0 && wc_text_next(text, &w))
-        words++;
-    if (words > SENTENCE_WORDS)
-        *out /= 1.0F - SENTENCE_B + SENTENCE_B * (float)words / SENTENCE_WORDS;
+    if (u->kind != WC_UNIT_ABOUT || words <= SENTENCE_WORDS)
+        return u->weight;
+    return u->weight / (1.0F - SENTENCE_B + SENTENCE_B * (float)words / SENTENCE_WORDS);
+}
+
+static int count_steps(struct wc_terms *s, const struct wc_unit *u, float weight,
+                       const struct wc_step *steps, uint32_t count)
+{
+    bool named = u->kind == WC_UNIT_NAME || u->kind == WC_UNIT_HANDLE;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        rc = count_term(s, steps[i].term, weight * steps[i].factor, named);
     return rc;
 }
 
 int wc_terms_add(struct wc_terms *s, struct wc_text *text,
                  const struct wc_vocabulary *vocabulary, const struct wc_unit *u)
 {
-    struct wc_word w;
-    struct wc_unit weighed = *u;
-    uint8_t phrase[WC_TERM_MAX_BYTES];
-    size_t phrase_len = 0;
-    uint32_t words = 0;
-    bool named = u->kind == WC_UNIT_NAME || u->kind == WC_UNIT_HANDLE;
-    int rc = weight_of(text, u, &weighed.weight);
-    u = &weighed;
-    if (rc == 0)
-        rc = wc_text_set(text, u->text);
-    s->words.count = 0;
-    while (rc == 0 && wc_text_next(text, &w)) {
-        if (++words <= WC_PHRASE_WORDS_MAX) {
-            if (words > 1)
-                phrase[phrase_len++] = ' ';
-            memcpy(phrase + phrase_len, w.main.data, w.main.len);
-            phrase_len += w.main.len;
-        }
-        wc_words_add(&s->words, w.main);
-        rc = count_word(s, text, w.main, u->weight, named);
-        for (uint32_t i = 0; rc == 0 && i < w.other_count; i++)
-            rc = count_word(s, text, w.others[i], u->weight * OTHER_FACTOR, named);
-    }
-    if (rc == 0 && kinds[u->kind].phrase && words >= 1 && words <= WC_PHRASE_WORDS_MAX)
-        rc = count_term(s, WC_TERM_PHRASE, wc_slice(phrase, phrase_len), u->weight,
-                        false);
-    return rc == 0 ? count_concepts(s, text, vocabulary, u) : rc;
+    const struct wc_step *steps;
+    uint32_t count, words;
+    bool shared = is_shared(u);
+    if (shared && recipe_key(s, u) != 0)
+        return -WC_ENOMEM;
+    if (shared && wc_lexicon_recall(&s->lexicon, wc_buf_slice(&s->key), &steps, &count))
+        return count_steps(s, u, u->weight, steps, count);
+    int rc = read_unit(s, text, vocabulary, u, &words);
+    if (rc == 0 && shared && recipe_key(s, u) == 0)
+        wc_lexicon_keep(&s->lexicon, wc_buf_slice(&s->key), s->steps, s->step_count);
+    return rc != 0 ? rc
+                   : count_steps(s, u, weight_of(u, words), s->steps, s->step_count);
 }
 
 void wc_terms_go_home(struct wc_terms *s)
@@ -417,14 +528,11 @@ static void drop_stems(struct wc_terms *s)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         struct wc_term *t = &s->items[i];
-        uint8_t key[WC_TERM_MAX_BYTES];
-        unsigned kind = s->text.data[t->at], scope = kind & WC_TERM_HOME;
-        if (kind != (WC_TERM_STEM | scope) || t->len > sizeof(key))
+        uint32_t twin = wc_lexicon_twin(&s->lexicon, t->id);
+        if (twin == WC_LEXICON_NONE || !is_item(s, twin) ||
+            !wc_lexicon_is_stem(&s->lexicon, t->id))
             continue;
-        memcpy(key, s->text.data + t->at, t->len);
-        key[0] = (uint8_t)(WC_TERM_WORD | scope);
-        uint32_t word = *probe(s, wc_slice(key, t->len));
-        if (word != 0 && s->items[word - 1].impact == t->impact)
+        if (s->items[s->places[twin].item].impact == t->impact)
             t->impact = 0;
     }
 }

@@ -8,6 +8,7 @@
 #ifndef WHOCAN_DAEMON_TERMS_H
 #define WHOCAN_DAEMON_TERMS_H
 
+#include "daemon/lexicon.h"
 #include "daemon/people.h"
 #include "daemon/text.h"
 #include "daemon/vocabulary.h"
@@ -73,11 +74,11 @@ enum wc_term_kind {
 #define WC_TERMS_MAX_COUNT 4096
 
 struct wc_term {
-    uint32_t at, len; /* the key, in the text of the set */
-    float weight;     /* sum over the units */
-    float best;       /* of one unit */
-    bool named;       /* in the name or the handle */
-    uint8_t impact;   /* 1..255, after wc_terms_finish; 0: not to be kept */
+    uint32_t id;    /* in the lexicon of the set */
+    float weight;   /* sum over the units */
+    float best;     /* of one unit */
+    bool named;     /* in the name or the handle */
+    uint8_t impact; /* 1..255, after wc_terms_finish; 0: not to be kept */
 };
 
 /* The words of one unit, kept while the text goes on: the rest of a longer one is not
@@ -102,20 +103,29 @@ uint32_t wc_unit_concepts(const struct wc_vocabulary *v, struct wc_text *text,
                           const struct wc_unit *u, const struct wc_words *words,
                           struct wc_unit_concept out[WC_UNIT_CONCEPTS_MAX]);
 
-/* A set of terms. Zero-initialise but for hash_key. */
+/* The terms of one person at a time, and what was learnt of those before. Zero-initialise
+ * but for the hash key of the lexicon. */
 struct wc_terms {
-    uint8_t hash_key[16]; /* random: profiles come from strangers */
-    struct wc_buf text;
+    struct wc_lexicon lexicon;
     struct wc_term *items;
     uint32_t count, cap;
-    uint32_t *slots; /* open addressing; item number + 1 */
-    uint32_t slot_count;
+    struct wc_terms_place *places; /* of each term of the lexicon among the items */
+    uint32_t place_cap;
+    uint32_t person;       /* a number for each, so that places need not be cleared */
+    struct wc_step *steps; /* of the unit at hand */
+    uint32_t step_count, step_cap;
+    struct wc_buf key;
     struct wc_words words; /* of the unit at hand */
-    uint8_t scope;         /* 0, or WC_TERM_HOME: of the terms that are added */
-    uint32_t home_from;    /* items from here on are of that scope */
+    uint8_t opens[WC_UNIT_WORDS_MAX];
+    uint8_t scope;      /* 0, or WC_TERM_HOME: of the terms that are added */
+    uint32_t home_from; /* items from here on are of that scope */
 };
 void wc_terms_fini(struct wc_terms *s);
+/* Begin another person. */
 void wc_terms_reset(struct wc_terms *s);
+/* Forget what was learnt, and give the memory back; before another vocabulary, and between
+ * people. Numbers of terms are void. */
+void wc_terms_forget(struct wc_terms *s);
 
 /* From here on terms are of the home office's scope, until the set is reset. */
 void wc_terms_go_home(struct wc_terms *s);

@@ -616,8 +616,7 @@ static bool look(struct finder *f, struct wc_text *text, const struct wc_slice *
     return f->count > before;
 }
 
-/* How many words the longest label has that may begin with this one. */
-static uint32_t longest_from(const struct wc_vocabulary *v, struct wc_text *text,
+uint32_t wc_vocabulary_opens(const struct wc_vocabulary *v, struct wc_text *text,
                              struct wc_slice word)
 {
     uint32_t longest = v->openers[opener_of(KEY_WORDS, word)];
@@ -628,13 +627,16 @@ static uint32_t longest_from(const struct wc_vocabulary *v, struct wc_text *text
     return longest;
 }
 
-uint32_t wc_vocabulary_mentions(const struct wc_vocabulary *v, struct wc_text *text,
-                                const struct wc_slice *words, uint32_t word_count,
-                                struct wc_mention *out, uint32_t cap)
+uint32_t wc_vocabulary_mentions_opened(const struct wc_vocabulary *v,
+                                       struct wc_text *text,
+                                       const struct wc_slice *words,
+                                       const uint8_t *opens, uint32_t word_count,
+                                       struct wc_mention *out, uint32_t cap)
 {
     struct finder f = {.v = v, .out = out, .cap = cap};
     for (uint32_t first = 0, taken; first < word_count; first += taken) {
-        uint32_t longest = longest_from(v, text, words[first]);
+        uint32_t longest =
+            opens != NULL ? opens[first] : wc_vocabulary_opens(v, text, words[first]);
         taken = 1;
         if (longest > word_count - first)
             longest = word_count - first;
@@ -646,4 +648,11 @@ uint32_t wc_vocabulary_mentions(const struct wc_vocabulary *v, struct wc_text *t
         }
     }
     return f.count;
+}
+
+uint32_t wc_vocabulary_mentions(const struct wc_vocabulary *v, struct wc_text *text,
+                                const struct wc_slice *words, uint32_t word_count,
+                                struct wc_mention *out, uint32_t cap)
+{
+    return wc_vocabulary_mentions_opened(v, text, words, NULL, word_count, out, cap);
 }

@@ -95,4 +95,17 @@ uint32_t wc_vocabulary_mentions(const struct wc_vocabulary *v, struct wc_text *t
                                 const struct wc_slice *words, uint32_t word_count,
                                 struct wc_mention *out, uint32_t cap);
 
+/* How many words the longest label has that may begin with this folded one: mostly 0, and
+ * always the same for a word, so that it may be remembered. */
+uint32_t wc_vocabulary_opens(const struct wc_vocabulary *v, struct wc_text *text,
+                             struct wc_slice word);
+
+/* wc_vocabulary_mentions() for whoever knows that of each word. opens NULL: it is looked
+ * up. */
+uint32_t wc_vocabulary_mentions_opened(const struct wc_vocabulary *v,
+                                       struct wc_text *text,
+                                       const struct wc_slice *words,
+                                       const uint8_t *opens, uint32_t word_count,
+                                       struct wc_mention *out, uint32_t cap);
+
 #endif

@@ -362,11 +362,15 @@ void wc_node_step(struct wc_node *node, const struct wc_event *event,
     }
     bool set_back = node->now_ms + WC_EXPIRY_LOOK_MS < node->wall_ms;
     node->wall_ms = node->now_ms;
+    /* what is gathered leaves when the caller comes to the deadline: between the events
+     * of one turn of its loop it does not look */
+    bool flush =
+        event->type == WC_EVENT_TIMER || node->due_ms[WC_DUE_FLUSH] < node->mono_ms;
     if (set_back)
         wc_node_clock_set_back(node);
     act(node, event);
     for (int what = 0; what < WC_DUE_COUNT && !node->failed; what++) {
-        if (node->due_ms[what] > node->mono_ms)
+        if (node->due_ms[what] > node->mono_ms || (what == WC_DUE_FLUSH && !flush))
             continue;
         node->due_ms[what] = WC_NEVER;
         run(node, (enum wc_due)what);

@@ -74,6 +74,20 @@ static void choose(struct wc_node *node, uint32_t link)
     wc_node_graft(node, link);
 }
 
+/* There were few, who tell everything to all, and there is one more. If this office is
+ * new, the others have known of many for long, and none of them feeds it before it says
+ * to one that it is its branch. */
+void wc_node_grown(struct wc_node *node)
+{
+    struct wc_tree_peer *branch = NULL;
+    for (uint32_t i = 0; i < node->peer_count && branch == NULL; i++)
+        branch = wc_plumtree_peer(&node->tree, node->peers[i]->link);
+    if (branch == NULL)
+        return;
+    branch->eager = false; /* so that it is said */
+    wc_node_graft(node, branch->link);
+}
+
 /* All children have said so by now: whoever is eager besides is no part of the tree. */
 static void settle(struct wc_node *node)
 {

@@ -2,8 +2,9 @@
 /*
  * Passing on, by Plumtree (proto/plumtree.h): every new record and every ask goes whole
  * to the eager neighbours and by its id to the lazy ones, but to nobody from whom it
- * came. What is due to a neighbour is gathered for a moment and travels in as few frames
- * as it fits.
+ * came. What is due to a neighbour is gathered until the caller comes to the deadline,
+ * which is at once: what comes within one turn of its loop travels in as few frames as it
+ * fits, and nothing waits for a clock.
  *
  * A neighbour that sends what came already is pruned, unless the organisation is so small
  * that all are told everything by everybody. An id whose message does not come is asked
@@ -176,7 +177,7 @@ static void queue_record(struct wc_node *node, struct wc_peer *peer,
     peer->records.count++;
     if (peer->records.packed.failed)
         wc_node_fail(node);
-    wc_node_due(node, WC_DUE_FLUSH, node->mono_ms + WC_FLUSH_MS);
+    wc_node_due(node, WC_DUE_FLUSH, node->mono_ms);
 }
 
 static void send_ask(struct wc_node *node, const struct wc_peer *peer,
@@ -413,7 +414,7 @@ void wc_node_queue_answer(struct wc_node *node, struct wc_peer *peer,
     peer->answers.count++;
     if (peer->answers.packed.failed)
         wc_node_fail(node);
-    wc_node_due(node, WC_DUE_FLUSH, node->mono_ms + WC_FLUSH_MS);
+    wc_node_due(node, WC_DUE_FLUSH, node->mono_ms);
 }
 
 void wc_node_run_flush(struct wc_node *node)

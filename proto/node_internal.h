@@ -56,9 +56,6 @@
  * office is then judged by rule; an older one is dead and gives way to the new one. */
 #define WC_LINK_ALIVE_MS 7500
 
-/* Records that became new within one turn of the caller's loop travel in one frame. */
-#define WC_FLUSH_MS 1
-
 /* Who is no neighbour (this office has as many as it may) is a visitor: long enough to
  * learn the cards of everybody, so that nobody whose only configured peer is popular
  * stays alone. */
@@ -861,6 +858,8 @@ void wc_node_run_flush(struct wc_node *node);
 void wc_node_beat_tell(struct wc_node *node, const struct wc_peer *visitor);
 int wc_node_on_beat(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 void wc_node_run_beat(struct wc_node *node);
+/* There are more offices now than are told everything by all. */
+void wc_node_grown(struct wc_node *node);
 
 /* ---- node_links.c ---- */
 

@@ -191,7 +191,8 @@ void wc_node_office_certify(struct wc_node *node, uint32_t office,
     memmove(&node->by_name[at + 1], &node->by_name[at],
             (node->by_name_count - at) * sizeof(*node->by_name));
     node->by_name[at] = office;
-    node->by_name_count++;
+    if (++node->by_name_count == WC_FLOOD_OFFICES_COUNT + 1)
+        wc_node_grown(node);
     name_rank(node, cert->name);
 }
 

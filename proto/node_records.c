@@ -375,13 +375,14 @@ struct tally {
     uint32_t again; /* passed on to us by somebody else before */
 };
 
-/* Bytes that came already. Statements come from everybody, so that they are nobody's
- * mistake. */
+/* Bytes that came already. Statements come from everybody, and cards over every link of
+ * their office, by walks and over the tree: fronts of one card that meet say nothing
+ * about the link on which they meet, and pruned there a tree falls apart. */
 static void count_again(struct wc_node *node, const struct incoming *in,
                         struct tally *tally)
 {
     uint8_t message[WC_MESSAGE_ID_BYTES];
-    if (wc_kind_by_organisation(in->r.kind))
+    if (wc_kind_by_organisation(in->r.kind) || in->r.kind == WC_KIND_CARD)
         return;
     wc_node_message_id(node, in->slot, &in->r.version, message);
     tally->again += !wc_node_message_came(node, message);

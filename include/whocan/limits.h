@@ -273,6 +273,18 @@
 #define WC_POOL_THREADS_COUNT                                                          \
     10 /* two lanes, WC_RESOLVES_MAX_COUNT, a commit, a join: none waits for another */
 
+/* --- writing the index --- */
+#define WC_LEXICON_MAX_BYTES                                                           \
+    (16u                                                                               \
+     << 20) /* of words remembered by one who analyses, before all are forgotten:     \
+                   those of 100,000 people; given back when nothing is written */
+#define WC_BUILD_MAX_BYTES                                                             \
+    (256u                                                                              \
+     << 20) /* of the dictionary of an index that is built, which stays in memory   \
+                    until it is done: two million words; whoever comes then is added as   \
+                    to an index that exists */
+#define WC_BUILD_THREADS_MAX 4 /* analyse people for a build; each takes some 30 MB */
+
 /* --- misspelt words (daemon/spelling.h) --- */
 #define WC_SPELLING_WORDS_MAX                                                          \
     524288 /* of one scope, some 45 MB: a million people use half as many */

@@ -4,6 +4,7 @@
 #include "tests/unit/net.h"
 
 #define MANY       24   /* more offices than are flooded */
+#define FEW        16   /* as many as are */
 #define SETTLED_MS 1100 /* children of a beat have said that they are */
 
 static struct wc_buf record, frame;
@@ -298,6 +299,38 @@ static void a_statement_that_comes_twice_prunes_nobody(void **state)
     assert_int_equal(heard_by(MANY, WC_WIRE_IHAVE), 0);
     /* and everybody had it at once, neighbour or not */
     assert_true(puppet_count(links[15], WC_WIRE_RECORDS) >= 1);
+}
+
+/* A newcomer gives its card to all whom it dials, and the fronts meet somewhere. */
+static void a_card_that_comes_twice_prunes_nobody(void **state)
+{
+    (void)state;
+    many(MANY);
+    greet(8);
+    make_card(&who[20], "new:1", &record);
+    for (int i = 0; i < 8; i++)
+        puppet_records(links[i], WC_REASON_BROADCAST, &record);
+    assert_int_equal(heard_by(8, WC_WIRE_PRUNE), 0);
+    net_wait(50);
+    puppet_clear();
+    row(&who[0], "alice"); /* the tree is as it was */
+    puppet_records(links[0], WC_REASON_BROADCAST, &record);
+    net_wait(50);
+    assert_int_equal(heard_by(8, WC_WIRE_RECORDS), 7);
+}
+
+/* Who is new thinks that there are few, until it learns of all. */
+static void who_learns_that_there_are_many_asks_to_be_fed(void **state)
+{
+    (void)state;
+    many(2);
+    for (uint32_t i = 2; i < MANY; i++) {
+        assert_int_equal(heard_by(2, WC_WIRE_GRAFT), i + 1 > FEW);
+        name_office(i);
+        make_card(&who[i], "somewhere:1", &record);
+        puppet_records(links[1], WC_REASON_BROADCAST, &record);
+    }
+    assert_int_equal(heard_by(2, WC_WIRE_GRAFT), 1);
 }
 
 static void few_offices_tell_everything_to_all(void **state)
@@ -603,6 +636,8 @@ int main(void)
         test(now_and_then_an_office_shuffles),
         test(who_sends_what_came_already_is_pruned),
         test(a_statement_that_comes_twice_prunes_nobody),
+        test(a_card_that_comes_twice_prunes_nobody),
+        test(who_learns_that_there_are_many_asks_to_be_fed),
         test(few_offices_tell_everything_to_all),
         test(what_is_announced_and_does_not_come_is_asked_for),
         test(a_graft_is_answered_from_memory_and_from_the_disk),
