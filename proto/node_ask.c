@@ -4,7 +4,8 @@
  * records are, and each office remembers for a while where it came from. Every office matches
  * its own staff and sends one signed answer, with nobody in it when nobody matches, so
  * that the asker can count who was heard. Answers go back the way the ask came, each
- * verified and passed on whole or not at all, one for each office.
+ * verified and passed on whole or not at all, one for each office; node_answers.c has
+ * what happens when that way breaks.
  *
  * The sequence number of an ask's stamp is drawn without waiting for a commit: its slot
  * is its random id, which no other record ever takes.
@@ -45,6 +46,7 @@ void wc_node_asks_fini(struct wc_node *node)
     for (uint32_t i = 0; node->asks != NULL && i < WC_ASKS_MAX_COUNT; i++)
         asked_free(node->asks[i]);
     free(node->asks);
+    wc_node_answers_fini(node);
     wc_map_fini(&node->asks_by_id);
 }
 
@@ -110,6 +112,13 @@ static bool on_path(const struct wc_node *node, const struct wc_asked *a)
     return node->mono_ms - a->born_ms < WC_ASK_PATH_MS && !a->cancelled;
 }
 
+const struct wc_asked *wc_node_ask_on_path(const struct wc_node *node,
+                                           const uint8_t id[WC_ASK_ID_BYTES])
+{
+    const struct wc_asked *a = find_ask(node, id);
+    return a != NULL && on_path(node, a) ? a : NULL;
+}
+
 /* The first answer of an office? Then it is marked as heard. */
 static bool first_answer(struct wc_node *node, struct wc_asked *a, uint32_t office)
 {
@@ -165,6 +174,7 @@ void wc_node_run_asks(struct wc_node *node)
            node->mono_ms - node->asks[node->asks_first]->born_ms >= WC_ASK_REMEMBER_MS)
         forget_oldest(node);
     match_next(node);
+    wc_node_answers_tidy(node);
     if (node->asks_count > 0)
         wc_node_due(node, WC_DUE_ASKS,
                     node->asks[node->asks_first]->born_ms + WC_ASK_REMEMBER_MS);
@@ -172,41 +182,21 @@ void wc_node_run_asks(struct wc_node *node)
 
 /* ---- answers ---- */
 
-/* The link to an office, or NULL. */
-static struct wc_peer *peer_of(const struct wc_node *node,
-                               const uint8_t key[WC_KEY_BYTES])
-{
-    uint32_t office = wc_node_office_find(node, key);
-    return office == WC_NONE ? NULL : wc_node_peer(node, node->offices[office]->link);
-}
-
-/* Towards whoever asked: here, or back to the office the ask came from, or, when that
- * is lost, to the office that asks if it happens to be a neighbour, or to all
- * neighbours. */
+/* Towards whoever asked: here, or over a link. from: the link that it came over, 0: it
+ * is our own. */
 static void pass_answer(struct wc_node *node, const struct wc_asked *a,
                         const struct wc_answer *answer, struct wc_slice body,
-                        const uint8_t sig[WC_SIG_BYTES])
+                        const uint8_t sig[WC_SIG_BYTES], uint32_t from)
 {
-    if (a->local) {
-        struct wc_effect *e = wc_node_effect(node, WC_EFFECT_ASK_ANSWER);
-        if (e == NULL)
-            return;
-        e->u.ask_answer.answer = *answer;
-        e->u.ask_answer.heard_count = a->heard_count;
+    if (!a->local) {
+        wc_node_answer_send(node, a, body, sig, from);
         return;
     }
-    struct wc_peer *peer = peer_of(node, a->from);
-    if (peer == NULL)
-        peer = peer_of(node, a->origin);
-    if (peer != NULL) {
-        wc_node_queue_answer(node, peer, body, sig);
+    struct wc_effect *e = wc_node_effect(node, WC_EFFECT_ASK_ANSWER);
+    if (e == NULL)
         return;
-    }
-    /* the way back is lost: whoever has another one passes it on, each once */
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        if (node->peers[i]->active && !node->peers[i]->closing)
-            wc_node_queue_answer(node, node->peers[i], body, sig);
-    }
+    e->u.ask_answer.answer = *answer;
+    e->u.ask_answer.heard_count = a->heard_count;
 }
 
 void wc_node_ask_matched(struct wc_node *node, const struct wc_event *event)
@@ -233,7 +223,7 @@ void wc_node_ask_matched(struct wc_node *node, const struct wc_event *event)
         wc_answer_sign(sig, wc_buf_slice(&body), &node->identity->signer) != 0)
         wc_node_fail(node);
     else
-        pass_answer(node, a, &answer, wc_buf_slice(&body), sig);
+        pass_answer(node, a, &answer, wc_buf_slice(&body), sig, 0);
     wc_buf_fini(&body);
 }
 
@@ -290,7 +280,7 @@ static int receive_answer(struct wc_node *node, struct wc_peer *peer,
         return 0;
     }
     node->answers_relayed += !a->local;
-    pass_answer(node, a, &answer, in->body, in->sig);
+    pass_answer(node, a, &answer, in->body, in->sig, peer->link);
     return 0;
 }
 

@@ -80,6 +80,7 @@ static void dial_ended(struct wc_node *node, struct wc_dial *dial, uint32_t offi
                 wc_views_forget(&node->views, meant);
                 office_failed(node, node->offices[meant]);
                 node->offices[meant]->dial_next++;
+                wc_node_answers_unreached(node, dial->office_key);
             }
         }
     }
@@ -290,11 +291,13 @@ static bool dial_office(struct wc_node *node, uint32_t office, bool explore)
     return true;
 }
 
-void wc_node_dial_known(struct wc_node *node, uint32_t office)
+bool wc_node_dial_known(struct wc_node *node, uint32_t office)
 {
-    if (next_address(node, office) != NULL &&
-        node->offices[office]->dial_due_ms <= node->mono_ms)
-        dial_office(node, office, false);
+    if (node->offices[office]->dialled)
+        return true;
+    return next_address(node, office) != NULL &&
+           node->offices[office]->dial_due_ms <= node->mono_ms &&
+           dial_office(node, office, false);
 }
 
 static void explore(struct wc_node *node)

@@ -18,6 +18,7 @@
  *   node_links.c      links, clocks
  *   node_sync.c       reconciliation
  *   node_ask.c        asks and answers
+ *   node_answers.c    answers on their way, when the way breaks
  *   node_hints.c      addresses that nobody's card has: configured, asked for, heard
  *   node_dial.c       which addresses to dial, and when
  */
@@ -156,6 +157,15 @@
 
 /* Asks: remembered until nobody answers them live any more, by any clock. */
 #define WC_ASK_REMEMBER_MS (WC_ASK_LIVE_MS + 2 * WC_FUTURE_SLACK_MS + 60000)
+
+/* Answers that were sent are kept until a dead link would have been noticed, and some
+ * seconds more for what was on its way: 10,000 offices' answers to one ask fit. */
+#define WC_SENT_KEPT_MS   (WC_LINK_SILENT_MS + 10000)
+#define WC_SENT_MAX_COUNT 16384
+#define WC_SENT_MAX_BYTES (4u << 20)
+#define WC_SPREAD_BRIM_COUNT                                                           \
+    256 /* answers told to everybody, for lack of a way: 350 KB at most, */
+#define WC_SPREAD_AN_HOUR 3600
 
 /* Hashes of records seen of late: most of what a flood brings came already. */
 #define WC_SEEN_COUNT 1024
@@ -394,6 +404,18 @@ struct wc_asked {
     uint32_t heard_count;
 };
 
+/* An answer that was sent on. */
+struct wc_sent {
+    uint8_t ask_id[WC_ASK_ID_BYTES];
+    uint64_t since_ms;
+    uint32_t from;  /* the link that it came over, or 0 */
+    uint32_t via;   /* the link that it went over, or 0 */
+    bool dialling;  /* there is no way yet: who asks is being dialled */
+    bool told;      /* for lack of a way others were */
+    uint8_t *bytes; /* body ‖ signature */
+    size_t len;
+};
+
 /* ---- beats ---- */
 
 struct wc_beat {
@@ -529,6 +551,10 @@ struct wc_node {
     struct wc_map asks_by_id;
     uint32_t asks_first, asks_count; /* a ring of WC_ASKS_MAX_COUNT, oldest first */
     uint32_t matches_open, matches_waiting;
+    struct wc_sent *sent; /* a ring, oldest first */
+    uint32_t sent_first, sent_count, sent_cap;
+    size_t sent_bytes;
+    struct wc_bucket spread; /* answers that went to everybody */
 
     struct wc_join *joins; /* addresses without a card, in the order of enum wc_hint */
     struct wc_bucket dialled;
@@ -902,6 +928,26 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
 int wc_node_on_answers(struct wc_node *node, struct wc_peer *peer,
                        struct wc_slice frame);
 void wc_node_run_asks(struct wc_node *node);
+/* An ask whose answers still find their way, or NULL. */
+const struct wc_asked *wc_node_ask_on_path(const struct wc_node *node,
+                                           const uint8_t id[WC_ASK_ID_BYTES]);
+
+/* ---- node_answers.c ---- */
+
+void wc_node_answers_fini(struct wc_node *node);
+/* Send an answer towards who asked, but not over the link that it came from (0: it is
+ * our own), and keep it for a while. */
+void wc_node_answer_send(struct wc_node *node, const struct wc_asked *a,
+                         struct wc_slice body, const uint8_t sig[WC_SIG_BYTES],
+                         uint32_t from);
+/* A link is gone: what went over it goes another way. */
+void wc_node_answers_lost(struct wc_node *node, uint32_t link);
+/* A link is there: it may be a way for what had none. */
+void wc_node_answers_found(struct wc_node *node, struct wc_peer *peer);
+/* A dial to that office failed. */
+void wc_node_answers_unreached(struct wc_node *node, const uint8_t key[WC_KEY_BYTES]);
+/* Forget what was sent long ago. */
+void wc_node_answers_tidy(struct wc_node *node);
 
 /* ---- node_hints.c ---- */
 
@@ -917,8 +963,8 @@ void wc_node_dial_failed(struct wc_node *node, uint32_t number);
 /* A dial led to an office (its index, WC_NONE: ourselves); says what kind it was. */
 void wc_node_dial_up(struct wc_node *node, uint32_t number, uint32_t office, bool *join,
                      bool *explore);
-/* Dial an office that may be a neighbour, unless that is under way. */
-void wc_node_dial_known(struct wc_node *node, uint32_t office);
+/* Dial an office, unless that is under way; false: it cannot be dialled now. */
+bool wc_node_dial_known(struct wc_node *node, uint32_t office);
 /* A link is gone; good: it had lasted. */
 void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good);
 void wc_node_run_dial(struct wc_node *node);

@@ -138,12 +138,13 @@ void wc_node_reap(struct wc_node *node)
             i++;
             continue;
         }
-        uint32_t office = peer->office;
+        uint32_t office = peer->office, link = peer->link;
         bool good = node->mono_ms - peer->up_ms >= WC_DIAL_STEADY_MS;
         node->peer_count--;
         memmove(&node->peers[i], &node->peers[i + 1],
                 (node->peer_count - i) * sizeof(struct wc_peer *));
         peer_free(peer);
+        wc_node_answers_lost(node, link);
         wc_node_dial_lost(node, office, good);
         wc_node_office_release(node, office);
     }
@@ -290,6 +291,7 @@ void wc_node_link_up(struct wc_node *node, const struct wc_event *event)
     wc_node_note(node, WC_NOTE_LINK_UP, 0, link, 0, office);
     greet(node, peer, stale);
     wc_node_neighbour_up(node, peer, explore);
+    wc_node_answers_found(node, peer);
     wc_node_sync_want(node, peer,
                       node->mono_ms + (initiator ? 0 : WC_SYNC_ANSWERER_MS));
     wc_node_due(node, WC_DUE_LINKS, node->mono_ms + WC_PING_AFTER_MS);

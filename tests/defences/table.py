@@ -45,6 +45,8 @@ DEFENCES = [
             "if (gate->heard >= WC_BEACON_ALL_COUNT)", "if (false)", "test_found"),
     Defence("T72", "a name in an answer is a name", "daemon/srv.c",
             "        !host_valid(host))", "        (false && !host_valid(host)))", "test_found"),
+    Defence("T73", "answers go another way", "proto/node_links.c",
+            "        wc_node_answers_lost(node, link);\n", "        (void)link;\n", "test_node_overlay"),
     Defence("T7", "objects are counted before there is memory for them", "proto/pack.c",
             "if (s->nodes + *children > limits->nodes_max)", "if (false)", "test_pack"),
     Defence("T7", "depth", "proto/pack.c", "if (s->depth == limits->depth_max)", "if (false)", "test_pack"),

@@ -230,6 +230,18 @@ void ledger_ask_judged(struct world *w, const struct asked *a)
                (unsigned long long)(w->now_ms / SIM_SECOND),
                (unsigned long long)(w->now_ms % SIM_SECOND), o->identity.cert.name,
                a->heard, a->reachable);
+    uint32_t lived = 0, lost = 0;
+    uint8_t *reached = world_reached(w, o->index);
+    for (uint32_t i = 0; i < w->office_count; i++) {
+        bool lives =
+            a->lives[i] != 0 && w->offices[i].life == a->lives[i] && reached[i];
+        lived += lives;
+        lost += lives && a->answered[i] == 0;
+    }
+    free(reached);
+    if (w->scenario->asks_reach_living && lost > 0)
+        ledger_fail(w, "an ask of %s was not answered by %u of %u offices that live",
+                    o->identity.cert.name, lost, lived);
     if (w->scenario->asks_reach_all && a->heard != a->reachable)
         ledger_fail(w, "an ask of %s was answered by %u offices of %u",
                     o->identity.cert.name, a->heard, a->reachable);

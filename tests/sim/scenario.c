@@ -9,7 +9,8 @@
 #define SETTLE_EVERY_MS   100
 #define SETTLE_MAX_MS     (300 * SIM_SECOND)
 #define ASK_JUDGED_MS     (10 * SIM_SECOND)
-#define SPREAD_MS         (5 * SIM_SECOND) /* over which one step's edits are spread */
+#define ASK_ENDED_MS      (90 * SIM_SECOND) /* dead hosts were noticed, new ways found */
+#define SPREAD_MS         (5 * SIM_SECOND)  /* over which one step's edits are spread */
 #define PEOPLE_PER_OFFICE 12
 #define IMPORT_BATCH      200
 
@@ -163,6 +164,24 @@ const struct scenario scenarios[] = {
             {40, STEP_ASK, 5},
             {51, STEP_EDIT, 20},
             {56, STEP_END, 0}),
+    },
+    {
+        .name = "hops-die",
+        .what = "offices die while answers are on their way through them",
+        .nodes = 80,
+        .delay_min_ms = 10,
+        .delay_max_ms = 50,
+        .asks_reach_living = true,
+        .steps = STEPS(
+            {0, STEP_JOIN, 100},
+            {90, STEP_ASK, 40},
+            {91, STEP_KILL, 4},
+            {92, STEP_KILL, 4},
+            {93, STEP_KILL, 4},
+            {94, STEP_KILL, 4},
+            {95, STEP_KILL, 4},
+            {190, STEP_RESTART, 0},
+            {191, STEP_END, 0}),
     },
     {
         .name = "full-disks",
@@ -534,11 +553,16 @@ static void ask(struct world *w)
                         .life = o->life,
                         .reachable = world_reachable(w, o->index),
                         .answered = calloc(w->office_count, 1),
-                        .matched = calloc(w->office_count, 1)};
-    assert(a->answered != NULL && a->matched != NULL);
+                        .matched = calloc(w->office_count, 1),
+                        .lives = calloc(w->office_count, sizeof(uint32_t))};
+    assert(a->answered != NULL && a->matched != NULL && a->lives != NULL);
+    uint8_t *reached = world_reached(w, o->index);
+    for (uint32_t i = 0; i < w->office_count; i++)
+        a->lives[i] = reached[i] ? w->offices[i].life : 0;
+    free(reached);
     wc_put_u64(a->id, wc_rng_u64(&w->rng));
     wc_put_u64(a->id + 8, w->ask_count);
-    world_later(w, ASK_JUDGED_MS,
+    world_later(w, w->scenario->asks_reach_living ? ASK_ENDED_MS : ASK_JUDGED_MS,
                 (struct event){.what = HAPPENS_ASK_JUDGED, .number = w->ask_count});
     w->ask_count++;
     e.u.local_ask.id = a->id;

@@ -82,6 +82,7 @@ struct scenario {
     unsigned skew_s;          /* clocks differ by at most twice this */
     unsigned not_replicating; /* percent of offices that keep only their own records */
     bool asks_reach_all;      /* nothing breaks while asks are under way */
+    bool asks_reach_living; /* offices die meanwhile: all others are heard in the end */
     unsigned
         lan;  /* so many offices are on one local network, hear each other's beacons,
                      and know no address; 0: all know the first office and another one */
@@ -202,6 +203,7 @@ struct asked {
     uint32_t reachable; /* offices connected with the asker when it asked */
     uint32_t heard;
     uint8_t *answered, *matched; /* by office */
+    uint32_t *lives; /* of those that were reachable when it was asked, 0 not */
 };
 
 struct acked {
@@ -287,6 +289,8 @@ void world_backup(struct world *w, uint32_t office);
 void world_restore(struct world *w, uint32_t office);
 bool world_connected(const struct world *w, uint32_t a, uint32_t b);
 uint32_t world_reachable(const struct world *w, uint32_t from);
+/* Which, by office; the caller frees it. */
+uint8_t *world_reached(const struct world *w, uint32_t from);
 void world_identity(struct world *w, struct wc_identity *out, uint32_t number,
                     const char *name, const struct wc_signer *org);
 uint32_t world_blob(struct world *w, const uint8_t *bytes, size_t len);

@@ -349,11 +349,19 @@ static void send_frame(struct world *w, struct office *o, struct wc_effect *effe
             (struct event){.what = HAPPENS_FRAME, .bytes = bytes, .len = len});
 }
 
-/* How many offices can be reached from one over open links. */
 uint32_t world_reachable(const struct world *w, uint32_t from)
 {
+    uint8_t *seen = world_reached(w, from);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->office_count; i++)
+        count += seen[i];
+    free(seen);
+    return count;
+}
+
+uint8_t *world_reached(const struct world *w, uint32_t from)
+{
     uint8_t *seen = calloc(w->office_count, 1);
-    uint32_t count = 1;
     bool more = true;
     assert(seen != NULL);
     seen[from] = 1;
@@ -366,12 +374,10 @@ uint32_t world_reachable(const struct world *w, uint32_t from)
                 !world_connected(w, a, b))
                 continue;
             seen[a] = seen[b] = 1;
-            count++;
             more = true;
         }
     }
-    free(seen);
-    return count;
+    return seen;
 }
 
 /* ---- offices ---- */
@@ -510,6 +516,7 @@ void world_free(struct world *w)
     for (uint32_t i = 0; i < w->ask_count; i++) {
         free(w->asks[i].answered);
         free(w->asks[i].matched);
+        free(w->asks[i].lives);
     }
     wc_map_fini(&w->offices_by_key);
     wc_map_fini(&w->blobs_by_hash);

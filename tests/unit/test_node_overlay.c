@@ -498,22 +498,26 @@ static void who_loses_two_neighbours_asks_the_others(void **state)
 
 /* ---- the way back ---- */
 
-static void an_answer_whose_way_is_lost_goes_to_all(void **state)
+static struct wc_ask asked = {.text = {(const uint8_t *)"who?", 4},
+                              .by = {(const uint8_t *)"zoe", 3}};
+
+/* Six neighbours; the first one brings the ask of a far office (the tenth), whose card is
+ * held. */
+static void far_ask(void)
 {
-    (void)state;
-    struct wc_ask a = {.text = wc_slice_text("who?"), .by = wc_slice_text("zoe")};
     struct wc_stamp_params p = {
         .seq = 1, .stamped_at_ms = net.now_ms, .expires_at_ms = net.now_ms + WC_DAY_MS};
-    struct wc_event e = {.type = WC_EVENT_ASK_MATCHED};
     struct wc_buf body = {0};
     uint8_t sig[WC_SIG_BYTES];
     many(6);
-    name_office(10); /* it asks, and is no neighbour */
+    for (uint32_t i = 6; i < MANY; i++)
+        links[i] = links[1];
+    name_office(10);
     make_card(&who[10], "far:1", &record);
     puppet_records(links[0], WC_REASON_BROADCAST, &record);
-    memset(a.id, 5, sizeof(a.id));
+    memset(asked.id, 5, sizeof(asked.id));
     wc_buf_reset(&record);
-    assert_int_equal(wc_ask_body(who[10].signer.key, 1, &a, &body), 0);
+    assert_int_equal(wc_ask_body(who[10].signer.key, 1, &asked, &body), 0);
     assert_int_equal(
         wc_body_sign(sig, WC_KIND_ASK, wc_buf_slice(&body), &who[10].signer), 0);
     assert_int_equal(wc_record_stamp(WC_KIND_ASK, wc_buf_slice(&body),
@@ -524,11 +528,113 @@ static void an_answer_whose_way_is_lost_goes_to_all(void **state)
     wc_wire_ask(&frame, 3, wc_buf_slice(&record));
     puppet_say(links[0], &frame);
     puppet_clear();
-    net_cut(links[0]);
-    e.u.ask_matched.id = a.id;
+}
+
+static void match(void)
+{
+    struct wc_event e = {.type = WC_EVENT_ASK_MATCHED};
+    e.u.ask_matched.id = asked.id;
     net_step(0, &e);
     net_wait(5);
+}
+
+static const char *last_address(void)
+{
+    return net.nodes[0].dialled[net.nodes[0].last_dial % 64];
+}
+
+static void fail_dial(uint32_t dial)
+{
+    struct wc_event e = {.type = WC_EVENT_DIAL_FAILED};
+    e.u.dial_failed.dial = dial;
+    net_step(0, &e);
+    net_wait(5);
+}
+
+static void an_answer_whose_way_is_lost_goes_to_who_asks(void **state)
+{
+    (void)state;
+    far_ask();
+    net_cut(links[0]);
+    match();
+    assert_int_equal(heard_by(6, WC_WIRE_ANSWERS), 0);
+    assert_string_equal(last_address(), "far:1");
+    links[10] = puppet_dialled(0, &who[10], net.nodes[0].last_dial);
+    net_wait(5);
+    assert_int_equal(puppet_count(links[10], WC_WIRE_ANSWERS), 1);
+    assert_int_equal(heard_by(6, WC_WIRE_ANSWERS), 0);
+}
+
+static void an_answer_goes_to_all_when_who_asks_cannot_be_reached(void **state)
+{
+    (void)state;
+    far_ask();
+    net_cut(links[0]);
+    match();
+    fail_dial(net.nodes[0].last_dial);
     assert_int_equal(heard_by(6, WC_WIRE_ANSWERS), 5);
+    links[6] = puppet_open(0, &who[0]); /* the office that it came from is back */
+    net_wait(5);
+    assert_int_equal(puppet_count(links[6], WC_WIRE_ANSWERS), 1);
+}
+
+/* What it had not passed on yet would be lost with it. */
+static void what_was_sent_to_a_hop_that_dies_is_sent_again(void **state)
+{
+    (void)state;
+    far_ask();
+    match();
+    assert_int_equal(puppet_count(links[0], WC_WIRE_ANSWERS), 1);
+    calm(16000);
+    net_cut(links[0]);
+    net_wait(5);
+    assert_string_equal(last_address(), "far:1");
+    links[10] = puppet_dialled(0, &who[10], net.nodes[0].last_dial);
+    net_wait(5);
+    assert_int_equal(puppet_count(links[10], WC_WIRE_ANSWERS), 1);
+}
+
+static void what_was_sent_long_ago_has_arrived(void **state)
+{
+    (void)state;
+    far_ask();
+    match();
+    calm(36000);
+    net_cut(links[0]);
+    net_wait(5);
+    puppet_clear();
+    links[10] = puppet_open(0, &who[10]);
+    puppet_hello(links[10], 0);
+    net_wait(5);
+    assert_int_equal(heard_by(6, WC_WIRE_ANSWERS), 0);
+    assert_int_equal(puppet_count(links[10], WC_WIRE_ANSWERS), 0);
+}
+
+/* Who would get it gave it: its own way is lost. */
+static void an_answer_that_was_turned_back_goes_on_to_the_others(void **state)
+{
+    (void)state;
+    struct wc_answer a = {0};
+    struct wc_buf body = {0}, packed = {0};
+    uint8_t sig[WC_SIG_BYTES];
+    far_ask();
+    memcpy(a.ask_id, asked.id, sizeof(a.ask_id));
+    memcpy(a.office_key, who[3].signer.key, WC_KEY_BYTES);
+    wc_answer_encode(&body, &a);
+    assert_int_equal(wc_answer_sign(sig, wc_buf_slice(&body), &who[3].signer), 0);
+    for (int i = 0; i < 2; i++) { /* and once only */
+        wc_buf_reset(&packed);
+        wc_wire_answer(&packed, wc_buf_slice(&body), sig);
+        wc_wire_answers(&frame, 1, wc_buf_slice(&packed));
+        puppet_say(links[0], &frame);
+        net_wait(5);
+        if (net.nodes[0].dials > 0 && i == 0)
+            fail_dial(net.nodes[0].last_dial);
+    }
+    assert_int_equal(heard_by(6, WC_WIRE_ANSWERS), 5);
+    assert_int_equal(puppet_count(links[0], WC_WIRE_ANSWERS), 0);
+    wc_buf_fini(&body);
+    wc_buf_fini(&packed);
 }
 
 /* ---- beats ---- */
@@ -645,7 +751,11 @@ int main(void)
         test(who_announces_and_never_gives_is_named),
         test(a_branch_that_is_lost_is_replaced_at_once),
         test(who_loses_two_neighbours_asks_the_others),
-        test(an_answer_whose_way_is_lost_goes_to_all),
+        test(an_answer_whose_way_is_lost_goes_to_who_asks),
+        test(an_answer_goes_to_all_when_who_asks_cannot_be_reached),
+        test(what_was_sent_to_a_hop_that_dies_is_sent_again),
+        test(what_was_sent_long_ago_has_arrived),
+        test(an_answer_that_was_turned_back_goes_on_to_the_others),
         test(the_first_beat_shows_the_way),
         test(who_hears_no_beat_makes_itself_the_root),
         test(a_visitor_of_another_root_becomes_a_neighbour),
