@@ -116,6 +116,7 @@ static int open_terms(struct wc_lists *l, struct wc_txn *t,
             continue;
         uint64_t most = (uint64_t)term->worth * term->max;
         p->most = most > p->most ? most : p->most;
+        p->near_most = !answering && most > p->near_most ? most : p->near_most;
         p->postings += answering ? term->people : 0;
         rc = list_open(l, t, term);
     }
@@ -125,7 +126,7 @@ static int open_terms(struct wc_lists *l, struct wc_txn *t,
 static int open_part(struct wc_lists *l, struct wc_txn *t,
                      const struct wc_asked_group *g)
 {
-    struct wc_part p = {.from = l->count, .found = g->found, .near = g->near};
+    struct wc_part p = {.from = l->count};
     int rc = open_terms(l, t, g, true, &p);
     p.near_from = l->count;
     if (rc == 0)
@@ -139,25 +140,34 @@ static int open_part(struct wc_lists *l, struct wc_txn *t,
     return rc;
 }
 
+/* of_all: its words are those of all groups. */
 static int open_phrase(struct wc_lists *l, struct wc_txn *t,
-                       const struct wc_asked_phrase *p)
+                       const struct wc_asked_phrase *p, bool of_all)
 {
-    l->phrases_most += (uint64_t)p->term.worth * p->term.max +
-                       (uint64_t)p->home_term.worth * p->home_term.max;
+    uint32_t from = l->count;
+    uint64_t most = (uint64_t)p->term.worth * p->term.max +
+                    (uint64_t)p->home_term.worth * p->home_term.max;
+    l->phrases_most += most;
+    l->some_phrases_most += of_all ? 0 : most;
     int rc = list_open(l, t, &p->term);
-    return rc == 0 ? list_open(l, t, &p->home_term) : rc;
+    if (rc == 0)
+        rc = list_open(l, t, &p->home_term);
+    for (uint32_t i = from; i < l->count; i++)
+        l->items[i].of_all = of_all;
+    return rc;
 }
 
 int wc_lists_open(struct wc_lists *l, struct wc_txn *t, const struct wc_question *q)
 {
     int rc = 0;
     l->count = l->part_count = 0;
-    l->postings = l->phrases_most = 0;
+    l->postings = l->phrases_most = l->some_phrases_most = 0;
     for (uint32_t i = 0; rc == 0 && i < q->group_count; i++)
         rc = open_part(l, t, &q->groups[i]);
     l->phrases_from = l->count;
     for (uint32_t i = 0; rc == 0 && i < q->phrase_count; i++)
-        rc = open_phrase(l, t, &q->phrases[i]);
+        rc = open_phrase(l, t, &q->phrases[i],
+                         q->phrases[i].groups == (1ULL << q->group_count) - 1);
     return rc;
 }
 
@@ -210,10 +220,11 @@ int wc_lists_bound(struct wc_lists *l, uint32_t base, uint32_t end)
             rc = bound_of(l, p->near_from, p->to, base, end, &p->near_bound);
         p->bound = p->near_bound > p->bound ? p->near_bound : p->bound;
     }
-    l->phrases_bound = 0;
+    l->phrases_bound = l->some_phrases_bound = 0;
     for (uint32_t i = l->phrases_from; rc == 0 && i < l->count; i++) {
         rc = list_bound(&l->items[i], base, end);
         l->phrases_bound += l->items[i].bound;
+        l->some_phrases_bound += l->items[i].of_all ? 0 : l->items[i].bound;
     }
     return rc;
 }

@@ -22,6 +22,7 @@ struct wc_list {
     uint32_t worth;
     uint32_t bound; /* the most that it gives to anybody in the window */
     uint8_t max;    /* of all pieces */
+    bool of_all;    /* a phrase that only people of all groups have */
     bool ended;
     struct wc_postings piece;
 };
@@ -30,9 +31,9 @@ struct wc_list {
  * people are only near. */
 struct wc_part {
     uint32_t from, near_from, to;
-    uint32_t found, near; /* what counts as found for it */
-    uint64_t postings;    /* of those that answer */
-    uint64_t most;        /* that anybody may have of it */
+    uint64_t postings; /* of those that answer */
+    uint64_t most;     /* that anybody may have of it, and by being near alone */
+    uint64_t near_most;
     /* of those in the window */
     uint64_t bound, near_bound;
 };
@@ -42,9 +43,11 @@ struct wc_lists {
     uint32_t count, phrases_from;
     struct wc_part parts[WC_ASKED_GROUPS_MAX]; /* the rarest first */
     uint32_t part_count;
-    uint64_t postings;      /* of all parts */
-    uint64_t phrases_most;  /* that anybody may have of all phrases */
-    uint64_t phrases_bound; /* in the window */
+    uint64_t postings; /* of all parts */
+    /* that anybody may have of all phrases, and who does not have all groups; in the
+     * window */
+    uint64_t phrases_most, some_phrases_most;
+    uint64_t phrases_bound, some_phrases_bound;
 };
 
 /* Open the lists of a question whose terms were looked up, and stand before the first

@@ -11,7 +11,6 @@
  */
 #include "daemon/find_pass.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +32,6 @@ struct window {
     bool answers[WINDOW_DOCS];
     uint16_t group_docs[WINDOW_DOCS + 1]; /* and room to write one more */
     uint32_t score[WINDOW_DOCS];
-    uint32_t found[WINDOW_DOCS];
     uint8_t matched[WINDOW_DOCS];
     /* of the list at hand */
     uint16_t low[WINDOW_DOCS];
@@ -42,7 +40,7 @@ struct window {
 
 /* Somebody who may come among the best. */
 struct person {
-    uint32_t score, found;
+    uint32_t score;
     uint32_t best; /* of the group at hand */
     uint16_t low;  /* from the base of the window on */
     bool answers;  /* the group at hand */
@@ -61,10 +59,8 @@ struct wc_pass {
     bool all_too;  /* the second pass meets those who match every group as well */
     bool near;     /* only those who answer to no word, but are near, are wanted */
     bool passed;   /* over somebody who may answer */
-    /* below is nobody wanted: the score of whoever matches all, and score² × found of
-     * whoever matches some */
-    uint64_t least_all;
-    double least_some;
+    /* nobody with a smaller score is wanted: of those who match all, and of others */
+    uint64_t least_all, least_some;
 };
 
 int wc_pass_new(struct wc_pass **out)
@@ -80,29 +76,32 @@ void wc_pass_free(struct wc_pass *p)
 
 /* ---- ranks ---- */
 
-/* 2 and more: matches every group; less: what is missing counts by its rarity. 1 (or
- * 2 + 1) is what an expert in every word has. Below 0: is only near. */
+/* For having every word of the question: of two words that are as rare, whoever is
+ * interested in both comes before an expert in one. More of it puts whoever mentions all
+ * words in passing before whoever can do what was meant. */
+#define RANK_ALL 0.12
+
+/* 1 is what an expert in every word has. Below 0: is only near. */
+static double rank_of_some(const struct wc_pass *s, uint64_t score)
+{
+    return (double)score * s->q->share;
+}
+
 static double rank_of_all(const struct wc_pass *s, uint64_t score)
 {
-    return 2.0 + (double)score * s->q->share;
+    return RANK_ALL + rank_of_some(s, score);
 }
 
-static double rank_of_some(const struct wc_pass *s, uint64_t score, uint64_t found)
+static double rank_of_near(const struct wc_pass *s, uint64_t score)
 {
-    return (double)score * s->q->share * sqrt((double)found / s->q->found);
-}
-
-static double rank_of_near(const struct wc_pass *s, uint64_t score, uint64_t found)
-{
-    return -1.0 / (1.0 + rank_of_some(s, score, found));
+    return -1.0 / (1.0 + rank_of_some(s, score));
 }
 
 double wc_pass_score(double rank)
 {
     if (rank < 0)
         return 0.001 * (1.0 + rank);
-    double x = rank >= 2.0 ? rank - 2.0 : rank;
-    return (rank >= 2.0 ? 0.5 : 0.0) + 0.5 * (x < 1.0 ? 0.9 * x : 1.0 - 0.1 / x);
+    return rank < 1.0 ? 0.9 * rank : 1.0 - 0.1 / rank;
 }
 
 /* Roundings are always much smaller than this share of a rank. */
@@ -110,22 +109,22 @@ double wc_pass_score(double rank)
 
 /* What it takes to come among the best, a little less than exactly: those who have it are
  * compared by their ranks. An equal rank may do, by login. */
-static void set_least(struct wc_pass *s)
+static uint64_t least_score(const struct wc_pass *s, double rank)
 {
-    double rank = wc_best_least(s->best), share = s->q->share;
-    s->least_all = 0;
-    s->least_some = 0;
-    if (s->thorough || s->near || rank <= 0)
-        return;
-    if (rank > 2.0)
-        s->least_all = (uint64_t)((rank - 2.0) / share * (1.0 - ROUNDING));
-    s->least_all -= s->least_all > 0;
-    s->least_some = rank / share * (rank / share) * s->q->found * (1.0 - ROUNDING);
+    double score = rank <= 0 ? 0 : rank / s->q->share * (1.0 - ROUNDING);
+    return score < 1.0 ? 0 : (uint64_t)score - 1;
 }
 
-static bool some_suffices(const struct wc_pass *s, uint64_t score, uint64_t found)
+static void set_least(struct wc_pass *s)
 {
-    return (double)score * (double)score * (double)found >= s->least_some;
+    double rank = s->thorough || s->near ? 0 : wc_best_least(s->best);
+    s->least_all = least_score(s, rank - RANK_ALL);
+    s->least_some = least_score(s, rank);
+}
+
+static bool some_suffices(const struct wc_pass *s, uint64_t score)
+{
+    return score >= s->least_some;
 }
 
 /* ---- windows ---- */
@@ -419,21 +418,10 @@ static int pass_of_all(struct wc_pass *s)
 
 /* ---- the second pass: who is in some groups ---- */
 
-/* What groups and phrases can give together. */
-struct most {
-    uint64_t score, found;
-};
-
-static void most_add(struct most *m, const struct wc_part *p)
-{
-    m->score += p->bound;
-    m->found += p->bound > 0 ? p->found : 0;
-}
-
 /* Take the lists of a group into best and answers. A list is left out when nobody whose
  * best of the group it is comes among the best with all that others give. */
-static int take_group(struct wc_pass *s, const struct wc_part *p,
-                      const struct most *all, uint32_t *count)
+static int take_group(struct wc_pass *s, const struct wc_part *p, uint64_t all,
+                      uint32_t *count)
 {
     struct window *w = &s->window;
     *count = 0;
@@ -443,7 +431,7 @@ static int take_group(struct wc_pass *s, const struct wc_part *p,
         uint64_t bound = answers ? bound_with_near(l, p) : l->bound;
         if (l->bound == 0)
             continue;
-        if (!some_suffices(s, all->score - p->bound + bound, all->found)) {
+        if (!some_suffices(s, all - p->bound + bound)) {
             s->passed = true;
             continue;
         }
@@ -461,7 +449,7 @@ static int take_group(struct wc_pass *s, const struct wc_part *p,
     return 0;
 }
 
-static int add_group(struct wc_pass *s, const struct wc_part *p, const struct most *all)
+static int add_group(struct wc_pass *s, const struct wc_part *p, uint64_t all)
 {
     struct window *w = &s->window;
     uint32_t count;
@@ -470,7 +458,6 @@ static int add_group(struct wc_pass *s, const struct wc_part *p, const struct mo
         uint16_t low = w->group_docs[i];
         meet(w, low);
         w->score[low] += w->best[low];
-        w->found[low] += w->answers[low] ? p->found : p->near;
         w->matched[low] += w->answers[low];
         w->best[low] = 0;
         w->answers[low] = false;
@@ -479,21 +466,18 @@ static int add_group(struct wc_pass *s, const struct wc_part *p, const struct mo
 }
 
 /* Those who were met and can still come among the best with `rest`. */
-static void gather_some(struct wc_pass *s, const struct most *rest)
+static void gather_some(struct wc_pass *s, uint64_t rest)
 {
     struct window *w = &s->window;
     for (uint32_t i = 0; i < WINDOW_DOCS / 64; i++) {
         for (uint64_t bits = w->met[i]; bits != 0; bits &= bits - 1) {
             uint16_t low = (uint16_t)(64 * i + (uint32_t)__builtin_ctzll(bits));
-            bool enough = some_suffices(s, w->score[low] + rest->score,
-                                        w->found[low] + rest->found);
-            s->people[s->count] = (struct person){.low = low,
-                                                  .score = w->score[low],
-                                                  .found = w->found[low],
-                                                  .matched = w->matched[low]};
+            bool enough = some_suffices(s, w->score[low] + rest);
+            s->people[s->count] = (struct person){
+                .low = low, .score = w->score[low], .matched = w->matched[low]};
             s->count += enough;
             s->passed |= !enough;
-            w->score[low] = w->found[low] = 0;
+            w->score[low] = 0;
             w->matched[low] = 0;
         }
         w->met[i] = 0;
@@ -501,7 +485,7 @@ static void gather_some(struct wc_pass *s, const struct most *rest)
 }
 
 /* Look everybody up in the lists of a group, those that answer to it first. */
-static int ask_some(struct wc_pass *s, const struct wc_part *p, const struct most *rest)
+static int ask_some(struct wc_pass *s, const struct wc_part *p, uint64_t rest)
 {
     int rc = 0;
     for (uint32_t i = p->from; i < p->to; i++) {
@@ -512,8 +496,7 @@ static int ask_some(struct wc_pass *s, const struct wc_part *p, const struct mos
             struct person *who = &s->people[k];
             if (who->best >= l->bound)
                 continue;
-            if (some_suffices(s, who->score + bound + rest->score,
-                              who->found + p->found + rest->found))
+            if (some_suffices(s, who->score + bound + rest))
                 rc = look_up(s, l, who, answers);
             else
                 s->passed = true;
@@ -522,19 +505,16 @@ static int ask_some(struct wc_pass *s, const struct wc_part *p, const struct mos
     return rc;
 }
 
-static void keep_some(struct wc_pass *s, const struct wc_part *p,
-                      const struct most *rest)
+static void keep_some(struct wc_pass *s, uint64_t rest)
 {
     uint32_t kept = 0;
     for (uint32_t k = 0; k < s->count; k++) {
         struct person who = s->people[k];
         who.score += who.best;
-        who.found += who.answers ? p->found : who.best > 0 ? p->near : 0;
         who.matched += who.answers;
         who.best = 0;
         who.answers = false;
-        bool enough =
-            some_suffices(s, who.score + rest->score, who.found + rest->found);
+        bool enough = some_suffices(s, who.score + rest);
         s->passed |= !enough;
         s->people[kept] = who;
         kept += enough;
@@ -550,25 +530,44 @@ static int meet_some(struct wc_pass *s)
         uint32_t doc = s->window.base + p->low;
         bool all = p->matched == s->q->group_count;
         if (s->near ? p->matched == 0 : p->matched > 0 && (!all || s->all_too)) {
-            double rank = s->near ? rank_of_near(s, p->score, p->found)
+            double rank = s->near ? rank_of_near(s, p->score)
                           : all   ? rank_of_all(s, p->score)
-                                  : rank_of_some(s, p->score, p->found);
+                                  : rank_of_some(s, p->score);
             rc = wc_best_meet(s->best, doc, rank, !s->passed || s->near);
         }
     }
     return rc;
 }
 
+/* Everybody who is looked at here lacks a group: what it gives beyond what they may have
+ * for being near it. */
+static uint64_t without_one(uint64_t all, uint64_t lack)
+{
+    return lack < all ? all - lack : 0;
+}
+
+/* The most that anybody in the window has who does not answer to all groups. */
+static uint64_t window_most(const struct wc_pass *s)
+{
+    const struct wc_lists *l = &s->lists;
+    uint64_t most = l->some_phrases_bound, lack = UINT64_MAX;
+    for (uint32_t i = 0; i < l->part_count; i++) {
+        uint64_t x = l->parts[i].bound - l->parts[i].near_bound;
+        most += l->parts[i].bound;
+        lack = x < lack ? x : lack;
+    }
+    return s->all_too ? UINT64_MAX : without_one(most, lack);
+}
+
 /* People are looked for in the first groups, as few as suffice: what all others together
  * can give is enough for nobody. */
-static uint32_t enough_groups(const struct wc_pass *s, struct most *others)
+static uint32_t enough_groups(const struct wc_pass *s, uint64_t *others)
 {
     uint32_t enough = s->lists.part_count;
-    *others = (struct most){.score = s->lists.phrases_bound};
+    *others = s->lists.some_phrases_bound;
     while (enough > 0) {
-        struct most with = *others;
-        most_add(&with, &s->lists.parts[enough - 1]);
-        if (some_suffices(s, with.score, with.found))
+        uint64_t with = *others + s->lists.parts[enough - 1].bound;
+        if (some_suffices(s, with))
             break;
         *others = with;
         enough--;
@@ -579,42 +578,66 @@ static uint32_t enough_groups(const struct wc_pass *s, struct most *others)
 static int window_of_some(struct wc_pass *s)
 {
     struct wc_lists *l = &s->lists;
-    struct most all, rest;
+    uint64_t all, rest;
     int rc = wc_lists_bound(l, s->window.base, s->window.end);
     if (rc != 0)
         return rc;
+    if (!some_suffices(s, window_most(s))) {
+        s->passed = true;
+        return 0;
+    }
     uint32_t enough = enough_groups(s, &rest);
     s->passed |= enough < l->part_count;
     all = rest;
     for (uint32_t i = 0; i < enough; i++)
-        most_add(&all, &l->parts[i]);
+        all += l->parts[i].bound;
     for (uint32_t i = 0; rc == 0 && i < enough; i++)
-        rc = add_group(s, &l->parts[i], &all);
+        rc = add_group(s, &l->parts[i], all);
     if (rc != 0)
         return rc;
-    gather_some(s, &rest);
+    gather_some(s, rest);
     for (uint32_t i = enough; rc == 0 && i < l->part_count && s->count > 0; i++) {
-        const struct wc_part *p = &l->parts[i];
-        rest.score -= p->bound;
-        rest.found -= p->bound > 0 ? p->found : 0;
-        rc = ask_some(s, p, &rest);
-        keep_some(s, p, &rest);
+        rest -= l->parts[i].bound;
+        rc = ask_some(s, &l->parts[i], rest);
+        keep_some(s, rest);
     }
     if (rc == 0)
         rc = add_phrases(s);
     return rc == 0 ? meet_some(s) : rc;
 }
 
-/* The first document from *doc on of any group, near ones too. */
-static int next_of_some(struct wc_pass *s, uint32_t *doc)
+/* The same as enough_groups(), of all windows: none when nobody without all groups can
+ * come among the best. */
+static uint32_t enough_anywhere(const struct wc_pass *s)
+{
+    const struct wc_lists *l = &s->lists;
+    uint64_t most = l->some_phrases_most, lack = UINT64_MAX;
+    uint32_t enough = l->part_count;
+    for (uint32_t i = 0; i < l->part_count; i++) {
+        const struct wc_part *p = &l->parts[i];
+        uint64_t x = p->most - p->near_most;
+        lack = x < lack ? x : lack;
+    }
+    for (; enough > 0; enough--) {
+        most += l->parts[enough - 1].most;
+        if (some_suffices(s, enough == 1 ? without_one(most, lack) : most))
+            break;
+    }
+    return enough;
+}
+
+/* The first document from *doc on of the first groups, near ones too. */
+static int next_of_some(struct wc_pass *s, uint32_t groups, uint32_t *doc)
 {
     uint32_t first = WC_DOCS_END;
-    for (uint32_t i = 0; i < s->lists.phrases_from; i++) {
-        int rc = wc_list_to(&s->lists.items[i], *doc);
-        if (rc != 0)
-            return rc;
-        uint32_t next = wc_list_next(&s->lists.items[i], *doc);
-        first = next < first ? next : first;
+    for (uint32_t i = 0; i < groups; i++) {
+        for (uint32_t k = s->lists.parts[i].from; k < s->lists.parts[i].to; k++) {
+            int rc = wc_list_to(&s->lists.items[k], *doc);
+            if (rc != 0)
+                return rc;
+            uint32_t next = wc_list_next(&s->lists.items[k], *doc);
+            first = next < first ? next : first;
+        }
     }
     *doc = first;
     return 0;
@@ -622,10 +645,13 @@ static int next_of_some(struct wc_pass *s, uint32_t *doc)
 
 static int pass_of_some(struct wc_pass *s)
 {
-    int rc = wc_lists_rewind(&s->lists);
+    set_least(s);
+    uint32_t groups = enough_anywhere(s);
+    s->passed |= groups < s->lists.part_count;
+    int rc = groups > 0 ? wc_lists_rewind(&s->lists) : 0;
     pass_begin(s);
     for (uint32_t doc = 0; rc == 0; doc = s->window.end) {
-        rc = next_of_some(s, &doc);
+        rc = next_of_some(s, groups, &doc);
         if (rc != 0 || doc >= WC_DOCS_END)
             return rc;
         window_begin(s, doc);
@@ -642,12 +668,8 @@ static int run(struct wc_pass *s, bool near_too)
     s->all_too = s->thorough && several; /* one pass is enough for everybody */
     s->near = false;
     int rc = s->all_too ? pass_of_some(s) : pass_of_all(s);
-    if (rc == 0 && several && !s->all_too) {
-        if (wc_best_full(s->best))
-            s->passed = true;
-        else
-            rc = pass_of_some(s);
-    }
+    if (rc == 0 && several && !s->all_too)
+        rc = pass_of_some(s);
     if (rc == 0 && s->best->seen == 0 && near_too) {
         s->near = true;
         rc = pass_of_some(s);

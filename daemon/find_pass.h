@@ -5,10 +5,10 @@
  *
  *   score of a person = sum over groups of rarity × best (weight × impact)
  *
- * Who matches every group comes before who does not; among the latter, what was missed
- * counts against them by its rarity. So there are two passes: the first looks only at
- * people who are in all groups, and when it finds as many as are wanted, nobody else can be
- * among them; the second looks at the others. docs/search.md has the details.
+ * and whoever matches every group has a little more. There are two passes: the first looks
+ * only at people who are in all groups, who are few, and most of the best at that; the
+ * second looks at the others, as far as they can still come among them. docs/search.md has
+ * the details.
  */
 #ifndef WHOCAN_DAEMON_FIND_PASS_H
 #define WHOCAN_DAEMON_FIND_PASS_H
@@ -28,8 +28,8 @@ void wc_pass_free(struct wc_pass *p);  /* NULL is fine */
 int wc_pass_run(struct wc_pass *p, struct wc_txn *t, const struct wc_question *q,
                 bool near_too, struct wc_best *best, bool *passed);
 
-/* For people: up to 1, from 0.95 an expert in every word; below a half some word was not
- * found. Always larger for the larger rank: other offices' people are sorted in by it. */
+/* For people: up to 1, from 0.9 an expert in every word. Always larger for the larger rank:
+ * other offices' people are sorted in by it. */
 double wc_pass_score(double rank);
 
 #endif

@@ -23,7 +23,6 @@
 #define WEIGHT_NEAR     0.3F
 /* For a whole name ("content design"): three quarters of its words' worth on top. */
 #define WEIGHT_PHRASE 0.75F
-#define NEAR_FOUND    0.3 /* of a word's rarity counts as found for being near it */
 /* What answers does so however often its weight is shared. */
 #define ANSWERS_LEAST (WC_WEIGHT_ANSWERS + 0.01F)
 
@@ -406,9 +405,8 @@ static int look_up_phrases(struct wc_txn *t, struct wc_question *q)
 
 /* ---- whole numbers ---- */
 
-/* Of the perfect sum and of all groups; sums then stay below 2^31. */
-#define SCALE_SUM   2147483000.0
-#define SCALE_FOUND 1073741824.0
+/* Of the perfect sum; all sums then stay below 2^31. */
+#define SCALE_SUM 2147483000.0
 
 static uint32_t whole(double x)
 {
@@ -424,13 +422,8 @@ static void weigh(struct wc_question *q)
         all += 2 * (double)(WEIGHT_PHRASE * q->phrases[i].rarity);
     double scale = SCALE_SUM / (255 * all);
     q->share = 1.0 / (scale * 255 * (double)q->rarity * wc_terms_reference());
-    q->found = 0;
     for (uint32_t i = 0; i < q->group_count; i++) {
         struct wc_asked_group *g = &q->groups[i];
-        double part = SCALE_FOUND * (double)(g->rarity / q->rarity);
-        g->found = whole(part);
-        g->near = whole(part * NEAR_FOUND);
-        q->found += g->found;
         for (uint32_t k = 0; k < g->term_count; k++)
             g->terms[k].worth = whole(scale * (double)(g->rarity * g->terms[k].weight));
     }

@@ -37,8 +37,6 @@ struct wc_asked_group {
     struct wc_asked_term terms[WC_ASKED_TERMS_MAX];
     uint32_t term_count;
     float rarity;
-    uint32_t found; /* its part of the rarity of all, and that for being near it */
-    uint32_t near;
     bool corrected;
 };
 
@@ -82,8 +80,7 @@ struct wc_question {
     bool unfinished;    /* the text ends in its last word: it may go on */
     const struct wc_vocabulary *vocabulary; /* that it was read with, or NULL */
     /* Scores are sums of whole numbers, so that their order does not matter. */
-    double share;   /* turns such a sum into a share of the perfect one */
-    uint32_t found; /* that of all groups together */
+    double share; /* turns such a sum into a share of the perfect one */
     struct wc_asked_correction corrections[WC_ASKED_CORRECTIONS_MAX];
     uint32_t correction_count;
     uint32_t corrected_count; /* words that were looked at for mistakes */

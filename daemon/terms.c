@@ -7,7 +7,7 @@
 
 /*
  * How much a unit says about what its person can do. Own skills lead; "ask me about" is
- * an offer in so many words. Titles and names are what people search by when they know
+ * free text, whose words say less than what has a name. Titles and names are what people search by when they know
  * whom they want. A directory's skills may be old or imposed. Lengths do not count
  * (b = 0 in the terms of BM25): knowing many things makes nobody worse at one of them,
  * and an edit of one field then changes no other term.
@@ -20,7 +20,7 @@ static const struct {
     [WC_UNIT_NAME] = {2.0F, false, false},     [WC_UNIT_HANDLE] = {2.0F, false, false},
     [WC_UNIT_TITLE] = {2.0F, true, true},      [WC_UNIT_TEAM] = {1.5F, true, true},
     [WC_UNIT_SKILL] = {3.0F, true, true},      [WC_UNIT_LISTED] = {2.0F, true, true},
-    [WC_UNIT_INTEREST] = {1.5F, true, true},   [WC_UNIT_ABOUT] = {2.0F, false, true},
+    [WC_UNIT_INTEREST] = {1.5F, true, true},   [WC_UNIT_ABOUT] = {1.0F, false, true},
     [WC_UNIT_LANGUAGE] = {1.0F, false, false}, [WC_UNIT_OFFICE] = {1.0F, false, false},
 };
 
@@ -33,12 +33,13 @@ static const float levels[] = {
 #define LEARNS_FACTOR 0.4F /* below an interest: they need help themselves */
 #define MENTOR_FACTOR 1.1F
 
-/* BM25's k1, 1.2 mentions, for a skill's mention, which weighs 3: with less of it an
+/* BM25's k1, 2 mentions, for a skill's mention, which weighs 3: with less of it an
  * expert would hardly come before somebody who has heard of the subject. */
-#define SATURATION 3.6F
+#define SATURATION 6.0F
 /* A word that stands in several places counts as in the best one, and by this of the
- * others: "data modelling" and "data standards" known a little make no expert of data. */
-#define REPEATED 0.3F
+ * others: "data modelling" and "data standards" known a little make no expert of data, but
+ * whoever has many skills of data knows it. */
+#define REPEATED 0.5F
 /* Free text is the one place where length counts: a word of a long sentence says less
  * than one of "starting a blog". b of BM25, and the words of a usual sentence. */
 #define SENTENCE_B     0.75F

@@ -3,7 +3,6 @@
  * A search that passes over people finds what a look at everybody finds: random people and
  * questions, against the terms that stand beside each document.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -141,7 +140,7 @@ static const uint8_t *impacts_of(struct wc_doc_value doc)
 /* As docs/search.md has it; negative: is only near. */
 static bool rank_of(const struct wc_question *q, const uint8_t *impacts, double *rank)
 {
-    uint64_t score = 0, found = 0, matched = 0;
+    uint64_t score = 0, matched = 0;
     for (uint32_t i = 0; i < q->group_count; i++) {
         const struct wc_asked_group *g = &q->groups[i];
         uint64_t best = 0;
@@ -156,16 +155,13 @@ static bool rank_of(const struct wc_question *q, const uint8_t *impacts, double 
         }
         score += best;
         matched += answers;
-        found += best == 0 ? 0 : answers ? g->found : g->near;
     }
     if (score == 0)
         return false;
     for (uint32_t i = 0; i < q->phrase_count; i++)
         score +=
             (uint64_t)q->phrases[i].term.worth * impacts[q->phrases[i].term.number];
-    double share = (double)score * q->share;
-    *rank = matched == q->group_count ? 2.0 + share
-                                      : share * sqrt((double)found / q->found);
+    *rank = (double)score * q->share + (matched == q->group_count ? 0.12 : 0);
     if (matched == 0)
         *rank = -1.0 / (1.0 + *rank);
     return true;
