@@ -338,6 +338,41 @@ void wc_itemset_range(const struct wc_itemset *s, const uint8_t prefix[WC_ITEM_B
         wc_put_u64(out->sum + (size_t)8 * (size_t)(LIMBS - 1 - i), sum[i]);
 }
 
+uint64_t wc_itemset_range_count(const struct wc_itemset *s,
+                                const uint8_t prefix[WC_ITEM_BYTES], uint32_t bits)
+{
+    const struct wc_item_node *n = find_range(s, prefix, bits);
+    uint64_t count = 0;
+    if (n == NULL || n->children != NULL)
+        return n == NULL ? 0 : n->count;
+    for (uint64_t i = 0; i < n->count; i++)
+        count += wc_item_within(n->items[i].key, prefix, bits);
+    return count;
+}
+
+static size_t collect_keys(const struct wc_item_node *n,
+                           const uint8_t prefix[WC_ITEM_BYTES], uint32_t bits,
+                           uint8_t *out, size_t max)
+{
+    size_t count = 0;
+    if (n == NULL)
+        return 0;
+    for (unsigned i = 0; n->children != NULL && i < WC_ITEM_BRANCHES; i++)
+        count += collect_keys(n->children[i], prefix, bits, out + count * WC_ITEM_BYTES,
+                              max - count);
+    for (uint64_t i = 0; n->children == NULL && i < n->count && count < max; i++) {
+        if (wc_item_within(n->items[i].key, prefix, bits))
+            memcpy(out + count++ * WC_ITEM_BYTES, n->items[i].key, WC_ITEM_BYTES);
+    }
+    return count;
+}
+
+size_t wc_itemset_keys(const struct wc_itemset *s, const uint8_t prefix[WC_ITEM_BYTES],
+                       uint32_t bits, uint8_t *out, size_t max)
+{
+    return collect_keys(find_range(s, prefix, bits), prefix, bits, out, max);
+}
+
 size_t wc_itemset_list(const struct wc_itemset *s, const uint8_t prefix[WC_ITEM_BYTES],
                        uint32_t bits, struct wc_item *out, size_t max)
 {

@@ -60,7 +60,16 @@ uint64_t wc_itemset_count(const struct wc_itemset *s);
 void wc_itemset_range(const struct wc_itemset *s, const uint8_t prefix[WC_ITEM_BYTES],
                       uint32_t bits, struct wc_item_sum *out);
 
-/* The first `max` of them in order; returns how many. */
+/* How many they are. */
+uint64_t wc_itemset_range_count(const struct wc_itemset *s,
+                                const uint8_t prefix[WC_ITEM_BYTES], uint32_t bits);
+
+/* The first `max` of them in order, WC_ITEM_BYTES each, one after the other; returns how
+ * many. */
+size_t wc_itemset_keys(const struct wc_itemset *s, const uint8_t prefix[WC_ITEM_BYTES],
+                       uint32_t bits, uint8_t *out, size_t max);
+
+/* The same with their values. */
 size_t wc_itemset_list(const struct wc_itemset *s, const uint8_t prefix[WC_ITEM_BYTES],
                        uint32_t bits, struct wc_item *out, size_t max);
 

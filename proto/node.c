@@ -235,6 +235,7 @@ static void start(struct wc_node *node)
     assert(!node->started);
     node->started = true;
     node->sync_round_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SYNC_EVERY_MS);
+    node->audit_ms = node->mono_ms + wc_rng_below(&node->rng, WC_AUDIT_EVERY_MS);
     node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +
                        wc_rng_below(&node->rng, WC_DIAL_EXPLORE_MS);
     node->shuffle_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SHUFFLE_EVERY_MS);
@@ -434,6 +435,8 @@ void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out)
         .asks_relayed = node->asks_relayed,
         .answers_relayed = node->answers_relayed,
         .syncs_done = node->syncs_done,
+        .audits_done = node->audits_done,
+        .audit_finds = node->audit_finds,
         .clock_off = node->clock_off,
         .revoked = node->own_revoked,
         .former = node->offices[node->self]->former,

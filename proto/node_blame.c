@@ -212,10 +212,11 @@ bool wc_node_keeps_nothing(const struct wc_node *node, const struct wc_peer *pee
                                WC_WASTE_AN_HOUR_BYTES);
 }
 
-bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer)
+bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer,
+                      uint64_t amount)
 {
     struct wc_bucket *b = &peer->conduct->syncs;
-    wc_bucket_pour(b, 1);
+    wc_bucket_pour(b, amount);
     return wc_bucket_has_room(b, node->mono_ms, WC_SYNCS_BRIM_COUNT + node->held_count,
                               WC_SYNCS_AN_HOUR);
 }

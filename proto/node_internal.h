@@ -30,6 +30,7 @@
 #include "proto/itemset.h"
 #include "proto/map.h"
 #include "proto/plumtree.h"
+#include "proto/reconcile.h"
 #include "proto/rng.h"
 #include "proto/timeline.h"
 #include "proto/views.h"
@@ -92,10 +93,34 @@
 #define WC_SYNC_AGAIN_MAX_MS                                                           \
     30000 /* one that did not, later and later: differences that cannot be settled
              (records that one side refuses) must not cost more than the usual rounds */
+#define WC_SYNC_ASIDE_MS                                                               \
+    1000 /* after one that left ranges to others: they have them, or lost them, by then */
+#define WC_SYNC_EARLY_MS                                                               \
+    10000 /* after one with a neighbour that has not come as far as we have */
+#define WC_SYNC_FRUITLESS_COUNT                                                        \
+    128 /* answers, of 32 ranges each, in which it had nothing for us: it is behind, and   \
+           fetches for itself. Among differences that are of use to us an honest one does  \
+           not answer so often without one */
 #define WC_SYNC_STACK_MAX_COUNT                                                        \
     16384 /* ranges still to ask about; depth first, an honest session holds hundreds */
 #define WC_SYNC_NEED_MAX_COUNT                                                         \
     2048 /* items known to lack: below it one more DIFF (1,024 items) may be asked for */
+
+/* Who lacks so much leads sessions with several neighbours at once, and they share the
+ * work: a range that one asks about is its own for a while. */
+#define WC_SYNC_BULK_COUNT    256
+#define WC_SESSIONS_MAX_COUNT 4 /* one core verifies no more than two give */
+#define WC_LEASE_BITS         8 /* ranges of so many bits, that is one byte, */
+#define WC_LEASES_COUNT       256
+#define WC_LEASE_MS                                                                    \
+    2000 /* some times the pause between two questions about a range; who is slower than  \
+            that may be overtaken */
+
+/* Audits: each office leads one a day, at its own time. One more when a neighbour's found
+ * something, once an hour. */
+#define WC_AUDIT_EVERY_MS        WC_DAY_MS
+#define WC_AUDIT_ANSWER_MS       WC_HOUR_MS
+#define WC_AUDIT_COUNTS_AS_COUNT 1024 /* items to be hashed: 30 us, like a SYNC */
 
 /* Catching up by few records is told to other neighbours at once; after more they are
  * reconciled instead, because a new office would send everything to everybody. */
@@ -355,31 +380,26 @@ struct wc_peer {
     uint64_t sync_due_ms;         /* we want to reconcile, WC_NEVER: no need */
     uint64_t sync_not_before_ms;  /* and not before */
     uint32_t sync_again_ms;       /* wait after a session that brought nothing */
+    bool audit;                   /* its audit found something: ours is due */
     uint64_t serve_not_before_ms; /* it asked for more than anybody needs */
 };
 
-/* ---- reconciliation: the one session that we lead ---- */
-
-struct wc_sync_range {
-    uint8_t prefix[WC_ITEM_BYTES];
-    uint16_t bits;
-};
+/* ---- reconciliation: the sessions that we lead ---- */
 
 struct wc_session {
-    uint32_t link; /* 0: no session */
-    uint8_t set;
-    uint32_t number;
-    bool asked; /* a SYNC waits for its DIFF */
-    struct wc_sync_range asked_ranges[WC_SYNC_RANGES_MAX_COUNT];
-    uint32_t asked_count;
-    struct wc_sync_range *stack; /* ranges that differ, still to ask about */
-    uint32_t stack_count, stack_cap;
-    uint8_t (*need)[WC_ITEM_BYTES]; /* items to want */
-    uint32_t need_count, need_cap;
+    uint32_t link; /* 0: none */
+    struct wc_reconcile r;
     uint32_t wants_open;
     uint64_t wanted, came, accepted; /* records, of both sets */
-    uint64_t missed; /* of those wanted: did not come, and were charged */
+    uint64_t missed;    /* of those wanted: did not come, and were charged */
+    uint32_t fruitless; /* answers one after the other in which nothing lacked here */
     uint64_t began_ms, active_ms;
+};
+
+/* A range that a session asked about of late. */
+struct wc_lease {
+    uint32_t link;
+    uint64_t until_ms;
 };
 
 /* ---- asks ---- */
@@ -544,8 +564,11 @@ struct wc_node {
     uint32_t kept_first, kept_count, kept_cap;
     size_t kept_bytes;
 
-    struct wc_session session;
+    struct wc_session sessions[WC_SESSIONS_MAX_COUNT];
+    struct wc_lease *leases; /* of each set; NULL while there is one session at most */
     uint64_t sync_round_ms;
+    uint64_t audit_ms;        /* when the next audit of ours is due, */
+    uint64_t audit_answer_ms; /* and not before this one because of another's */
 
     struct wc_asked **asks; /* by index */
     struct wc_map asks_by_id;
@@ -573,7 +596,7 @@ struct wc_node {
     uint8_t seen_key[16];
 
     uint64_t records_received, records_refused, asks_relayed, answers_relayed;
-    uint64_t syncs_done;
+    uint64_t syncs_done, audits_done, audit_finds;
 
     uint32_t listen_count;
     uint8_t *erased; /* marks of the erasures that the own card lists */
@@ -766,8 +789,9 @@ bool wc_node_wasteful(const struct wc_node *node, const struct wc_peer *peer);
  * is much. */
 void wc_node_unkept(struct wc_node *node, const struct wc_peer *peer, uint64_t bytes);
 bool wc_node_keeps_nothing(const struct wc_node *node, const struct wc_peer *peer);
-/* It sent a SYNC (false: too many); whether it may have records at full pace. */
-bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer);
+/* It sent what costs as much as so many SYNCs (false: too many); whether it may have records at full pace. */
+bool wc_node_may_sync(const struct wc_node *node, const struct wc_peer *peer,
+                      uint64_t amount);
 bool wc_node_may_fetch(const struct wc_node *node, const struct wc_peer *peer);
 /* It sent a SHUFFLE (false: too many); whether it may push another neighbour out. */
 bool wc_node_may_shuffle(const struct wc_node *node, const struct wc_peer *peer);
@@ -907,8 +931,11 @@ void wc_node_ping(struct wc_node *node, struct wc_peer *peer);
 void wc_node_sync_fini(struct wc_node *node);
 /* Reconcile with this neighbour at a time, if not sooner. */
 void wc_node_sync_want(struct wc_node *node, struct wc_peer *peer, uint64_t at_ms);
+/* The session that we lead with it, or NULL. */
+struct wc_session *wc_node_session(struct wc_node *node, const struct wc_peer *peer);
 void wc_node_sync_lost(struct wc_node *node, const struct wc_peer *peer);
 int wc_node_on_sync(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
+int wc_node_on_audit(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 int wc_node_on_want(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame);
 /* RECORDS came on the session's link. */

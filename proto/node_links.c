@@ -380,6 +380,7 @@ static bool may_send(const struct wc_peer *peer, enum wc_wire_type type)
     case WC_WIRE_PONG:
     case WC_WIRE_RECORDS:
     case WC_WIRE_SYNC:
+    case WC_WIRE_AUDIT:
     case WC_WIRE_ASK:
     case WC_WIRE_ANSWERS:
     case WC_WIRE_DIFF: /* a late one, to a session that was given up, is ignored */
@@ -415,6 +416,8 @@ static int on_frame(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
         return wc_node_on_records(node, peer, frame);
     case WC_WIRE_SYNC:
         return wc_node_on_sync(node, peer, frame);
+    case WC_WIRE_AUDIT:
+        return wc_node_on_audit(node, peer, frame);
     case WC_WIRE_WANT:
         return wc_node_on_want(node, peer, frame);
     case WC_WIRE_ASK:

@@ -396,7 +396,8 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
     struct incoming in;
     uint8_t message[WC_MESSAGE_ID_BYTES];
     bool broadcast = reason == WC_REASON_BROADCAST;
-    bool asked_for = !broadcast && node->session.link == peer->link, dated;
+    const struct wc_session *session = broadcast ? NULL : wc_node_session(node, peer);
+    bool asked_for = session != NULL, dated;
     /* what was asked for is looked at whatever came before: the store may have lost it */
     bool known = broadcast && seen(node, bytes);
     if (known && !wc_node_may_prune(node, peer))
@@ -425,8 +426,8 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
             break; /* told already, before it was acted on */
         wc_node_message_id(node, in.slot, &in.r.version, message);
         wc_node_message_came(node, message);
-        if (broadcast || node->session.link != peer->link ||
-            node->session.accepted + tally->accepted <= WC_SYNC_FLOOD_MAX_COUNT)
+        if (session == NULL ||
+            session->accepted + tally->accepted <= WC_SYNC_FLOOD_MAX_COUNT)
             wc_node_broadcast(node, message, bytes, peer->link);
         if (in.r.kind == WC_KIND_CARD)
             wc_node_newcomer(node, in.office, bytes);

@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reconciliation by ranges: whoever lacks something finds out what, and fetches it.
+ * Reconciliation: whom to compare with and when, and fetching what lacks. What is asked
+ * and answered is in proto/reconcile.h.
  *
- * The leader of a session sends a SYNC with the fingerprint of its whole set. Equal:
- * the DIFF that comes back is empty, and that was all. Otherwise the answerer splits
- * each range that differs into its 16 branches, or lists its items where there are no
- * more than 32. The leader goes on with the branches that differ from its own, depth
- * first and 32 ranges at a time, so that what it must remember stays small, and WANTs
- * what it lacks. The answerer keeps no state but the WANTs it has not answered yet. It
- * learns from the first SYNC that it differs, and leads a session of its own in turn.
+ * The leader of a session asks with the fingerprint of everything that it has. Equal: the
+ * DIFF that comes back is empty, and that was all. Otherwise it goes down where they
+ * differ, depth first and 32 ranges at a time, and WANTs what it lacks. The answerer keeps
+ * no state but the WANTs it has not answered yet. It learns from the first SYNC that it
+ * differs, and leads a session of its own in turn.
  *
  * Cards and revocations (set 0) come before everything else (set 1): then the offices
- * that signed it are known. A node leads one session at a time; after one that brought
- * much it asks its other neighbours too, which tells them that it has something new.
+ * that signed it are known. A node leads one session at a time, so that what one neighbour
+ * brings need not be asked of another; after one that brought much it asks its other
+ * neighbours too, which tells them that it has something new.
+ *
+ * Who lacks much (a new office) leads sessions with several neighbours at once. They share
+ * the work by ranges: who asks about one of the 256 that the first byte makes has it to
+ * itself for two seconds, and again with each question, so that a neighbour which is slow
+ * or gives nothing loses its range to the others and holds up nobody. Nothing of a session
+ * is kept: what has come is in the store, so that whichever side dies, the next session
+ * finds the rest.
+ *
+ * Once a day a session that found no difference goes on as an audit, which compares the
+ * items themselves under a fresh key: who can make sums of different sets agree hides
+ * nothing for longer than that.
  *
  * A neighbour may lie: say that ranges differ for ever, list what it does not give, give
  * what is of no use, answer at the slowest pace that is still an answer. So a session
  * that gets on slowly gives way to the next neighbour, in an order of ranges that is
  * drawn anew each time, so that what was left out has its turn; and what was fetched for
  * nothing is charged to the neighbour (node_blame.c).
- *
- * After Meyer, "Range-Based Set Reconciliation" (2023), with these differences: the
- * ranges are prefixes and not intervals, so that both sides keep the same tree; the
- * fingerprint is a hash of a sum, not the sum; and each side fetches for itself, which
- * costs a second descent where both lack something, and makes an office that keeps only
- * its own records an ordinary answerer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +38,9 @@
 
 void wc_node_sync_fini(struct wc_node *node)
 {
-    free(node->session.stack);
-    free(node->session.need);
+    for (int i = 0; i < WC_SESSIONS_MAX_COUNT; i++)
+        wc_reconcile_fini(&node->sessions[i].r);
+    free(node->leases);
 }
 
 void wc_node_sync_want(struct wc_node *node, struct wc_peer *peer, uint64_t at_ms)
@@ -46,42 +52,78 @@ void wc_node_sync_want(struct wc_node *node, struct wc_peer *peer, uint64_t at_m
     wc_node_due(node, WC_DUE_SYNC, peer->sync_due_ms);
 }
 
-/* ---- the session that we lead ---- */
+/* ---- the sessions that we lead ---- */
 
-static void session_clear(struct wc_session *s)
+struct wc_session *wc_node_session(struct wc_node *node, const struct wc_peer *peer)
 {
-    s->link = 0;
-    s->asked = false;
-    s->stack_count = s->need_count = s->wants_open = 0;
-    free(s->stack);
-    free(s->need);
-    s->stack = NULL;
-    s->need = NULL;
-    s->stack_cap = s->need_cap = 0;
+    for (int i = 0; i < WC_SESSIONS_MAX_COUNT; i++) {
+        if (node->sessions[i].link == peer->link)
+            return &node->sessions[i];
+    }
+    return NULL;
 }
 
-/* Ended well (everything of this neighbour was fetched) or not. */
-static void session_end(struct wc_node *node, struct wc_peer *peer, bool done)
+static uint32_t sessions_count(const struct wc_node *node, bool bulk)
 {
-    struct wc_session *s = &node->session;
-    uint64_t accepted = s->accepted;
+    uint32_t count = 0;
+    for (int i = 0; i < WC_SESSIONS_MAX_COUNT; i++) {
+        const struct wc_session *s = &node->sessions[i];
+        count += s->link != 0 && (!bulk || s->wanted >= WC_SYNC_BULK_COUNT);
+    }
+    return count;
+}
+
+static void session_clear(struct wc_node *node, struct wc_session *s)
+{
+    wc_reconcile_fini(&s->r);
+    *s = (struct wc_session){0};
+    if (sessions_count(node, false) > 0)
+        return;
+    free(node->leases);
+    node->leases = NULL;
+}
+
+enum ended {
+    ENDED_DONE,  /* everything of this neighbour was fetched */
+    ENDED_ASIDE, /* but for what others are fetching from */
+    ENDED_EARLY, /* it has nothing for us, but there is no end to it yet */
+    ENDED_BAD,
+};
+
+/* How long to wait before the next session with this neighbour. */
+static void session_again(struct wc_node *node, struct wc_peer *peer, enum ended how,
+                          const struct wc_session *s)
+{
+    bool done = how == ENDED_DONE || how == ENDED_ASIDE;
     bool short_of = s->wanted > s->accepted;
-    bool worth = accepted > 0 && 4 * accepted >= s->wanted;
-    session_clear(s);
-    if (done) {
+    bool worth = s->accepted > 0 && 4 * s->accepted >= s->wanted;
+    if (worth || (done && !short_of))
+        peer->sync_again_ms = WC_SYNC_AGAIN_MS;
+    uint64_t wait_ms = peer->sync_again_ms;
+    if (how == ENDED_ASIDE && wait_ms < WC_SYNC_ASIDE_MS)
+        wait_ms = WC_SYNC_ASIDE_MS;
+    if (how == ENDED_EARLY && wait_ms < WC_SYNC_EARLY_MS)
+        wait_ms = WC_SYNC_EARLY_MS;
+    peer->sync_not_before_ms = node->mono_ms + wait_ms;
+    if (s->accepted > 0 || short_of || how != ENDED_DONE)
+        wc_node_sync_want(node, peer, peer->sync_not_before_ms);
+    if (worth || (!short_of && how != ENDED_BAD))
+        return;
+    peer->sync_again_ms *= 2;
+    if (peer->sync_again_ms > WC_SYNC_AGAIN_MAX_MS)
+        peer->sync_again_ms = WC_SYNC_AGAIN_MAX_MS;
+}
+
+static void session_end(struct wc_node *node, struct wc_session *s,
+                        struct wc_peer *peer, enum ended how)
+{
+    uint64_t accepted = s->accepted;
+    session_again(node, peer, how, s);
+    session_clear(node, s);
+    if (how == ENDED_DONE) {
         node->syncs_done++;
         node->reconciled = true;
         wc_node_note(node, WC_NOTE_SYNC_DONE, 0, peer->link, accepted, peer->office);
-    }
-    if (worth || (done && !short_of))
-        peer->sync_again_ms = WC_SYNC_AGAIN_MS;
-    peer->sync_not_before_ms = node->mono_ms + peer->sync_again_ms;
-    if (accepted > 0 || short_of || !done)
-        wc_node_sync_want(node, peer, peer->sync_not_before_ms);
-    if (!worth && (short_of || !done)) {
-        peer->sync_again_ms *= 2;
-        if (peer->sync_again_ms > WC_SYNC_AGAIN_MAX_MS)
-            peer->sync_again_ms = WC_SYNC_AGAIN_MAX_MS;
     }
     for (uint32_t i = 0; accepted > WC_SYNC_FLOOD_MAX_COUNT && i < node->peer_count;
          i++)
@@ -90,9 +132,9 @@ static void session_end(struct wc_node *node, struct wc_peer *peer, bool done)
 }
 
 /* Whether the session may go on. */
-static bool session_bears(struct wc_node *node, const struct wc_peer *peer)
+static bool session_bears(struct wc_node *node, const struct wc_session *s,
+                          const struct wc_peer *peer)
 {
-    const struct wc_session *s = &node->session;
     return !wc_node_wasteful(node, peer) && !wc_node_keeps_nothing(node, peer) &&
            node->mono_ms - s->began_ms <
                WC_SYNC_SESSION_MS + s->accepted * WC_SYNC_RECORD_MS;
@@ -100,208 +142,177 @@ static bool session_bears(struct wc_node *node, const struct wc_peer *peer)
 
 void wc_node_sync_lost(struct wc_node *node, const struct wc_peer *peer)
 {
-    if (node->session.link == peer->link) {
-        session_clear(&node->session);
+    struct wc_session *s = wc_node_session(node, peer);
+    if (s != NULL) {
+        session_clear(node, s);
         wc_node_due(node, WC_DUE_SYNC, node->mono_ms);
     }
 }
 
-static void push_range(struct wc_node *node, const uint8_t *prefix, uint16_t bits)
+/* ---- sharing the work ---- */
+
+struct asker {
+    struct wc_node *node;
+    const struct wc_session *s;
+};
+
+/* Whether a range is this session's to ask about: it is, unless another asked about its
+ * like a moment ago. */
+static bool is_mine(void *ctx, const struct wc_reconcile_range *range)
 {
-    struct wc_session *s = &node->session;
-    if (s->stack_count == s->stack_cap) {
-        uint32_t cap = s->stack_cap == 0 ? 16 : 2 * s->stack_cap;
-        struct wc_sync_range *stack = realloc(s->stack, cap * sizeof(*stack));
-        if (stack == NULL) {
-            wc_node_fail(node);
-            return;
-        }
-        s->stack = stack;
-        s->stack_cap = cap;
-    }
-    struct wc_sync_range *r = &s->stack[s->stack_count++];
-    memcpy(r->prefix, prefix, WC_ITEM_BYTES);
-    r->bits = bits;
+    const struct asker *a = ctx;
+    struct wc_node *node = a->node;
+    if (node->leases == NULL || range->set >= WC_SETS_COUNT ||
+        range->bits < WC_LEASE_BITS)
+        return true;
+    struct wc_lease *lease =
+        &node->leases[(size_t)range->set * WC_LEASES_COUNT + range->prefix[0]];
+    if (lease->link != a->s->link && lease->until_ms > node->mono_ms)
+        return false;
+    lease->link = a->s->link;
+    lease->until_ms = node->mono_ms + WC_LEASE_MS;
+    return true;
 }
 
-static void push_need(struct wc_node *node, const uint8_t *item)
-{
-    struct wc_session *s = &node->session;
-    if (s->need_count == s->need_cap) {
-        uint32_t cap = s->need_cap == 0 ? 64 : 2 * s->need_cap;
-        uint8_t(*need)[WC_ITEM_BYTES] = realloc(s->need, cap * sizeof(*need));
-        if (need == NULL) {
-            wc_node_fail(node);
-            return;
-        }
-        s->need = need;
-        s->need_cap = cap;
-    }
-    memcpy(s->need[s->need_count++], item, WC_ITEM_BYTES);
-}
+/* ---- asking ---- */
 
-static void begin_set(struct wc_node *node, uint8_t set)
+/* Ask, if there is anything to ask about. */
+static void send_question(struct wc_node *node, struct wc_session *s,
+                          struct wc_peer *peer)
 {
-    static const uint8_t everything[WC_ITEM_BYTES];
-    struct wc_session *s = &node->session;
-    s->set = set;
-    s->number = (uint32_t)wc_rng_u64(&node->rng);
-    push_range(node, everything, 0);
-}
-
-static void send_sync(struct wc_node *node, struct wc_peer *peer)
-{
-    struct wc_session *s = &node->session;
     struct wc_wire_ranges *out = malloc(sizeof(*out));
+    struct wc_buf frame = {0};
+    struct asker asker = {.node = node, .s = s};
+    bool turn = s->r.need_count == 0 && s->wants_open == 0;
+    if (out == NULL ||
+        wc_reconcile_ask(&s->r, node->sets, turn, is_mine, &asker, out) != 0) {
+        wc_node_fail(node);
+        free(out);
+        return;
+    }
+    if (out->count > 0) {
+        if (s->r.audit)
+            wc_wire_audit(&frame, out);
+        else
+            wc_wire_sync(&frame, out);
+        wc_node_send(node, peer, &frame);
+    }
+    free(out);
+}
+
+static void send_want(struct wc_node *node, struct wc_session *s, struct wc_peer *peer)
+{
+    struct wc_wire_ranges *out = malloc(sizeof(*out));
+    uint8_t ids[WC_WANT_ITEMS_MAX_COUNT][WC_SHORT_ID_BYTES];
     struct wc_buf frame = {0};
     if (out == NULL) {
         wc_node_fail(node);
         return;
     }
-    out->set = s->set;
-    out->session = s->number;
-    out->count = 0;
-    s->asked_count = 0;
-    while (s->stack_count > 0 && out->count < WC_SYNC_RANGES_MAX_COUNT) {
-        const struct wc_sync_range *r = &s->stack[--s->stack_count];
-        struct wc_wire_range *w = &out->ranges[out->count++];
-        struct wc_item_sum sum;
-        s->asked_ranges[s->asked_count++] = *r;
-        memcpy(w->prefix, r->prefix, WC_ITEM_BYTES);
-        w->bits = r->bits;
-        w->list = false;
-        wc_itemset_range(&node->sets[s->set], r->prefix, r->bits, &sum);
-        w->count = sum.count;
-        wc_wire_fingerprint(w->fingerprint, &sum, s->number);
-    }
-    s->asked = true;
-    wc_wire_sync(&frame, out);
+    bool bulk = s->wanted >= WC_SYNC_BULK_COUNT;
+    s->wanted += wc_reconcile_want(&s->r, out, ids);
+    s->wants_open++;
+    wc_wire_want(&frame, out);
     free(out);
     wc_node_send(node, peer, &frame);
+    if (!bulk && s->wanted >= WC_SYNC_BULK_COUNT) { /* others can help */
+        for (uint32_t i = 0; i < node->peer_count; i++) {
+            if (node->peers[i] != peer)
+                wc_node_sync_want(node, node->peers[i], node->mono_ms);
+        }
+    }
 }
 
-static void send_want(struct wc_node *node, struct wc_peer *peer)
+static uint32_t draw_number(struct wc_node *node)
 {
-    struct wc_session *s = &node->session;
-    struct wc_buf frame = {0};
-    uint32_t count = s->need_count < WC_WANT_ITEMS_MAX_COUNT ? s->need_count
-                                                             : WC_WANT_ITEMS_MAX_COUNT;
-    s->need_count -= count;
-    s->wanted += count;
-    s->wants_open++;
-    wc_wire_want(&frame, s->set,
-                 wc_slice(s->need[s->need_count], (size_t)count * WC_ITEM_BYTES));
-    wc_node_send(node, peer, &frame);
+    return (uint32_t)wc_rng_u64(&node->rng);
+}
+
+/* A key that nobody else can know before, though numbers that were drawn are told. */
+static void audit_key(struct wc_node *node, uint8_t key[WC_SECRET_BYTES])
+{
+    static const char purpose[] = "whocan audit";
+    uint8_t numbers[16];
+    wc_put_u64(numbers, node->now_ms);
+    wc_put_u64(numbers + 8, wc_rng_u64(&node->rng));
+    struct wc_slice parts[] = {wc_slice(purpose, sizeof(purpose)),
+                               wc_slice(numbers, sizeof(numbers))};
+    wc_hash_keyed(key, WC_SECRET_BYTES, node->identity->sign_seed, parts, 2);
+}
+
+/* A session that found nothing goes on to look closer, when that is due. */
+static bool begin_audit(struct wc_node *node, struct wc_session *s,
+                        struct wc_peer *peer)
+{
+    uint8_t key[WC_SECRET_BYTES];
+    if (s->r.audit || s->wanted > 0 || s->r.aside_count > 0 ||
+        (node->mono_ms < node->audit_ms && !peer->audit))
+        return false;
+    if (node->mono_ms >= node->audit_ms)
+        node->audit_ms = node->mono_ms + WC_AUDIT_EVERY_MS * 9 / 10 +
+                         wc_rng_below(&node->rng, WC_AUDIT_EVERY_MS / 5);
+    peer->audit = false;
+    audit_key(node, key);
+    if (wc_reconcile_audit(&s->r, node->replicate ? WC_SETS_COUNT : 1,
+                           draw_number(node), key) != 0)
+        wc_node_fail(node);
+    send_question(node, s, peer);
+    return s->r.asked;
 }
 
 /* Do whatever the session can do now. */
-static void pump(struct wc_node *node)
+static void pump(struct wc_node *node, struct wc_session *s, struct wc_peer *peer)
 {
-    struct wc_session *s = &node->session;
-    struct wc_peer *peer = wc_node_peer(node, s->link);
-    if (peer == NULL)
+    struct wc_reconcile *r = &s->r;
+    while (r->need_count > 0 && s->wants_open < WC_WANTS_OPEN_MAX_COUNT)
+        send_want(node, s, peer);
+    if (!r->asked && r->stack_count > 0 &&
+        r->need_count + WC_DIFF_ITEMS_MAX_COUNT <= WC_SYNC_NEED_MAX_COUNT)
+        send_question(node, s, peer);
+    if (node->failed || r->asked || r->stack_count > 0 || r->need_count > 0 ||
+        s->wants_open > 0 || begin_audit(node, s, peer))
         return;
-    while (s->need_count > 0 && s->wants_open < WC_WANTS_OPEN_MAX_COUNT)
-        send_want(node, peer);
-    if (!s->asked && s->stack_count > 0 &&
-        s->need_count + WC_DIFF_ITEMS_MAX_COUNT <= WC_SYNC_NEED_MAX_COUNT)
-        send_sync(node, peer);
-    if (s->asked || s->stack_count > 0 || s->need_count > 0 || s->wants_open > 0)
-        return;
-    if (s->set == 0 && node->replicate) {
-        begin_set(node, 1);
-        send_sync(node, peer);
-        return;
-    }
-    session_end(node, peer, true);
-}
-
-/* The asked range that a range of the DIFF belongs to; they come in order, so `from` is
- * where to go on looking. WC_NONE: none. */
-static uint32_t belongs_to(const struct wc_session *s, uint32_t from,
-                           const struct wc_wire_range *r)
-{
-    for (uint32_t i = from; i < s->asked_count; i++) {
-        const struct wc_sync_range *asked = &s->asked_ranges[i];
-        uint32_t bits = asked->bits + (r->list ? 0u : (uint32_t)WC_ITEM_STEP_BITS);
-        if (r->bits == bits && wc_item_within(r->prefix, asked->prefix, asked->bits))
-            return i;
-    }
-    return WC_NONE;
-}
-
-/* What one DIFF added to the stack, in an order that is drawn: a session that is broken
- * off begins elsewhere the next time. */
-static void shuffle(struct wc_node *node, uint32_t from)
-{
-    struct wc_session *s = &node->session;
-    for (uint32_t count = s->stack_count - from; count > 1; count--) {
-        uint32_t drawn = (uint32_t)wc_rng_below(&node->rng, count);
-        struct wc_sync_range swap = s->stack[from + drawn];
-        s->stack[from + drawn] = s->stack[from + count - 1];
-        s->stack[from + count - 1] = swap;
-    }
-}
-
-/* A branch of the neighbour's, or all its items of a range. */
-static void follow(struct wc_node *node, const struct wc_wire_range *r)
-{
-    struct wc_session *s = &node->session;
-    const struct wc_itemset *mine = &node->sets[s->set];
-    struct wc_item_sum sum;
-    uint8_t fingerprint[WC_FINGERPRINT_BYTES];
-    uint32_t id;
-    if (r->list) {
-        for (size_t at = 0; at < r->items.len; at += WC_ITEM_BYTES) {
-            if (!wc_itemset_find(mine, r->items.data + at, &id))
-                push_need(node, r->items.data + at);
-        }
-        return;
-    }
-    wc_itemset_range(mine, r->prefix, r->bits, &sum);
-    wc_wire_fingerprint(fingerprint, &sum, s->number);
-    bool equal = sum.count == r->count &&
-                 memcmp(fingerprint, r->fingerprint, sizeof(fingerprint)) == 0;
-    if (!equal && r->count > 0)
-        push_range(node, r->prefix, r->bits);
+    node->audits_done += r->audit;
+    session_end(node, s, peer, r->aside_count > 0 ? ENDED_ASIDE : ENDED_DONE);
 }
 
 int wc_node_on_diff(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame)
 {
-    struct wc_session *s = &node->session;
+    struct wc_session *s = wc_node_session(node, peer);
     struct wc_wire_ranges *in = malloc(sizeof(*in));
     if (in == NULL)
         return -WC_ENOMEM;
     int rc = wc_wire_decode_diff(frame, in, NULL);
-    if (rc != 0 || s->link != peer->link || !s->asked || in->session != s->number ||
-        in->set != s->set)
+    if (rc != 0 || s == NULL || !s->r.asked || in->session != s->r.number ||
+        in->set != s->r.set)
         goto out; /* broken, or late: to a session that was given up */
-    s->asked = false;
     s->active_ms = node->mono_ms;
-    uint32_t asked = 0, from = s->stack_count;
-    for (uint32_t i = 0; i < in->count; i++) {
-        asked = belongs_to(s, asked, &in->ranges[i]);
-        if (asked == WC_NONE) {
-            rc = -WC_EPROTOCOL;
-            goto out;
-        }
-        follow(node, &in->ranges[i]);
-    }
-    shuffle(node, from);
-    wc_node_unkept(node, peer, (uint64_t)in->count * WC_WASTE_RANGE_BYTES);
-    if (s->stack_count > WC_SYNC_STACK_MAX_COUNT || !session_bears(node, peer))
-        session_end(node, peer, false);
+    uint32_t stack = s->r.stack_count, need = s->r.need_count;
+    rc = wc_reconcile_hear(&s->r, node->sets, in, &node->rng);
+    if (rc == -WC_ENOMEM)
+        wc_node_fail(node);
+    if (rc != 0)
+        goto out;
+    node->audit_finds += s->r.audit && in->count > 0;
+    s->fruitless = s->r.need_count > need || in->count == 0 ? 0 : s->fruitless + 1;
+    wc_node_unkept(node, peer,
+                   ((uint64_t)in->count + s->r.stack_count - stack) *
+                       WC_WASTE_RANGE_BYTES);
+    if (s->r.stack_count > WC_SYNC_STACK_MAX_COUNT || !session_bears(node, s, peer))
+        session_end(node, s, peer, ENDED_BAD);
+    else if (s->fruitless >= WC_SYNC_FRUITLESS_COUNT)
+        session_end(node, s, peer, ENDED_EARLY);
     else
-        pump(node);
+        pump(node, s, peer);
 out:
     free(in);
     return rc;
 }
 
 /* All that was wanted so far was answered: charge for what did not come. */
-static void charge_missed(struct wc_node *node, const struct wc_peer *peer)
+static void charge_missed(struct wc_node *node, struct wc_session *s,
+                          const struct wc_peer *peer)
 {
-    struct wc_session *s = &node->session;
     if (s->wants_open > 0 || s->wanted <= s->came + s->missed)
         return;
     uint64_t missed = s->wanted - s->came - s->missed;
@@ -312,30 +323,31 @@ static void charge_missed(struct wc_node *node, const struct wc_peer *peer)
 void wc_node_sync_records(struct wc_node *node, struct wc_peer *peer,
                           enum wc_wire_reason reason, uint32_t came, uint32_t accepted)
 {
-    struct wc_session *s = &node->session;
-    if (s->link != peer->link || reason == WC_REASON_BROADCAST)
+    struct wc_session *s = wc_node_session(node, peer);
+    if (s == NULL || reason == WC_REASON_BROADCAST)
         return;
     s->active_ms = node->mono_ms;
     s->came += came;
     s->accepted += accepted;
     if (reason == WC_REASON_LAST && s->wants_open > 0) {
         s->wants_open--;
-        charge_missed(node, peer);
-        if (session_bears(node, peer))
-            pump(node);
+        charge_missed(node, s, peer);
+        if (session_bears(node, s, peer))
+            pump(node, s, peer);
         else
-            session_end(node, peer, false);
+            session_end(node, s, peer, ENDED_BAD);
     }
 }
 
 /* ---- whom to reconcile with, and when ---- */
 
-static struct wc_peer *next_neighbour(const struct wc_node *node)
+static struct wc_peer *next_neighbour(struct wc_node *node)
 {
     struct wc_peer *next = NULL;
     for (uint32_t i = 0; i < node->peer_count; i++) {
         struct wc_peer *peer = node->peers[i];
         if (!peer->closing && peer->sync_due_ms != WC_NEVER &&
+            wc_node_session(node, peer) == NULL &&
             (next == NULL || peer->sync_due_ms < next->sync_due_ms))
             next = peer;
     }
@@ -353,20 +365,58 @@ static void draw_neighbour(struct wc_node *node)
     }
 }
 
+/* Sessions in which nothing comes give way. */
+static void end_stalled(struct wc_node *node)
+{
+    for (int i = 0; i < WC_SESSIONS_MAX_COUNT; i++) {
+        struct wc_session *s = &node->sessions[i];
+        struct wc_peer *peer = s->link == 0 ? NULL : wc_node_peer(node, s->link);
+        if (peer != NULL && node->mono_ms - s->active_ms >= WC_SYNC_STALL_MS)
+            session_end(node, s, peer, ENDED_BAD);
+        else if (s->link != 0)
+            wc_node_due(node, WC_DUE_SYNC, s->active_ms + WC_SYNC_STALL_MS);
+    }
+}
+
+/* A place for one session more, or NULL: several at once are for who lacks much. */
+static struct wc_session *free_session(struct wc_node *node)
+{
+    if (sessions_count(node, false) > 0 && sessions_count(node, true) == 0)
+        return NULL;
+    for (int i = 0; i < WC_SESSIONS_MAX_COUNT; i++) {
+        if (node->sessions[i].link == 0)
+            return &node->sessions[i];
+    }
+    return NULL;
+}
+
+static void begin_session(struct wc_node *node, struct wc_session *s,
+                          struct wc_peer *peer)
+{
+    if (sessions_count(node, false) > 0 && node->leases == NULL) {
+        node->leases =
+            calloc((size_t)WC_SETS_COUNT * WC_LEASES_COUNT, sizeof(*node->leases));
+        if (node->leases == NULL)
+            wc_node_fail(node);
+    }
+    s->link = peer->link;
+    s->began_ms = s->active_ms = node->mono_ms;
+    wc_node_due(node, WC_DUE_SYNC, s->active_ms + WC_SYNC_STALL_MS);
+    if (wc_reconcile_begin(&s->r, node->replicate ? WC_SET_ALL : 0,
+                           draw_number(node)) != 0)
+        wc_node_fail(node);
+    send_question(node, s, peer);
+}
+
 void wc_node_run_sync(struct wc_node *node)
 {
-    struct wc_session *s = &node->session;
-    struct wc_peer *peer = wc_node_peer(node, s->link);
+    struct wc_session *s;
+    struct wc_peer *peer;
     if (node->mono_ms >= node->sync_round_ms)
         draw_neighbour(node);
-    if (peer != NULL && node->mono_ms - s->active_ms >= WC_SYNC_STALL_MS)
-        session_end(node, peer, false);
+    end_stalled(node);
     wc_node_due(node, WC_DUE_SYNC, node->sync_round_ms);
-    if (s->link != 0) {
-        wc_node_due(node, WC_DUE_SYNC, s->active_ms + WC_SYNC_STALL_MS);
-        return;
-    }
-    if ((peer = next_neighbour(node)) == NULL)
+    if ((s = free_session(node)) == NULL || (peer = next_neighbour(node)) == NULL)
         return;
     if (peer->sync_due_ms > node->mono_ms) {
         wc_node_due(node, WC_DUE_SYNC, peer->sync_due_ms);
@@ -382,123 +432,96 @@ void wc_node_run_sync(struct wc_node *node)
         wc_node_due(node, WC_DUE_SYNC, node->mono_ms + 1); /* the next one's turn */
         return;
     }
-    s->link = peer->link;
-    s->wanted = s->came = s->missed = s->accepted = 0;
-    s->began_ms = s->active_ms = node->mono_ms;
-    wc_node_due(node, WC_DUE_SYNC, s->active_ms + WC_SYNC_STALL_MS);
-    begin_set(node, 0);
-    send_sync(node, peer);
+    begin_session(node, s, peer);
+    if (sessions_count(node, true) > 0)
+        wc_node_due(node, WC_DUE_SYNC, node->mono_ms + 1); /* the next one, too */
 }
 
 /* ---- answering ---- */
 
-/* What we have to say to one range of a SYNC: nothing when it is equal, or when we hold
- * nothing there. items: room for the lists of this frame. */
-static void answer_range(const struct wc_node *node, const struct wc_wire_ranges *in,
-                         const struct wc_wire_range *r, struct wc_wire_ranges *out,
-                         uint8_t *items)
-{
-    const struct wc_itemset *mine = &node->sets[in->set];
-    struct wc_item found[WC_ITEM_LEAF_MAX];
-    struct wc_wire_range *w = &out->ranges[out->count];
-    struct wc_item_sum sum;
-    wc_itemset_range(mine, r->prefix, r->bits, &sum);
-    wc_wire_fingerprint(w->fingerprint, &sum, in->session);
-    if (sum.count == 0 ||
-        (sum.count == r->count &&
-         memcmp(w->fingerprint, r->fingerprint, sizeof(w->fingerprint)) == 0))
-        return;
-    if (sum.count <= WC_ITEM_LEAF_MAX) {
-        memcpy(w->prefix, r->prefix, WC_ITEM_BYTES);
-        w->bits = r->bits;
-        w->list = true;
-        wc_itemset_list(mine, r->prefix, r->bits, found, WC_ITEM_LEAF_MAX);
-        for (uint64_t i = 0; i < sum.count; i++)
-            memcpy(items + i * WC_ITEM_BYTES, found[i].key, WC_ITEM_BYTES);
-        w->items = wc_slice(items, (size_t)sum.count * WC_ITEM_BYTES);
-        out->count++;
-        return;
-    }
-    for (unsigned branch = 0; branch < WC_ITEM_BRANCHES; branch++) {
-        w = &out->ranges[out->count];
-        memcpy(w->prefix, r->prefix, WC_ITEM_BYTES);
-        wc_item_set_branch(w->prefix, r->bits, branch);
-        w->bits = (uint16_t)(r->bits + WC_ITEM_STEP_BITS);
-        w->list = false;
-        wc_itemset_range(mine, w->prefix, w->bits, &sum);
-        w->count = sum.count;
-        wc_wire_fingerprint(w->fingerprint, &sum, in->session);
-        out->count += sum.count > 0;
-    }
-}
-
-/* The first SYNC of a session shows whether the leader may have what we lack. */
-static void notice(struct wc_node *node, struct wc_peer *peer,
+/* The first question of a session shows whether the leader may have what we lack. An audit
+ * that finds something is answered with one of our own, now and then: what cannot be
+ * settled must not be audited all the time. */
+static void notice(struct wc_node *node, struct wc_peer *peer, bool audit,
                    const struct wc_wire_ranges *in)
 {
-    uint8_t fingerprint[WC_FINGERPRINT_BYTES];
-    struct wc_item_sum sum;
     const struct wc_wire_range *r = &in->ranges[0];
-    if (in->count != 1 || r->bits != 0 || r->count == 0 ||
-        (in->set != 0 && !node->replicate))
-        return;
-    wc_itemset_range(&node->sets[in->set], r->prefix, 0, &sum);
-    wc_wire_fingerprint(fingerprint, &sum, in->session);
-    if (memcmp(fingerprint, r->fingerprint, sizeof(fingerprint)) != 0)
+    if (audit && node->mono_ms >= node->audit_answer_ms) {
+        node->audit_answer_ms = node->mono_ms + WC_AUDIT_ANSWER_MS;
+        peer->audit = true;
         wc_node_sync_want(node, peer, node->mono_ms);
+    }
+    if (!audit && in->count == 1 && r->bits == 0 && r->form == WC_FORM_COMPARE &&
+        (node->replicate || in->set != 1))
+        wc_node_sync_want(node, peer, node->mono_ms);
+}
+
+static int on_question(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame,
+                       bool audit)
+{
+    struct {
+        struct wc_wire_ranges in, out;
+        struct wc_reconcile_room room;
+    } *work = malloc(sizeof(*work));
+    struct wc_buf reply = {0};
+    bool differs = false;
+    if (work == NULL)
+        return -WC_ENOMEM;
+    int rc = audit ? wc_wire_decode_audit(frame, &work->in, NULL)
+                   : wc_wire_decode_sync(frame, &work->in, NULL);
+    uint64_t cost =
+        rc == 0 && audit ? wc_reconcile_cost(node->sets, &work->in) : 0;
+    if (rc == 0 &&
+        !wc_node_may_sync(node, peer, 1 + cost / WC_AUDIT_COUNTS_AS_COUNT)) {
+        wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
+        rc = -WC_ELIMIT;
+    }
+    if (rc == 0)
+        rc = wc_reconcile_answer(node->sets, audit, &work->in, &work->out, &work->room,
+                                 &differs);
+    if (rc == 0) {
+        if (differs)
+            notice(node, peer, audit, &work->in);
+        wc_wire_diff(&reply, &work->out);
+        wc_node_send(node, peer, &reply);
+    }
+    free(work);
+    return rc;
 }
 
 int wc_node_on_sync(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame)
 {
-    struct {
-        struct wc_wire_ranges in, out;
-        uint8_t items[WC_DIFF_ITEMS_MAX_COUNT * WC_ITEM_BYTES];
-    } *work = malloc(sizeof(*work));
-    struct wc_buf reply = {0};
-    if (work == NULL)
-        return -WC_ENOMEM;
-    int rc = wc_wire_decode_sync(frame, &work->in, NULL);
-    if (rc == 0 && !wc_node_may_sync(node, peer)) {
-        wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
-        rc = -WC_ELIMIT;
-    }
-    if (rc != 0)
-        goto out;
-    notice(node, peer, &work->in);
-    work->out.set = work->in.set;
-    work->out.session = work->in.session;
-    work->out.count = 0;
-    for (uint32_t i = 0; i < work->in.count; i++)
-        answer_range(node, &work->in, &work->in.ranges[i], &work->out,
-                     work->items + (size_t)i * WC_ITEM_LEAF_MAX * WC_ITEM_BYTES);
-    wc_wire_diff(&reply, &work->out);
-    wc_node_send(node, peer, &reply);
-out:
-    free(work);
-    return rc;
+    return on_question(node, peer, frame, false);
+}
+
+int wc_node_on_audit(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame)
+{
+    return on_question(node, peer, frame, true);
 }
 
 /* ---- WANT ---- */
 
 int wc_node_on_want(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame)
 {
-    struct wc_wire_want in;
-    int rc = wc_wire_decode_want(frame, &in, NULL), place = 0;
-    if (rc != 0)
-        return rc;
+    struct wc_wire_ranges *in = malloc(sizeof(*in));
     struct wc_want *want = malloc(sizeof(*want));
-    if (want == NULL)
-        return -WC_ENOMEM;
-    want->set = in.set;
-    want->count = in.count;
-    want->at = 0;
-    memcpy(want->items, in.items.data, in.items.len);
-    while (peer->wants[place] != NULL)
-        place++;
-    peer->wants[place] = want;
-    if (place == 0) /* else it is being served already, in pieces */
-        wc_node_due(node, WC_DUE_SERVE, node->mono_ms);
-    return 0;
+    int rc = in == NULL || want == NULL ? -WC_ENOMEM
+                                        : wc_wire_decode_want(frame, in, NULL);
+    int place = 0;
+    if (rc == 0) {
+        want->set = in->set;
+        want->at = 0;
+        want->count = wc_reconcile_resolve(node->sets, in, want->items);
+        while (peer->wants[place] != NULL)
+            place++;
+        peer->wants[place] = want;
+        want = NULL;
+        if (place == 0) /* else it is being served already, in pieces */
+            wc_node_due(node, WC_DUE_SERVE, node->mono_ms);
+    }
+    free(want);
+    free(in);
+    return rc;
 }
 
 static void send_records(struct wc_node *node, struct wc_peer *peer,

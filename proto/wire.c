@@ -13,15 +13,17 @@
 #define ANSWER_DOMAIN "whocan answer"
 
 /* Worst cases, so that what is built always fits a frame. */
-#define RANGE_MAX_BYTES (1 + 2 + WC_ITEM_BYTES + 3 + 1 + 9 + 2 + WC_FINGERPRINT_BYTES)
 #define LIST_MAX_BYTES                                                                 \
     (1 + 2 + WC_ITEM_BYTES + 3 + 1 + 3 + WC_ITEM_LEAF_MAX * WC_ITEM_BYTES)
-static_assert(WC_DIFF_RANGES_MAX_COUNT * RANGE_MAX_BYTES + 16 <= WC_FRAME_MAX_BYTES,
-              "a DIFF of branches fits a frame");
+#define WANT_MAX_BYTES (1 + 2 + WC_ITEM_BYTES + 3 + 2 + WC_SHORT_ID_BYTES)
+static_assert(WC_ITEM_BRANCHES * WC_BRANCH_BYTES <= WC_ITEM_LEAF_MAX * WC_ITEM_BYTES,
+              "a list is the longest that a DIFF says of a range");
 static_assert(WC_SYNC_RANGES_MAX_COUNT * LIST_MAX_BYTES + 16 <= WC_FRAME_MAX_BYTES,
               "a DIFF of lists fits a frame");
-static_assert(WC_DIFF_RANGES_MAX_COUNT * 6 + 5 <= WC_SCAN_NODES_MAX,
-              "a DIFF passes the pre-scan");
+static_assert(WC_WANT_ITEMS_MAX_COUNT * WANT_MAX_BYTES + 16 <= WC_FRAME_MAX_BYTES,
+              "a WANT of single items fits a frame");
+static_assert(WC_WANT_ITEMS_MAX_COUNT * 4 + 5 <= WC_SCAN_NODES_MAX,
+              "a WANT passes the pre-scan");
 static_assert(WC_WIRE_ANSWERS_MAX_COUNT * 3 + 3 <= WC_SCAN_NODES_MAX,
               "ANSWERS pass the pre-scan");
 
@@ -29,7 +31,7 @@ int wc_wire_type(struct wc_slice frame)
 {
     /* a short array, and a small number as its first element */
     if (frame.len < 2 || (frame.data[0] & 0xf0) != 0x90 || frame.data[1] == 0 ||
-        frame.data[1] > WC_WIRE_BEAT)
+        frame.data[1] > WC_WIRE_AUDIT)
         return -WC_EPROTOCOL;
     return frame.data[1];
 }
@@ -73,14 +75,6 @@ static int read_bin(const struct wc_obj *o, const char *field, size_t max,
     if (out->len > max)
         return wc_fail(err, WC_ETOOBIG, field, NULL);
     return 0;
-}
-
-static int read_set(const struct wc_obj *o, uint8_t *out, struct wc_err *err)
-{
-    uint64_t set = 0;
-    int rc = wc_field_u64(o, "set", WC_SETS_COUNT - 1, &set, err);
-    *out = (uint8_t)set;
-    return rc;
 }
 
 /* ---- HELLO, PING, PONG ---- */
@@ -160,19 +154,51 @@ int wc_wire_decode_records(struct wc_slice frame, struct wc_wire_records *out,
     return rc;
 }
 
-/* ---- SYNC, DIFF ---- */
+/* ---- SYNC, AUDIT, DIFF, WANT ---- */
 
 void wc_wire_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES],
-                         const struct wc_item_sum *sum, uint32_t session)
+                         const struct wc_item_sum *sums, uint32_t sets,
+                         uint32_t session)
 {
-    uint8_t count[8], number[4], digest[WC_DIGEST_BYTES];
-    wc_put_u64(count, sum->count);
+    uint8_t counts[WC_SETS_COUNT][8], number[4], digest[WC_DIGEST_BYTES];
+    struct wc_slice parts[2 * WC_SETS_COUNT + 1];
     wc_put_u32(number, session);
-    struct wc_slice parts[] = {wc_slice(count, sizeof(count)),
-                               wc_slice(sum->sum, sizeof(sum->sum)),
-                               wc_slice(number, sizeof(number))};
-    wc_hash(digest, parts, 3);
+    for (uint32_t i = 0; i < sets; i++) {
+        wc_put_u64(counts[i], sums[i].count);
+        parts[2 * i] = wc_slice(counts[i], sizeof(counts[i]));
+        parts[2 * i + 1] = wc_slice(sums[i].sum, sizeof(sums[i].sum));
+    }
+    parts[2 * sets] = wc_slice(number, sizeof(number));
+    wc_hash(digest, parts, 2 * sets + 1);
     memcpy(out, digest, WC_FINGERPRINT_BYTES);
+}
+
+void wc_wire_audit_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES], struct wc_slice items,
+                               const uint8_t key[WC_SECRET_BYTES], uint32_t session)
+{
+    uint8_t number[4], digest[WC_DIGEST_BYTES];
+    wc_put_u32(number, session);
+    struct wc_slice parts[] = {wc_slice(number, sizeof(number)), items};
+    wc_hash_keyed(digest, sizeof(digest), key, parts, 2);
+    memcpy(out, digest, WC_FINGERPRINT_BYTES);
+}
+
+void wc_wire_branch(uint8_t out[WC_BRANCH_BYTES],
+                    const uint8_t fingerprint[WC_FINGERPRINT_BYTES], bool empty)
+{
+    static const uint8_t nothing[WC_BRANCH_BYTES];
+    memcpy(out, empty ? nothing : fingerprint, WC_BRANCH_BYTES);
+    if (!empty && memcmp(out, nothing, WC_BRANCH_BYTES) == 0)
+        out[WC_BRANCH_BYTES - 1] = 1;
+}
+
+void wc_wire_short_id(uint8_t out[WC_SHORT_ID_BYTES], const uint8_t item[WC_ITEM_BYTES],
+                      uint32_t session)
+{
+    uint8_t key[16] = {0}, hash[8];
+    wc_put_u32(key, session);
+    wc_put_u64(hash, wc_siphash(key, wc_slice(item, WC_ITEM_BYTES)));
+    memcpy(out, hash, WC_SHORT_ID_BYTES);
 }
 
 static size_t prefix_bytes(uint32_t bits)
@@ -180,29 +206,32 @@ static size_t prefix_bytes(uint32_t bits)
     return (bits + 7) / 8;
 }
 
-static void pack_range(struct wc_buf *b, const struct wc_wire_range *r)
+static void pack_range(struct wc_buf *b, const struct wc_wire_range *r,
+                       enum wc_wire_type type)
 {
-    wc_pack_array(b, r->list ? 4 : 5);
+    bool diff = type == WC_WIRE_DIFF;
+    wc_pack_array(b, 2 + diff + (r->form != WC_FORM_OPEN));
     wc_pack_bin(b, wc_slice(r->prefix, prefix_bytes(r->bits)));
     wc_pack_u64(b, r->bits);
-    wc_pack_u64(b, r->list ? 1 : 0);
-    if (r->list) {
-        wc_pack_bin(b, r->items);
-        return;
-    }
-    wc_pack_u64(b, r->count);
-    wc_pack_bin(b, wc_slice(r->fingerprint, sizeof(r->fingerprint)));
+    if (diff)
+        wc_pack_u64(b, (uint64_t)r->form);
+    if (r->form == WC_FORM_COMPARE)
+        wc_pack_bin(b, wc_slice(r->fingerprint, sizeof(r->fingerprint)));
+    else if (r->form != WC_FORM_OPEN)
+        wc_pack_bin(b, r->data);
 }
 
 static void pack_ranges(struct wc_buf *b, enum wc_wire_type type,
                         const struct wc_wire_ranges *r)
 {
-    begin(b, 4, type);
+    begin(b, type == WC_WIRE_AUDIT ? 5 : 4, type);
     wc_pack_u64(b, r->set);
     wc_pack_u64(b, r->session);
+    if (type == WC_WIRE_AUDIT)
+        wc_pack_bin(b, wc_slice(r->key, sizeof(r->key)));
     wc_pack_array(b, r->count);
     for (uint32_t i = 0; i < r->count; i++)
-        pack_range(b, &r->ranges[i]);
+        pack_range(b, &r->ranges[i], type);
 }
 
 void wc_wire_sync(struct wc_buf *b, const struct wc_wire_ranges *r)
@@ -210,9 +239,19 @@ void wc_wire_sync(struct wc_buf *b, const struct wc_wire_ranges *r)
     pack_ranges(b, WC_WIRE_SYNC, r);
 }
 
+void wc_wire_audit(struct wc_buf *b, const struct wc_wire_ranges *r)
+{
+    pack_ranges(b, WC_WIRE_AUDIT, r);
+}
+
 void wc_wire_diff(struct wc_buf *b, const struct wc_wire_ranges *r)
 {
     pack_ranges(b, WC_WIRE_DIFF, r);
+}
+
+void wc_wire_want(struct wc_buf *b, const struct wc_wire_ranges *r)
+{
+    pack_ranges(b, WC_WIRE_WANT, r);
 }
 
 static int read_prefix(const struct wc_obj *range, struct wc_wire_range *out,
@@ -238,75 +277,135 @@ static int read_prefix(const struct wc_obj *range, struct wc_wire_range *out,
     return 0;
 }
 
-/* The items of a list, which stand in order, differ, and belong to the range. */
+/* So many things of one length, one to max of them. */
+static int read_data(const struct wc_obj *o, const char *name, size_t each,
+                     uint32_t max, struct wc_wire_range *out, struct wc_err *err)
+{
+    int rc = read_bin(o, name, max * each, &out->data, err);
+    if (rc == 0 && (out->data.len == 0 || out->data.len % each != 0))
+        return wc_fail(err, WC_EINVALID, name, "has another length");
+    if (rc == 0)
+        out->count = (uint32_t)(out->data.len / each);
+    return rc;
+}
+
+/* Items stand in order, differ, and belong to the range. */
 static int read_items(const struct wc_obj *o, struct wc_wire_range *out,
                       struct wc_err *err)
 {
-    int rc = read_bin(o, "items", (size_t)WC_ITEM_LEAF_MAX * WC_ITEM_BYTES, &out->items,
-                      err);
-    if (rc != 0)
-        return rc;
-    if (out->items.len % WC_ITEM_BYTES != 0)
-        return wc_fail(err, WC_EINVALID, "items", "must have 32 bytes each");
-    for (size_t at = 0; at < out->items.len; at += WC_ITEM_BYTES) {
-        const uint8_t *item = out->items.data + at;
+    int rc = read_data(o, "items", WC_ITEM_BYTES, WC_ITEM_LEAF_MAX, out, err);
+    for (size_t at = 0; rc == 0 && at < out->data.len; at += WC_ITEM_BYTES) {
+        const uint8_t *item = out->data.data + at;
         if (!wc_item_within(item, out->prefix, out->bits) ||
             (at > 0 && memcmp(item - WC_ITEM_BYTES, item, WC_ITEM_BYTES) >= 0))
             return wc_fail(err, WC_EINVALID, "items",
                            "must be in order and in their range");
     }
-    return 0;
-}
-
-static int read_range(const struct wc_obj *range, bool lists, struct wc_wire_range *out,
-                      struct wc_err *err)
-{
-    uint64_t mode = 0;
-    int rc = read_list(range, "range", 5, err);
-    if (rc == 0)
-        rc = read_prefix(range, out, err);
-    if (rc == 0)
-        rc = wc_field_u64(wc_obj_at(range, 2), "mode", lists ? 1 : 0, &mode, err);
-    if (rc != 0)
-        return rc;
-    out->list = mode == 1;
-    out->count = 0;
-    out->items = (struct wc_slice){0};
-    memset(out->fingerprint, 0, sizeof(out->fingerprint));
-    if (wc_obj_count(range) != (out->list ? 4u : 5u))
-        return wc_fail(err, WC_EINVALID, "range", "has the wrong number of elements");
-    if (out->list) {
-        if ((rc = read_items(wc_obj_at(range, 3), out, err)) == 0)
-            out->count = out->items.len / WC_ITEM_BYTES;
-        return rc;
-    }
-    rc = wc_field_u64(wc_obj_at(range, 3), "count", WC_REV_MAX, &out->count, err);
-    if (rc == 0)
-        rc = wc_field_bin(wc_obj_at(range, 4), "fingerprint", out->fingerprint,
-                          sizeof(out->fingerprint), err);
     return rc;
 }
 
-static int decode_ranges(struct wc_slice frame, bool diff, struct wc_wire_ranges *out,
+/* As many branches as a range has, or as there are sets. */
+static int read_branches(const struct wc_obj *o, uint8_t set, struct wc_wire_range *out,
                          struct wc_err *err)
 {
-    struct wc_doc *doc;
-    uint64_t session = 0;
-    int rc = open_frame(frame, 4, &doc, err);
+    uint32_t count = set == WC_SET_ALL ? WC_SETS_COUNT : WC_ITEM_BRANCHES;
+    int rc = read_data(o, "branches", WC_BRANCH_BYTES, count, out, err);
+    if (rc == 0 && (out->count != count || out->bits == WC_ITEM_BITS_MAX))
+        rc = wc_fail(err, WC_EINVALID, "branches", "are not as many as there are");
+    return rc;
+}
+
+/* What of a range a DIFF says, past its prefix. */
+static int read_answer(const struct wc_obj *range, uint8_t set,
+                       struct wc_wire_range *out, struct wc_err *err)
+{
+    uint64_t form = 0;
+    const struct wc_obj *data = wc_obj_at(range, 3);
+    int rc = wc_field_u64(wc_obj_at(range, 2), "form",
+                          set == WC_SET_ALL ? WC_FORM_BRANCHES : WC_FORM_ITEMS, &form,
+                          err);
     if (rc != 0)
         return rc;
-    const struct wc_obj *list = wc_obj_at(wc_doc_root(doc), 3);
-    rc = read_set(wc_obj_at(wc_doc_root(doc), 1), &out->set, err);
+    out->form = (enum wc_wire_form)form;
+    if (form == WC_FORM_BRANCHES)
+        return read_branches(data, set, out, err);
+    return form == WC_FORM_IDS ? read_data(data, "ids", WC_SHORT_ID_BYTES,
+                                           WC_ITEM_LEAF_MAX, out, err)
+                               : read_items(data, out, err);
+}
+
+/* What of a range a SYNC, AUDIT or WANT says. */
+static int read_question(const struct wc_obj *range, enum wc_wire_type type,
+                         struct wc_wire_range *out, struct wc_err *err)
+{
+    if (type == WC_WIRE_WANT) {
+        out->form = WC_FORM_IDS;
+        return read_data(wc_obj_at(range, 2), "ids", WC_SHORT_ID_BYTES,
+                         WC_WANT_ITEMS_MAX_COUNT, out, err);
+    }
+    out->form = wc_obj_count(range) == 2 ? WC_FORM_OPEN : WC_FORM_COMPARE;
+    return out->form == WC_FORM_OPEN
+               ? 0
+               : wc_field_bin(wc_obj_at(range, 2), "fingerprint", out->fingerprint,
+                              sizeof(out->fingerprint), err);
+}
+
+static int read_range(const struct wc_obj *range, enum wc_wire_type type, uint8_t set,
+                      struct wc_wire_range *out, struct wc_err *err)
+{
+    uint32_t max = type == WC_WIRE_DIFF ? 4 : 3;
+    int rc = read_list(range, "range", max, err);
     if (rc == 0)
-        rc = wc_field_u64(wc_obj_at(wc_doc_root(doc), 2), "session", UINT32_MAX,
-                          &session, err);
+        rc = read_prefix(range, out, err);
+    if (rc != 0)
+        return rc;
+    out->data = (struct wc_slice){0};
+    out->count = 0;
+    memset(out->fingerprint, 0, sizeof(out->fingerprint));
+    if (wc_obj_count(range) != max &&
+        (type != WC_WIRE_SYNC || wc_obj_count(range) != 2))
+        return wc_fail(err, WC_EINVALID, "range", "has the wrong number of elements");
+    rc = type == WC_WIRE_DIFF ? read_answer(range, set, out, err)
+                              : read_question(range, type, out, err);
+    if (rc == 0 && set == WC_SET_ALL &&
+        (out->bits != 0 || out->form == WC_FORM_OPEN))
+        rc = wc_fail(err, WC_EINVALID, "range", "must be of all sets");
+    return rc;
+}
+
+static int decode_ranges(struct wc_slice frame, enum wc_wire_type type,
+                         struct wc_wire_ranges *out, struct wc_err *err)
+{
+    struct wc_doc *doc;
+    uint64_t session = 0, set = 0;
+    bool audit = type == WC_WIRE_AUDIT;
+    bool whole = type == WC_WIRE_SYNC || type == WC_WIRE_DIFF;
+    uint32_t ids = 0;
+    int rc = open_frame(frame, audit ? 5 : 4, &doc, err);
+    if (rc != 0)
+        return rc;
+    const struct wc_obj *root = wc_doc_root(doc), *list = wc_obj_at(root, audit ? 4 : 3);
+    rc = wc_field_u64(wc_obj_at(root, 1), "set",
+                      whole ? WC_SET_ALL : WC_SETS_COUNT - 1, &set, err);
+    if (rc == 0)
+        rc = wc_field_u64(wc_obj_at(root, 2), "session", UINT32_MAX, &session, err);
+    if (rc == 0 && audit)
+        rc = wc_field_bin(wc_obj_at(root, 3), "key", out->key, sizeof(out->key), err);
     if (rc == 0)
         rc = read_list(list, "ranges",
-                       diff ? WC_DIFF_RANGES_MAX_COUNT : WC_SYNC_RANGES_MAX_COUNT, err);
+                       type == WC_WIRE_WANT ? WC_WANT_ITEMS_MAX_COUNT
+                       : set == WC_SET_ALL  ? 1
+                                            : WC_SYNC_RANGES_MAX_COUNT,
+                       err);
+    out->set = (uint8_t)set;
     out->session = (uint32_t)session;
     out->count = rc == 0 ? wc_obj_count(list) : 0;
-    for (uint32_t i = 0; rc == 0 && i < out->count; i++)
-        rc = read_range(wc_obj_at(list, i), diff, &out->ranges[i], err);
+    for (uint32_t i = 0; rc == 0 && i < out->count; i++) {
+        rc = read_range(wc_obj_at(list, i), type, out->set, &out->ranges[i], err);
+        ids += out->ranges[i].count;
+    }
+    if (rc == 0 && type == WC_WIRE_WANT && (ids == 0 || ids > WC_WANT_ITEMS_MAX_COUNT))
+        rc = wc_fail(err, WC_EINVALID, "ids", "are none or too many");
     wc_doc_free(doc);
     return rc;
 }
@@ -314,42 +413,25 @@ static int decode_ranges(struct wc_slice frame, bool diff, struct wc_wire_ranges
 int wc_wire_decode_sync(struct wc_slice frame, struct wc_wire_ranges *out,
                         struct wc_err *err)
 {
-    return decode_ranges(frame, false, out, err);
+    return decode_ranges(frame, WC_WIRE_SYNC, out, err);
+}
+
+int wc_wire_decode_audit(struct wc_slice frame, struct wc_wire_ranges *out,
+                         struct wc_err *err)
+{
+    return decode_ranges(frame, WC_WIRE_AUDIT, out, err);
 }
 
 int wc_wire_decode_diff(struct wc_slice frame, struct wc_wire_ranges *out,
                         struct wc_err *err)
 {
-    return decode_ranges(frame, true, out, err);
+    return decode_ranges(frame, WC_WIRE_DIFF, out, err);
 }
 
-/* ---- WANT ---- */
-
-void wc_wire_want(struct wc_buf *b, uint8_t set, struct wc_slice items)
-{
-    begin(b, 3, WC_WIRE_WANT);
-    wc_pack_u64(b, set);
-    wc_pack_bin(b, items);
-}
-
-int wc_wire_decode_want(struct wc_slice frame, struct wc_wire_want *out,
+int wc_wire_decode_want(struct wc_slice frame, struct wc_wire_ranges *out,
                         struct wc_err *err)
 {
-    struct wc_doc *doc;
-    int rc = open_frame(frame, 3, &doc, err);
-    if (rc != 0)
-        return rc;
-    rc = read_set(wc_obj_at(wc_doc_root(doc), 1), &out->set, err);
-    if (rc == 0)
-        rc =
-            read_bin(wc_obj_at(wc_doc_root(doc), 2), "items",
-                     (size_t)WC_WANT_ITEMS_MAX_COUNT * WC_ITEM_BYTES, &out->items, err);
-    if (rc == 0 && (out->items.len == 0 || out->items.len % WC_ITEM_BYTES != 0))
-        rc = wc_fail(err, WC_EINVALID, "items", "must have 32 bytes each");
-    if (rc == 0)
-        out->count = (uint32_t)(out->items.len / WC_ITEM_BYTES);
-    wc_doc_free(doc);
-    return rc;
+    return decode_ranges(frame, WC_WIRE_WANT, out, err);
 }
 
 /* ---- ASK ---- */

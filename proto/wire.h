@@ -44,45 +44,68 @@ struct wc_wire_records {
 int wc_wire_decode_records(struct wc_slice frame, struct wc_wire_records *out,
                            struct wc_err *err);
 
-/* ---- SYNC, DIFF ---- */
+/* ---- SYNC, AUDIT, DIFF, WANT ---- */
+
+/* What is said of a range. */
+enum wc_wire_form {
+    WC_FORM_BRANCHES = 0, /* DIFF: the beginning of each branch's fingerprint */
+    WC_FORM_IDS = 1,      /* DIFF, WANT: short ids of items */
+    WC_FORM_ITEMS = 2,    /* DIFF: items */
+    WC_FORM_COMPARE,      /* SYNC, AUDIT: a fingerprint */
+    WC_FORM_OPEN,         /* SYNC: nothing, it is known to differ */
+};
 
 struct wc_wire_range {
     uint8_t prefix[WC_ITEM_BYTES]; /* zero past its bits */
     uint16_t bits;
-    bool list; /* items instead of count and fingerprint */
-    uint64_t count;
-    uint8_t fingerprint[WC_FINGERPRINT_BYTES];
-    struct wc_slice items; /* WC_ITEM_BYTES each, at most WC_ITEM_LEAF_MAX */
+    enum wc_wire_form form;
+    uint8_t fingerprint[WC_FINGERPRINT_BYTES]; /* of WC_FORM_COMPARE */
+    uint32_t count;       /* how many data are, WC_BRANCHES_COUNT of branches */
+    struct wc_slice data; /* of the others, WC_BRANCH_BYTES, WC_SHORT_ID_BYTES or
+                             WC_ITEM_BYTES each */
 };
+
+/* Everything that these frames have, each in its place. */
 struct wc_wire_ranges {
-    uint8_t set;
+    uint8_t set;                  /* WC_SET_ALL in a SYNC or DIFF alone */
     uint32_t session;
+    uint8_t key[WC_SECRET_BYTES]; /* of an AUDIT */
     uint32_t count;
-    struct wc_wire_range ranges[WC_DIFF_RANGES_MAX_COUNT];
+    struct wc_wire_range ranges[WC_WANT_ITEMS_MAX_COUNT];
 };
 void wc_wire_sync(struct wc_buf *b, const struct wc_wire_ranges *r);
+void wc_wire_audit(struct wc_buf *b, const struct wc_wire_ranges *r);
 void wc_wire_diff(struct wc_buf *b, const struct wc_wire_ranges *r);
+void wc_wire_want(struct wc_buf *b, const struct wc_wire_ranges *r);
 
-/* A SYNC: at most WC_SYNC_RANGES_MAX_COUNT ranges, none a list. */
+/* At most WC_SYNC_RANGES_MAX_COUNT ranges in each but a WANT, which has at most
+ * WC_WANT_ITEMS_MAX_COUNT ids in as many ranges; each of a form that its frame may have. */
 int wc_wire_decode_sync(struct wc_slice frame, struct wc_wire_ranges *out,
                         struct wc_err *err);
+int wc_wire_decode_audit(struct wc_slice frame, struct wc_wire_ranges *out,
+                         struct wc_err *err);
 int wc_wire_decode_diff(struct wc_slice frame, struct wc_wire_ranges *out,
                         struct wc_err *err);
-
-/* The fingerprint of a range in one session. */
-void wc_wire_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES],
-                         const struct wc_item_sum *sum, uint32_t session);
-
-/* ---- WANT ---- */
-
-struct wc_wire_want {
-    uint8_t set;
-    uint32_t count;        /* 1..WC_WANT_ITEMS_MAX_COUNT */
-    struct wc_slice items; /* WC_ITEM_BYTES each */
-};
-void wc_wire_want(struct wc_buf *b, uint8_t set, struct wc_slice items);
-int wc_wire_decode_want(struct wc_slice frame, struct wc_wire_want *out,
+int wc_wire_decode_want(struct wc_slice frame, struct wc_wire_ranges *out,
                         struct wc_err *err);
+
+/* The fingerprint of a range, or of `sets` whole sets, in one session. */
+void wc_wire_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES],
+                         const struct wc_item_sum *sums, uint32_t sets,
+                         uint32_t session);
+
+/* The same under the key of an audit: of the items themselves, which stand in order. */
+void wc_wire_audit_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES], struct wc_slice items,
+                               const uint8_t key[WC_SECRET_BYTES], uint32_t session);
+
+/* What stands for a branch: the beginning of its fingerprint, and zeros for one without
+ * items, which no other has. */
+void wc_wire_branch(uint8_t out[WC_BRANCH_BYTES],
+                    const uint8_t fingerprint[WC_FINGERPRINT_BYTES], bool empty);
+
+/* What stands for an item in one session. */
+void wc_wire_short_id(uint8_t out[WC_SHORT_ID_BYTES], const uint8_t item[WC_ITEM_BYTES],
+                      uint32_t session);
 
 /* ---- ASK ---- */
 

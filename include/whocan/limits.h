@@ -148,8 +148,7 @@
 #define WC_WIRE_ANSWERS_MAX_COUNT 512 /* the smallest answer has about 125 bytes */
 #define WC_SYNC_RANGES_MAX_COUNT                                                       \
     32 /* asked about at once: 16 branches or 32 items of each fit one frame */
-#define WC_DIFF_RANGES_MAX_COUNT (16 * WC_SYNC_RANGES_MAX_COUNT)
-#define WC_DIFF_ITEMS_MAX_COUNT  (32 * WC_SYNC_RANGES_MAX_COUNT)
+#define WC_DIFF_ITEMS_MAX_COUNT (32 * WC_SYNC_RANGES_MAX_COUNT)
 #define WC_WANT_ITEMS_MAX_COUNT  128  /* 2 MiB of the largest records */
 #define WC_MESSAGE_ID_BYTES      16   /* in IHAVE and GRAFT: nobody finds two alike */
 #define WC_IDS_MAX_COUNT         1024 /* in one IHAVE or GRAFT: 16 KiB */

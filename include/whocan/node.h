@@ -388,6 +388,8 @@ struct wc_node_stats {
                                              records */
     uint64_t records_received, records_refused, asks_relayed, answers_relayed,
         syncs_done;
+    uint64_t audits_done, audit_finds; /* that this office led; and their answers which
+                                          showed a difference */
     bool clock_off;
     bool revoked; /* this office itself */
     bool former;  /* the own certificate is by a former organisation key: no grant has

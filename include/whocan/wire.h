@@ -10,7 +10,7 @@
  *   3 PONG    [ 3, now_ms, token ]
  *   4 RECORDS [ 4, reason, [ record (bin), ... ] ] reason: enum wc_wire_reason
  *   5 SYNC    [ 5, set, session, [ range, ... ] ]  where do we differ?
- *   6 WANT    [ 6, set, items (bin, 32 bytes each) ]  please send these records
+ *   6 WANT    [ 6, set, session, [ range, ... ] ]  please send these records
  *   7 ASK     [ 7, hops, record (bin) ]
  *   8 ANSWERS [ 8, [ [ body (bin), sig (bin 64) ], ... ] ]
  *   9 DIFF    [ 9, set, session, [ range, ... ] ]  the answer to a SYNC
@@ -23,18 +23,21 @@
  *  16 GRAFT   [ 16, ids (bin, 16 bytes each) ]     send these, and all that is new
  *  17 PRUNE   [ 17 ]                               announce what is new, do not send it
  *  18 BEAT    [ 18, root (bin 16), number, hops ]  the shortest way to the root is here
+ *  19 AUDIT   [ 19, set, session, key (bin 32), [ range, ... ] ]  do we really not?
  *
  * An id of IHAVE and GRAFT is the first 16 bytes of a record's item (wc_record_item()).
  *
- * Sets: 0 holds cards and revocations and is reconciled first; 1 holds everything else.
- * A range is the set of items that start with `prefix_bits` (a multiple of 4) bits of
- * `prefix`, which has just the bytes for them, the bits to spare zero:
- *   [ prefix (bin), prefix_bits, 0, count, fingerprint (bin 16) ]  "mine looks like
- *                                                                   this"
- *   [ prefix (bin), prefix_bits, 1, items (bin, 32 bytes each) ]   "these are all of
- *                                                                   mine", in a DIFF
- * fingerprint = first 16 bytes of BLAKE2b-256( count (u64) ‖ sum of the items mod 2^256
- * ‖ session (u32) ), numbers big-endian. docs/protocol.md tells the whole exchange.
+ * Sets: 0 holds cards and revocations and is reconciled first; 1 holds everything else;
+ * 2, in a SYNC and its DIFF, is both. A range is the set of items that start with
+ * `prefix_bits` (a multiple of 4) bits of `prefix`, which has just the bytes for them,
+ * the bits to spare zero:
+ *   SYNC, AUDIT  [ prefix (bin), prefix_bits, fingerprint (bin 16) ]
+ *   SYNC         [ prefix (bin), prefix_bits ]
+ *   DIFF         [ prefix (bin), prefix_bits, 0, branches (bin, 4 bytes each) ]
+ *                [ prefix (bin), prefix_bits, 1, ids (bin, 6 bytes each) ]
+ *                [ prefix (bin), prefix_bits, 2, items (bin, 32 bytes each) ]
+ *   WANT         [ prefix (bin), prefix_bits, ids (bin, 6 bytes each) ]
+ * docs/reconciliation.md tells the whole exchange, byte by byte.
  *
  * answer body = [ ask id (bin 16), office key (bin 32), total, [ [ subject, score ],
  * ... ] ], score an integer in thousandths; signed by the office, domain "whocan
@@ -69,6 +72,7 @@ enum wc_wire_type {
     WC_WIRE_GRAFT = 16,
     WC_WIRE_PRUNE = 17,
     WC_WIRE_BEAT = 18,
+    WC_WIRE_AUDIT = 19,
 };
 
 enum wc_wire_reason {
@@ -85,7 +89,10 @@ enum wc_wire_priority {
 };
 
 #define WC_SETS_COUNT        2
+#define WC_SET_ALL           2 /* both of them */
 #define WC_FINGERPRINT_BYTES 16
+#define WC_BRANCH_BYTES      4 /* of a branch's fingerprint: what slips, the next session finds */
+#define WC_SHORT_ID_BYTES    6 /* of an item, under the session's number */
 
 /* The type of a frame, or -WC_EPROTOCOL. Looks at no more than the first three bytes.
  */

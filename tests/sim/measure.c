@@ -100,6 +100,7 @@ void measure_sent(struct world *w, const uint8_t *bytes, size_t len)
     case WC_WIRE_PING:
     case WC_WIRE_PONG:
     case WC_WIRE_SYNC:
+    case WC_WIRE_AUDIT:
     case WC_WIRE_DIFF:
     case WC_WIRE_WANT:
     case WC_WIRE_ASK:
