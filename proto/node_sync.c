@@ -434,7 +434,7 @@ void wc_node_run_sync(struct wc_node *node)
     }
     begin_session(node, s, peer);
     if (sessions_count(node, true) > 0)
-        wc_node_due(node, WC_DUE_SYNC, node->mono_ms + 1); /* the next one, too */
+        wc_node_due(node, WC_DUE_SYNC, node->mono_ms); /* the next one, too */
 }
 
 /* ---- answering ---- */
@@ -456,8 +456,8 @@ static void notice(struct wc_node *node, struct wc_peer *peer, bool audit,
         wc_node_sync_want(node, peer, node->mono_ms);
 }
 
-static int on_question(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame,
-                       bool audit)
+static int on_question(struct wc_node *node, struct wc_peer *peer,
+                       struct wc_slice frame, bool audit)
 {
     struct {
         struct wc_wire_ranges in, out;
@@ -469,10 +469,8 @@ static int on_question(struct wc_node *node, struct wc_peer *peer, struct wc_sli
         return -WC_ENOMEM;
     int rc = audit ? wc_wire_decode_audit(frame, &work->in, NULL)
                    : wc_wire_decode_sync(frame, &work->in, NULL);
-    uint64_t cost =
-        rc == 0 && audit ? wc_reconcile_cost(node->sets, &work->in) : 0;
-    if (rc == 0 &&
-        !wc_node_may_sync(node, peer, 1 + cost / WC_AUDIT_COUNTS_AS_COUNT)) {
+    uint64_t cost = rc == 0 && audit ? wc_reconcile_cost(node->sets, &work->in) : 0;
+    if (rc == 0 && !wc_node_may_sync(node, peer, 1 + cost / WC_AUDIT_COUNTS_AS_COUNT)) {
         wc_node_blame(node, peer->office, WC_BLAME_FLOOD);
         rc = -WC_ELIMIT;
     }
@@ -505,8 +503,8 @@ int wc_node_on_want(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
 {
     struct wc_wire_ranges *in = malloc(sizeof(*in));
     struct wc_want *want = malloc(sizeof(*want));
-    int rc = in == NULL || want == NULL ? -WC_ENOMEM
-                                        : wc_wire_decode_want(frame, in, NULL);
+    int rc =
+        in == NULL || want == NULL ? -WC_ENOMEM : wc_wire_decode_want(frame, in, NULL);
     int place = 0;
     if (rc == 0) {
         want->set = in->set;

@@ -151,10 +151,10 @@ static uint64_t question(struct wc_reconcile *r, const struct yardstick *y,
                          struct wc_wire_ranges *out)
 {
     struct wc_wire_range *w = &out->ranges[out->count];
-    uint64_t count = range->set == WC_SET_ALL
-                         ? 0
-                         : wc_itemset_range_count(&y->sets[range->set], range->prefix,
-                                                  range->bits);
+    uint64_t count =
+        range->set == WC_SET_ALL
+            ? 0
+            : wc_itemset_range_count(&y->sets[range->set], range->prefix, range->bits);
     bool open = range->differs && !r->audit && count <= WC_RECONCILE_IDS_MAX_COUNT;
     memcpy(w->prefix, range->prefix, WC_ITEM_BYTES);
     w->bits = range->bits;
@@ -257,10 +257,10 @@ static int hear_branches(struct wc_reconcile *r, const struct yardstick *y,
     int rc = 0;
     for (unsigned branch = 0; rc == 0 && branch < in->count; branch++) {
         const uint8_t *theirs = in->data.data + (size_t)branch * WC_BRANCH_BYTES;
-        struct wc_reconcile_range child = {
-            .bits = (uint16_t)(in->bits + WC_ITEM_STEP_BITS),
-            .set = r->set,
-            .differs = true};
+        struct wc_reconcile_range child = {.bits =
+                                               (uint16_t)(in->bits + WC_ITEM_STEP_BITS),
+                                           .set = r->set,
+                                           .differs = true};
         memcpy(child.prefix, in->prefix, WC_ITEM_BYTES);
         wc_item_set_branch(child.prefix, in->bits, branch);
         memcpy(child.branch, theirs, WC_BRANCH_BYTES);
@@ -277,6 +277,7 @@ static int hear_branches(struct wc_reconcile *r, const struct yardstick *y,
 static int hear_sets(struct wc_reconcile *r, const struct wc_itemset *sets,
                      const struct wc_wire_range *in)
 {
+    static const uint8_t nothing[WC_BRANCH_BYTES];
     struct yardstick y = {.sets = sets, .session = r->number};
     uint8_t own[WC_BRANCH_BYTES];
     int rc = 0;
@@ -286,7 +287,8 @@ static int hear_sets(struct wc_reconcile *r, const struct wc_itemset *sets,
                WC_BRANCH_BYTES);
         y.set = set;
         branch_of(&y, everything, 0, own);
-        if (memcmp(own, all.branch, WC_BRANCH_BYTES) != 0)
+        if (memcmp(all.branch, nothing, WC_BRANCH_BYTES) != 0 &&
+            memcmp(own, all.branch, WC_BRANCH_BYTES) != 0)
             rc = push_range(r, &all);
     }
     return rc;
@@ -448,7 +450,8 @@ static bool answer_range(const struct yardstick *y, const struct wc_wire_range *
                          struct wc_wire_range *w, uint8_t *room, bool *differs)
 {
     uint8_t own[WC_FINGERPRINT_BYTES] = {0};
-    uint64_t count = wc_itemset_range_count(&y->sets[y->set], asked->prefix, asked->bits);
+    uint64_t count =
+        wc_itemset_range_count(&y->sets[y->set], asked->prefix, asked->bits);
     if (y->key != NULL && count > y->items_max)
         return false;
     if (asked->form == WC_FORM_COMPARE) {
@@ -504,7 +507,8 @@ int wc_reconcile_answer(const struct wc_itemset *sets, bool audit,
     return rc;
 }
 
-uint64_t wc_reconcile_cost(const struct wc_itemset *sets, const struct wc_wire_ranges *in)
+uint64_t wc_reconcile_cost(const struct wc_itemset *sets,
+                           const struct wc_wire_ranges *in)
 {
     uint64_t cost = 0;
     for (uint32_t i = 0; i < in->count; i++) {
@@ -515,9 +519,9 @@ uint64_t wc_reconcile_cost(const struct wc_itemset *sets, const struct wc_wire_r
     return cost;
 }
 
-static uint32_t resolve_range(const struct wc_itemset *set, const struct wc_wire_range *w,
-                              uint32_t session, uint8_t (*items)[WC_ITEM_BYTES],
-                              uint32_t max)
+static uint32_t resolve_range(const struct wc_itemset *set,
+                              const struct wc_wire_range *w, uint32_t session,
+                              uint8_t (*items)[WC_ITEM_BYTES], uint32_t max)
 {
     uint8_t keys[WC_WANT_RANGE_MAX_COUNT][WC_ITEM_BYTES], id[WC_SHORT_ID_BYTES];
     uint32_t found = 0;

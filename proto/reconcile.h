@@ -46,8 +46,8 @@ struct wc_reconcile_range {
     uint8_t prefix[WC_ITEM_BYTES];
     uint16_t bits;
     uint8_t set;
-    bool differs;                     /* the other side said so, */
-    uint8_t branch[WC_BRANCH_BYTES];  /* by this */
+    bool differs;                    /* the other side said so, */
+    uint8_t branch[WC_BRANCH_BYTES]; /* by this */
 };
 
 /* An item that lacks here. */
@@ -116,7 +116,8 @@ int wc_reconcile_answer(const struct wc_itemset *sets, bool audit,
                         const struct wc_wire_ranges *in, struct wc_wire_ranges *out,
                         struct wc_reconcile_room *room, bool *differs);
 /* How many items answering an AUDIT hashes, for who counts. */
-uint64_t wc_reconcile_cost(const struct wc_itemset *sets, const struct wc_wire_ranges *in);
+uint64_t wc_reconcile_cost(const struct wc_itemset *sets,
+                           const struct wc_wire_ranges *in);
 
 /* The items that a WANT means: how many are here. 0..WC_WANT_ITEMS_MAX_COUNT. */
 uint32_t wc_reconcile_resolve(const struct wc_itemset *sets,

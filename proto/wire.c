@@ -321,17 +321,17 @@ static int read_answer(const struct wc_obj *range, uint8_t set,
 {
     uint64_t form = 0;
     const struct wc_obj *data = wc_obj_at(range, 3);
-    int rc = wc_field_u64(wc_obj_at(range, 2), "form",
-                          set == WC_SET_ALL ? WC_FORM_BRANCHES : WC_FORM_ITEMS, &form,
-                          err);
+    int rc =
+        wc_field_u64(wc_obj_at(range, 2), "form",
+                     set == WC_SET_ALL ? WC_FORM_BRANCHES : WC_FORM_ITEMS, &form, err);
     if (rc != 0)
         return rc;
     out->form = (enum wc_wire_form)form;
     if (form == WC_FORM_BRANCHES)
         return read_branches(data, set, out, err);
-    return form == WC_FORM_IDS ? read_data(data, "ids", WC_SHORT_ID_BYTES,
-                                           WC_ITEM_LEAF_MAX, out, err)
-                               : read_items(data, out, err);
+    return form == WC_FORM_IDS
+               ? read_data(data, "ids", WC_SHORT_ID_BYTES, WC_ITEM_LEAF_MAX, out, err)
+               : read_items(data, out, err);
 }
 
 /* What of a range a SYNC, AUDIT or WANT says. */
@@ -367,8 +367,7 @@ static int read_range(const struct wc_obj *range, enum wc_wire_type type, uint8_
         return wc_fail(err, WC_EINVALID, "range", "has the wrong number of elements");
     rc = type == WC_WIRE_DIFF ? read_answer(range, set, out, err)
                               : read_question(range, type, out, err);
-    if (rc == 0 && set == WC_SET_ALL &&
-        (out->bits != 0 || out->form == WC_FORM_OPEN))
+    if (rc == 0 && set == WC_SET_ALL && (out->bits != 0 || out->form == WC_FORM_OPEN))
         rc = wc_fail(err, WC_EINVALID, "range", "must be of all sets");
     return rc;
 }
@@ -384,9 +383,10 @@ static int decode_ranges(struct wc_slice frame, enum wc_wire_type type,
     int rc = open_frame(frame, audit ? 5 : 4, &doc, err);
     if (rc != 0)
         return rc;
-    const struct wc_obj *root = wc_doc_root(doc), *list = wc_obj_at(root, audit ? 4 : 3);
-    rc = wc_field_u64(wc_obj_at(root, 1), "set",
-                      whole ? WC_SET_ALL : WC_SETS_COUNT - 1, &set, err);
+    const struct wc_obj *root = wc_doc_root(doc),
+                        *list = wc_obj_at(root, audit ? 4 : 3);
+    rc = wc_field_u64(wc_obj_at(root, 1), "set", whole ? WC_SET_ALL : WC_SETS_COUNT - 1,
+                      &set, err);
     if (rc == 0)
         rc = wc_field_u64(wc_obj_at(root, 2), "session", UINT32_MAX, &session, err);
     if (rc == 0 && audit)

@@ -67,7 +67,7 @@ struct wc_wire_range {
 
 /* Everything that these frames have, each in its place. */
 struct wc_wire_ranges {
-    uint8_t set;                  /* WC_SET_ALL in a SYNC or DIFF alone */
+    uint8_t set; /* WC_SET_ALL in a SYNC or DIFF alone */
     uint32_t session;
     uint8_t key[WC_SECRET_BYTES]; /* of an AUDIT */
     uint32_t count;

@@ -149,14 +149,14 @@
 #define WC_SYNC_RANGES_MAX_COUNT                                                       \
     32 /* asked about at once: 16 branches or 32 items of each fit one frame */
 #define WC_DIFF_ITEMS_MAX_COUNT (32 * WC_SYNC_RANGES_MAX_COUNT)
-#define WC_WANT_ITEMS_MAX_COUNT  128  /* 2 MiB of the largest records */
-#define WC_MESSAGE_ID_BYTES      16   /* in IHAVE and GRAFT: nobody finds two alike */
-#define WC_IDS_MAX_COUNT         1024 /* in one IHAVE or GRAFT: 16 KiB */
-#define WC_SHUFFLE_MAX_COUNT     8    /* offices in one SHUFFLE */
-#define WC_ROOT_BYTES            16   /* of a BEAT: the beginning of a key */
-#define WC_BEAT_HOPS_MAX         64 /* links that a BEAT crosses: far more than there are */
-#define WC_WALK_HOPS_MAX         6 /* of a JOINED: across an overlay of 10,000 offices */
-#define WC_WANTS_OPEN_MAX_COUNT  2 /* one is answered while the next is on its way */
+#define WC_WANT_ITEMS_MAX_COUNT 128  /* 2 MiB of the largest records */
+#define WC_MESSAGE_ID_BYTES     16   /* in IHAVE and GRAFT: nobody finds two alike */
+#define WC_IDS_MAX_COUNT        1024 /* in one IHAVE or GRAFT: 16 KiB */
+#define WC_SHUFFLE_MAX_COUNT    8    /* offices in one SHUFFLE */
+#define WC_ROOT_BYTES           16   /* of a BEAT: the beginning of a key */
+#define WC_BEAT_HOPS_MAX        64 /* links that a BEAT crosses: far more than there are */
+#define WC_WALK_HOPS_MAX        6 /* of a JOINED: across an overlay of 10,000 offices */
+#define WC_WANTS_OPEN_MAX_COUNT 2 /* one is answered while the next is on its way */
 
 /* --- the organisation's key file --- */
 #define WC_REGISTER_MAX_COUNT                                                          \

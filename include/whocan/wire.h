@@ -91,8 +91,9 @@ enum wc_wire_priority {
 #define WC_SETS_COUNT        2
 #define WC_SET_ALL           2 /* both of them */
 #define WC_FINGERPRINT_BYTES 16
-#define WC_BRANCH_BYTES      4 /* of a branch's fingerprint: what slips, the next session finds */
-#define WC_SHORT_ID_BYTES    6 /* of an item, under the session's number */
+#define WC_BRANCH_BYTES                                                                \
+    4 /* of a branch's fingerprint: what slips, the next session finds */
+#define WC_SHORT_ID_BYTES 6 /* of an item, under the session's number */
 
 /* The type of a frame, or -WC_EPROTOCOL. Looks at no more than the first three bytes.
  */

@@ -11,6 +11,7 @@
 #include "proto/wire.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/offices.h"
+#include "tests/unit/reconciling.h"
 
 #define NEIGHBOURS       5
 #define SLOTS            512
@@ -122,7 +123,6 @@ static void check_frame(struct wc_slice f)
     static struct wc_wire_answers answers;
     struct wc_wire_records records;
     struct wc_wire_clock clock;
-    struct wc_wire_want want;
     struct wc_wire_ask ask;
     struct wc_wire_joined joined;
     struct wc_wire_list list;
@@ -143,11 +143,16 @@ static void check_frame(struct wc_slice f)
         run.session = ranges.session;
         run.set = ranges.set;
         break;
+    case WC_WIRE_AUDIT:
+        HOLDS(wc_wire_decode_audit(f, &ranges, NULL) == 0);
+        run.session = ranges.session;
+        run.set = ranges.set;
+        break;
     case WC_WIRE_DIFF:
         HOLDS(wc_wire_decode_diff(f, &ranges, NULL) == 0);
         break;
     case WC_WIRE_WANT:
-        HOLDS(wc_wire_decode_want(f, &want, NULL) == 0);
+        HOLDS(wc_wire_decode_want(f, &ranges, NULL) == 0);
         break;
     case WC_WIRE_ASK:
         HOLDS(wc_wire_decode_ask(f, &ask, NULL) == 0);
@@ -412,34 +417,45 @@ static void say_answer(uint8_t who)
     wc_buf_fini(&packed);
 }
 
-/* A SYNC, or a DIFF to the engine's own session. */
+/* A SYNC or an AUDIT, or a DIFF to the engine's own session. */
 static void say_ranges(uint8_t who, bool diff)
 {
     static struct wc_wire_ranges r;
     static uint8_t items[WC_ITEM_LEAF_MAX * WC_ITEM_BYTES];
     struct wc_buf b = {0};
     uint8_t shape = take();
-    r = (struct wc_wire_ranges){.set = diff ? (uint8_t)run.set : shape & 1u,
+    bool audit = !diff && shape % 4 == 3;
+    r = (struct wc_wire_ranges){.set = diff ? (uint8_t)run.set : shape % 3u,
                                 .session = diff ? run.session : shape};
-    r.count = 1 + shape / 2 % 4;
+    r.set = audit ? r.set & 1u : r.set;
+    r.count = r.set == WC_SET_ALL ? 1 : 1 + shape / 2 % 4;
     for (uint32_t i = 0; i < r.count; i++) {
         struct wc_wire_range *w = &r.ranges[i];
-        w->bits = (uint16_t)(4 * (take() % 4));
+        uint8_t what = take(), count = (uint8_t)(1 + take() % (WC_ITEM_LEAF_MAX - 1));
+        w->bits = (uint16_t)(r.set == WC_SET_ALL ? 0 : 4 * (what % 4));
         if (w->bits >= 4)
             wc_item_set_branch(w->prefix, 0, take() % 16);
-        w->list = diff && take() % 2 == 0;
-        w->count = take();
-        if (!w->list)
+        w->form = audit || what / 4 % 2 == 0 || r.set == WC_SET_ALL ? WC_FORM_COMPARE
+                                                                    : WC_FORM_OPEN;
+        if (!diff)
             continue;
-        for (uint32_t k = 0; k < w->count % WC_ITEM_LEAF_MAX; k++) {
+        w->form =
+            r.set == WC_SET_ALL ? WC_FORM_BRANCHES : (enum wc_wire_form)(what / 4 % 3);
+        for (uint32_t k = 0; k < count; k++) {
             uint8_t *item = items + (size_t)k * WC_ITEM_BYTES;
             memcpy(item, w->prefix, WC_ITEM_BYTES);
             item[WC_ITEM_BYTES - 1] = (uint8_t)(k + 1);
         }
-        w->items = wc_slice(items, w->count % WC_ITEM_LEAF_MAX * WC_ITEM_BYTES);
+        w->data =
+            wc_slice(items, w->form == WC_FORM_ITEMS ? count * WC_ITEM_BYTES
+                            : w->form == WC_FORM_IDS ? count * WC_SHORT_ID_BYTES
+                            : r.set == WC_SET_ALL    ? WC_SETS_COUNT * WC_BRANCH_BYTES
+                                                  : WC_ITEM_BRANCHES * WC_BRANCH_BYTES);
     }
     if (diff)
         wc_wire_diff(&b, &r);
+    else if (audit)
+        wc_wire_audit(&b, &r);
     else
         wc_wire_sync(&b, &r);
     say_buf(who, &b);
@@ -447,7 +463,8 @@ static void say_ranges(uint8_t who, bool diff)
 
 static void say_want(uint8_t who)
 {
-    uint8_t item[WC_ITEM_BYTES];
+    static struct wc_wire_ranges want;
+    uint8_t item[1][WC_ITEM_BYTES], id[1][WC_SHORT_ID_BYTES];
     struct wc_buf b = {0};
     struct wc_record r;
     uint8_t which = take();
@@ -455,9 +472,10 @@ static void say_want(uint8_t who)
     if (run.stored_count > 0) { /* one that there is, if it was not replaced */
         uint32_t i = which % run.stored_count;
         if (wc_record_decode(wc_buf_slice(&run.stored[i].bytes), &r, NULL) == 0)
-            wc_record_item(run.stored[i].slot, &r.version, org.org.secret, item);
+            wc_record_item(run.stored[i].slot, &r.version, org.org.secret, item[0]);
     }
-    wc_wire_want(&b, which & 1u, wc_slice(item, sizeof(item)));
+    reconciling_wants(&want, which & 1u, item, 1, id);
+    wc_wire_want(&b, &want);
     say_buf(who, &b);
 }
 

@@ -53,47 +53,35 @@ static void check_range(const struct wc_wire_range *r,
                         const struct wc_wire_range *again)
 {
     HOLDS(r->bits <= WC_ITEM_BITS_MAX && r->bits % WC_ITEM_STEP_BITS == 0);
-    HOLDS(r->items.len <= (size_t)WC_ITEM_LEAF_MAX * WC_ITEM_BYTES);
-    for (size_t at = 0; at < r->items.len; at += WC_ITEM_BYTES)
-        HOLDS(wc_item_within(r->items.data + at, r->prefix, r->bits));
-    HOLDS(r->bits == again->bits && r->list == again->list);
-    HOLDS(r->count == again->count && wc_slice_eq(r->items, again->items));
+    HOLDS(r->count <= WC_WANT_ITEMS_MAX_COUNT);
+    for (size_t at = 0; r->form == WC_FORM_ITEMS && at < r->data.len;
+         at += WC_ITEM_BYTES)
+        HOLDS(wc_item_within(r->data.data + at, r->prefix, r->bits));
+    HOLDS(r->bits == again->bits && r->form == again->form);
+    HOLDS(r->count == again->count && wc_slice_eq(r->data, again->data));
     HOLDS(memcmp(r->prefix, again->prefix, sizeof(r->prefix)) == 0);
     HOLDS(memcmp(r->fingerprint, again->fingerprint, sizeof(r->fingerprint)) == 0);
 }
 
-static void check_ranges(struct wc_slice in, bool diff)
+typedef void (*encode_fn)(struct wc_buf *b, const struct wc_wire_ranges *r);
+typedef int (*decode_fn)(struct wc_slice in, struct wc_wire_ranges *r,
+                         struct wc_err *err);
+
+static void check_ranges(struct wc_slice in, encode_fn encode, decode_fn decode)
 {
     struct wc_buf b = {0};
-    int rc = diff ? wc_wire_decode_diff(in, &ranges, NULL)
-                  : wc_wire_decode_sync(in, &ranges, NULL);
-    if (rc != 0)
+    uint32_t max = decode == wc_wire_decode_want ? WC_WANT_ITEMS_MAX_COUNT
+                                                 : WC_SYNC_RANGES_MAX_COUNT;
+    if (decode(in, &ranges, NULL) != 0)
         return;
-    if (diff)
-        wc_wire_diff(&b, &ranges);
-    else
-        wc_wire_sync(&b, &ranges);
-    rc = diff ? wc_wire_decode_diff(wc_buf_slice(&b), &ranges_again, NULL)
-              : wc_wire_decode_sync(wc_buf_slice(&b), &ranges_again, NULL);
-    HOLDS(rc == 0 && ranges.count == ranges_again.count);
-    HOLDS(ranges.set < WC_SETS_COUNT && ranges.set == ranges_again.set);
+    encode(&b, &ranges);
+    HOLDS(b.len <= WC_FRAME_MAX_BYTES);
+    HOLDS(decode(wc_buf_slice(&b), &ranges_again, NULL) == 0);
+    HOLDS(ranges.count == ranges_again.count && ranges.count <= max);
+    HOLDS(ranges.set <= WC_SET_ALL && ranges.set == ranges_again.set);
     HOLDS(ranges.session == ranges_again.session);
     for (uint32_t i = 0; i < ranges.count; i++)
         check_range(&ranges.ranges[i], &ranges_again.ranges[i]);
-    wc_buf_fini(&b);
-}
-
-static void check_want(struct wc_slice in)
-{
-    struct wc_wire_want want, again;
-    struct wc_buf b = {0};
-    if (wc_wire_decode_want(in, &want, NULL) != 0)
-        return;
-    HOLDS(want.count >= 1 && want.count <= WC_WANT_ITEMS_MAX_COUNT);
-    HOLDS(want.items.len == (size_t)want.count * WC_ITEM_BYTES);
-    wc_wire_want(&b, want.set, want.items);
-    HOLDS(wc_wire_decode_want(wc_buf_slice(&b), &again, NULL) == 0);
-    HOLDS(again.set == want.set && wc_slice_eq(again.items, want.items));
     wc_buf_fini(&b);
 }
 
@@ -216,14 +204,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case WC_WIRE_RECORDS:
         check_records(in);
         break;
+    case WC_WIRE_AUDIT:
+        check_ranges(in, wc_wire_audit, wc_wire_decode_audit);
+        break;
     case WC_WIRE_SYNC:
-        check_ranges(in, false);
+        check_ranges(in, wc_wire_sync, wc_wire_decode_sync);
         break;
     case WC_WIRE_DIFF:
-        check_ranges(in, true);
+        check_ranges(in, wc_wire_diff, wc_wire_decode_diff);
         break;
     case WC_WIRE_WANT:
-        check_want(in);
+        check_ranges(in, wc_wire_want, wc_wire_decode_want);
         break;
     case WC_WIRE_ASK:
         check_ask(in);

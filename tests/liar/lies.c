@@ -303,8 +303,8 @@ static void sync_endless(struct liar *l)
 /* Where do we differ? And where do we differ? */
 static void sync_questions(struct liar *l)
 {
-    static struct wc_wire_ranges question = {.set = 1, .session = 3, .count = 1};
-    question.ranges[0].count = 9;
+    static struct wc_wire_ranges question = {
+        .set = 1, .session = 3, .count = 1, .ranges[0].form = WC_FORM_COMPARE};
     for (int i = 0; i < FLOOD_MAX_FRAMES && !l->closed; i++) {
         wc_wire_sync(&l->frame, &question);
         liar_say(l);

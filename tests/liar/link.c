@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include "tests/liar/liar.h"
+#include "tests/unit/reconciling.h"
 
 #define UNSENT_MAX_BYTES (64u << 10) /* then it is sent before more is said */
 
 static struct wc_wire_ranges ranges, answer;
 static uint8_t items[WC_SYNC_RANGES_MAX_COUNT][WC_ITEM_LEAF_MAX * WC_ITEM_BYTES];
+static uint8_t ids[WC_SYNC_RANGES_MAX_COUNT][WC_ITEM_LEAF_MAX * WC_SHORT_ID_BYTES];
 
 /* Seal l->frame for the link; it goes out with the next turn. */
 static void seal(struct liar *l)
@@ -40,17 +42,11 @@ static void hear_clock(struct liar *l, struct wc_slice frame, int type)
 }
 
 /* One range that differs: below it there is more, and at the bottom there are items. */
-static void invent(struct liar *l, const struct wc_wire_range *asked, uint32_t place)
+static void invent(struct liar *l, uint32_t place)
 {
-    struct wc_wire_range *r;
-    if (asked->bits < 16 && answer.count + 16 <= WC_DIFF_RANGES_MAX_COUNT) {
-        for (unsigned branch = 0; branch < 16; branch++) {
-            r = &answer.ranges[answer.count++];
-            *r = *asked;
-            wc_item_set_branch(r->prefix, r->bits, branch);
-            r->bits += 4;
-            r->count = 1000;
-        }
+    const struct wc_wire_range *asked = &ranges.ranges[place];
+    if (asked->bits < 16) {
+        reconciling_more(&answer, &ranges, place);
         return;
     }
     for (uint32_t n = 0; n < WC_ITEM_LEAF_MAX; n++) {
@@ -58,10 +54,8 @@ static void invent(struct liar *l, const struct wc_wire_range *asked, uint32_t p
         memcpy(item, asked->prefix, WC_ITEM_BYTES);
         wc_put_u64(item + 8, ++l->invented);
     }
-    r = &answer.ranges[answer.count++];
-    *r = *asked;
-    r->list = true;
-    r->items = wc_slice(items[place], sizeof(items[place]));
+    reconciling_list(&answer, &ranges, place, items[place], WC_ITEM_LEAF_MAX,
+                     ids[place]);
 }
 
 static void hear_sync(struct liar *l, struct wc_slice frame)
@@ -71,19 +65,18 @@ static void hear_sync(struct liar *l, struct wc_slice frame)
     if (l->sync == SYNC_SILENT)
         return;
     answer = (struct wc_wire_ranges){.set = ranges.set, .session = ranges.session};
-    for (uint32_t i = 0; l->sync == SYNC_ENDLESS && ranges.set == 1 && i < ranges.count;
+    for (uint32_t i = 0; l->sync == SYNC_ENDLESS && ranges.set != 0 && i < ranges.count;
          i++)
-        invent(l, &ranges.ranges[i], i);
+        invent(l, i);
     wc_wire_diff(&l->frame, &answer);
     seal(l);
 }
 
 static void hear_want(struct liar *l, struct wc_slice frame)
 {
-    struct wc_wire_want want;
-    if (wc_wire_decode_want(frame, &want, NULL) != 0)
+    if (wc_wire_decode_want(frame, &ranges, NULL) != 0)
         liar_fail("a WANT that is none");
-    l->wanted += want.count;
+    l->wanted += reconciling_wanted(&ranges);
     wc_wire_records(&l->frame, WC_REASON_LAST, 0, wc_slice(NULL, 0));
     seal(l);
 }
@@ -91,13 +84,17 @@ static void hear_want(struct liar *l, struct wc_slice frame)
 /* The answer to our SYNC about all of a set: fetch them. */
 static void hear_diff(struct liar *l, struct wc_slice frame)
 {
+    static uint8_t wanted[WC_ITEM_LEAF_MAX][WC_ITEM_BYTES];
+    static uint8_t short_ids[WC_ITEM_LEAF_MAX][WC_SHORT_ID_BYTES];
     if (wc_wire_decode_diff(frame, &ranges, NULL) != 0)
         liar_fail("a DIFF that is none");
     if (!l->fetching)
         return;
-    if (ranges.count != 1 || !ranges.ranges[0].list)
+    if (ranges.count != 1 || ranges.ranges[0].form != WC_FORM_ITEMS)
         liar_fail("more records than fit one list, or none");
-    wc_wire_want(&l->frame, ranges.set, ranges.ranges[0].items);
+    memcpy(wanted, ranges.ranges[0].data.data, ranges.ranges[0].data.len);
+    reconciling_wants(&answer, ranges.set, wanted, ranges.ranges[0].count, short_ids);
+    wc_wire_want(&l->frame, &answer);
     seal(l);
 }
 
@@ -289,7 +286,8 @@ void liar_settle(struct liar *l)
 void liar_meet_victim(struct liar *l)
 {
     l->fetching = true;
-    ranges = (struct wc_wire_ranges){.session = 1, .count = 1};
+    ranges = (struct wc_wire_ranges){
+        .session = 1, .count = 1, .ranges[0].form = WC_FORM_COMPARE};
     wc_wire_sync(&l->frame, &ranges);
     liar_say(l);
     until(l, knows_victim, "the card of the office that the lie is about");
@@ -299,7 +297,8 @@ void liar_fetch(struct liar *l)
 {
     for (uint8_t set = 0; set < 2; set++) {
         l->fetching = true;
-        ranges = (struct wc_wire_ranges){.set = set, .session = 1, .count = 1};
+        ranges = (struct wc_wire_ranges){
+            .set = set, .session = 1, .count = 1, .ranges[0].form = WC_FORM_COMPARE};
         wc_wire_sync(&l->frame, &ranges);
         liar_say(l);
         until(l, has_fetched, "all records of a set");

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reconciliation: what it costs when nothing differs, that everything comes across when
  * something does, and what a neighbour may not do with it. */
+#include "proto/node_internal.h"
 #include "tests/unit/net.h"
+#include "tests/unit/reconciling.h"
 
 static struct wc_buf record, frame;
-static struct wc_wire_ranges ranges;
+static struct wc_wire_ranges ranges, reply;
 
 /* Fill a store with rows that an office made earlier, before its engine starts. */
 static void stock(int n, const struct wc_identity *office, uint32_t from,
@@ -50,7 +52,7 @@ static void raise_quota(int n)
 
 /* ---- between engines ---- */
 
-static void equal_sets_cost_two_small_frames_a_set(void **state)
+static void equal_sets_cost_two_small_frames(void **state)
 {
     (void)state;
     net_start(0);
@@ -69,8 +71,8 @@ static void equal_sets_cost_two_small_frames_a_set(void **state)
         if (net_stats(0).syncs_done == syncs)
             bytes = net.frame_bytes;
     }
-    assert_true(pings <= 4 + 2); /* a ping may fall into the same moment */
-    assert_true(bytes <= 2 * (48 + 16) + 40);
+    assert_true(pings <= 2 + 2); /* a ping may fall into the same moment */
+    assert_true(bytes <= 48 + 40);
 }
 
 static void hundreds_come_across(void **state)
@@ -111,7 +113,7 @@ static void few_differences_cost_little(void **state)
     assert_true(net_same(0, 1));
     assert_int_equal(net_stats(1).records_count[1], 1000);
     /* the ten records with their way down the tree, and not all the items */
-    assert_true(net.frame_bytes - before < 20000);
+    assert_true(net.frame_bytes - before < 12000);
 }
 
 /* Three in a row: what the first brings, the last has soon. */
@@ -212,39 +214,94 @@ static void heard_sync(uint32_t link)
     puppet_clear();
 }
 
-/* Nothing differs in this set. */
-static void say_equal(uint32_t link)
+static void say_reply(uint32_t link)
 {
-    ranges.count = 0;
-    wc_wire_diff(&frame, &ranges);
+    wc_wire_diff(&frame, &reply);
     puppet_say(link, &frame);
     net_run();
+}
+
+static void begin_reply(void)
+{
+    reply = (struct wc_wire_ranges){.set = ranges.set, .session = ranges.session};
+}
+
+/* Nothing differs. */
+static void say_equal(uint32_t link)
+{
+    begin_reply();
+    say_reply(link);
+}
+
+/* Every range that was asked about differs below. */
+static void say_more(uint32_t link)
+{
+    begin_reply();
+    for (uint32_t i = 0; i < ranges.count; i++)
+        reconciling_more(&reply, &ranges, i);
+    say_reply(link);
 }
 
 static void say_list(uint32_t link, const uint8_t *items, uint32_t count)
 {
-    ranges.ranges[0].list = true;
-    ranges.ranges[0].items = wc_slice(items, (size_t)count * WC_ITEM_BYTES);
-    wc_wire_diff(&frame, &ranges);
-    puppet_say(link, &frame);
-    net_run();
+    static uint8_t ids[WC_ITEM_LEAF_MAX * WC_SHORT_ID_BYTES];
+    begin_reply();
+    reconciling_list(&reply, &ranges, 0, items, count, ids);
+    say_reply(link);
 }
 
-static void cards_and_revocations_come_first(void **state)
+/* The engine's next question about set 1. */
+static void heard_sync_of_1(uint32_t link)
+{
+    heard_sync(link);
+    assert_int_equal(ranges.set, WC_SET_ALL);
+    say_more(link);
+    heard_sync(link);
+    assert_int_equal(ranges.set, 1);
+}
+
+static void all_is_asked_about_at_once(void **state)
 {
     (void)state;
     net_start(0);
     uint32_t a = puppet_link(0, &net.nodes[1].identity);
     heard_sync(a);
-    assert_int_equal(ranges.set, 0);
+    assert_int_equal(ranges.set, WC_SET_ALL);
     assert_int_equal(ranges.count, 1);
     assert_int_equal(ranges.ranges[0].bits, 0);
-    assert_int_equal(ranges.ranges[0].count, 1); /* the own card */
+    assert_int_equal(ranges.ranges[0].form, WC_FORM_COMPARE);
     uint32_t number = ranges.session;
     say_equal(a);
+    assert_int_equal(net.nodes[0].notes[WC_NOTE_SYNC_DONE], 1);
+    net_cut(a);
+    a = puppet_link(0, &net.nodes[2].identity);
+    heard_sync(a);
+    assert_int_not_equal(ranges.session,
+                         number); /* each session under its own number */
+}
+
+static void cards_and_revocations_come_first(void **state)
+{
+    (void)state;
+    static const uint8_t both[WC_SETS_COUNT * WC_BRANCH_BYTES] = {1, 1, 1, 1,
+                                                                  1, 1, 1, 1};
+    uint8_t item[WC_ITEM_BYTES] = {0xaa};
+    net_start(0);
+    uint32_t a = puppet_link(0, &net.nodes[1].identity);
+    heard_sync(a);
+    begin_reply();
+    reconciling_more(&reply, &ranges, 0);
+    reply.ranges[0].data = wc_slice(both, sizeof(both));
+    say_reply(a);
+    heard_sync(a);
+    assert_int_equal(ranges.set, 0);
+    say_list(a, item, 1);
+    assert_int_equal(puppet_count(a, WC_WIRE_WANT), 1);
+    assert_int_equal(puppet_count(a, WC_WIRE_SYNC), 0); /* not before it came */
+    wc_wire_records(&frame, WC_REASON_LAST, 0, wc_slice(NULL, 0));
+    puppet_say(a, &frame);
     heard_sync(a);
     assert_int_equal(ranges.set, 1);
-    assert_int_not_equal(ranges.session, number); /* each set under its own key */
     say_equal(a);
     assert_int_equal(net.nodes[0].notes[WC_NOTE_SYNC_DONE], 1);
 }
@@ -253,20 +310,18 @@ static void what_is_listed_is_wanted_and_taken(void **state)
 {
     (void)state;
     struct wc_identity from = net.nodes[1].identity;
-    struct wc_wire_want want;
+    static struct wc_wire_ranges want;
     uint8_t items[3][WC_ITEM_BYTES];
     for (int i = 0; i < 3; i++)
         memset(items[i], 0x11 * (i + 1), WC_ITEM_BYTES);
     net_start(0);
     uint32_t a = puppet_link(0, &from);
-    heard_sync(a);
-    say_equal(a);
-    heard_sync(a);
+    heard_sync_of_1(a);
     say_list(a, items[0], 3);
     assert_int_equal(wc_wire_decode_want(puppet_heard(a, WC_WIRE_WANT), &want, NULL),
                      0);
     assert_int_equal(want.set, 1);
-    assert_int_equal(want.count, 3);
+    assert_int_equal(reconciling_wanted(&want), 3);
     make_record(&(struct made){.office = &from, .kind = WC_KIND_ROW, .login = "bob"},
                 &record);
     puppet_records(a, WC_REASON_WANTED, &record);
@@ -297,8 +352,8 @@ static void what_cannot_be_had_is_not_asked_for_without_end(void **state)
         }
         if (puppet_count(a, WC_WIRE_SYNC) > 0) {
             heard_sync(a);
-            if (ranges.set == 0) {
-                say_equal(a);
+            if (ranges.set == WC_SET_ALL) {
+                say_more(a);
                 continue;
             }
             sessions++;
@@ -337,11 +392,9 @@ static void a_range_that_was_not_asked_about_is_refused(void **state)
     (void)state;
     net_start(0);
     uint32_t a = puppet_link(0, &net.nodes[1].identity);
-    heard_sync(a);
-    ranges.ranges[0].bits = 8; /* two levels down */
-    ranges.ranges[0].count = 5;
-    wc_wire_diff(&frame, &ranges);
-    puppet_say(a, &frame);
+    heard_sync_of_1(a);
+    ranges.ranges[0].bits = 4; /* one level down */
+    say_more(a);
     assert_false(net_is_open(a));
     assert_int_equal(net.nodes[0].last_note_rc, -WC_EPROTOCOL);
 }
@@ -362,76 +415,56 @@ static void a_late_diff_is_ignored(void **state)
 static void a_bottomless_neighbour_ends_somewhere(void **state)
 {
     (void)state;
-    struct wc_wire_ranges *reply = malloc(sizeof(*reply));
     uint32_t syncs = 0;
-    assert_non_null(reply);
     net_start(0);
     uint32_t a = puppet_link(0, &net.nodes[1].identity);
     wait_for(a, WC_WIRE_SYNC);
     while (puppet_count(a, WC_WIRE_SYNC) > 0 && syncs < 20000) {
         heard_sync(a);
         syncs++;
-        *reply = (struct wc_wire_ranges){.set = ranges.set, .session = ranges.session};
-        for (uint32_t k = 0; k < ranges.count; k++) {
-            for (unsigned branch = 0; branch < 16 && ranges.ranges[k].bits < 256;
-                 branch++) {
-                struct wc_wire_range *r = &reply->ranges[reply->count++];
-                *r = ranges.ranges[k];
-                wc_item_set_branch(r->prefix, r->bits, branch);
-                r->bits += 4;
-                r->count = 1000;
-            }
-        }
-        wc_wire_diff(&frame, reply);
-        puppet_say(a, &frame);
+        say_more(a);
     }
     assert_in_range(syncs, 30, 19999);
     assert_true(net_is_open(a));
-    free(reply);
 }
 
 /* ---- answering a puppet ---- */
 
-static void say_root(uint32_t link, uint8_t set, uint64_t count)
+/* A question about all of set 1, whose answer is in `ranges`. */
+static void ask_root(uint32_t link)
 {
-    struct wc_item_sum sum = {.count = count};
-    memset(sum.sum, 0x5a, sizeof(sum.sum));
-    ranges = (struct wc_wire_ranges){.set = set, .session = 77, .count = 1};
-    ranges.ranges[0].count = count;
-    wc_wire_fingerprint(ranges.ranges[0].fingerprint, &sum, 77);
+    ranges = (struct wc_wire_ranges){.set = 1, .session = 77, .count = 1};
+    ranges.ranges[0].form = WC_FORM_COMPARE;
+    memset(ranges.ranges[0].fingerprint, 0x5a, sizeof(ranges.ranges[0].fingerprint));
     wc_wire_sync(&frame, &ranges);
     puppet_say(link, &frame);
+    assert_int_equal(
+        wc_wire_decode_diff(puppet_heard(link, WC_WIRE_DIFF), &ranges, NULL), 0);
 }
 
 static void few_items_are_listed_and_many_are_split(void **state)
 {
     (void)state;
+    static const uint8_t zeros[WC_BRANCH_BYTES];
     raise_quota(0);
     stock(0, &net.nodes[0].identity, 0, 20);
     net_start(0);
     uint32_t a = puppet_link(0, &net.nodes[1].identity);
-    say_root(a, 1, 3);
-    assert_int_equal(wc_wire_decode_diff(puppet_heard(a, WC_WIRE_DIFF), &ranges, NULL),
-                     0);
+    ask_root(a);
     assert_int_equal(ranges.count, 1);
-    assert_true(ranges.ranges[0].list);
+    assert_int_equal(ranges.ranges[0].form, WC_FORM_ITEMS);
     assert_int_equal(ranges.ranges[0].count, 20);
     net_cut(a);
     net_stop(0);
     stock(0, &net.nodes[0].identity, 20, 200);
     net_start(0);
     a = puppet_link(0, &net.nodes[1].identity);
-    say_root(a, 1, 3);
-    assert_int_equal(wc_wire_decode_diff(puppet_heard(a, WC_WIRE_DIFF), &ranges, NULL),
-                     0);
-    assert_int_equal(ranges.count, 16);
-    uint64_t sum = 0;
-    for (int i = 0; i < 16; i++) {
-        assert_false(ranges.ranges[i].list);
-        assert_int_equal(ranges.ranges[i].bits, 4);
-        sum += ranges.ranges[i].count;
-    }
-    assert_int_equal(sum, 220);
+    ask_root(a);
+    assert_int_equal(ranges.count, 1);
+    assert_int_equal(ranges.ranges[0].form, WC_FORM_BRANCHES);
+    for (size_t i = 0; i < WC_ITEM_BRANCHES; i++)
+        assert_memory_not_equal(ranges.ranges[0].data.data + i * WC_BRANCH_BYTES, zeros,
+                                WC_BRANCH_BYTES);
 }
 
 /* All items of set 1, asked for leaf by leaf. */
@@ -444,15 +477,15 @@ static uint32_t list_all(uint32_t link, uint8_t (*items)[WC_ITEM_BYTES], uint32_
         ranges = (struct wc_wire_ranges){.set = 1, .session = 9, .count = 1};
         ranges.ranges[0].bits = 8;
         ranges.ranges[0].prefix[0] = (uint8_t)branch;
-        ranges.ranges[0].count = 1;
+        ranges.ranges[0].form = WC_FORM_COMPARE;
         wc_wire_sync(&frame, &ranges);
         puppet_say(link, &frame);
         assert_int_equal(
             wc_wire_decode_diff(puppet_heard(link, WC_WIRE_DIFF), &leaf, NULL), 0);
         for (uint32_t i = 0; i < leaf.count; i++) {
-            assert_true(leaf.ranges[i].list);
+            assert_int_equal(leaf.ranges[i].form, WC_FORM_ITEMS);
             for (uint64_t k = 0; k < leaf.ranges[i].count && count < max; k++)
-                memcpy(items[count++], leaf.ranges[i].items.data + k * WC_ITEM_BYTES,
+                memcpy(items[count++], leaf.ranges[i].data.data + k * WC_ITEM_BYTES,
                        WC_ITEM_BYTES);
         }
     }
@@ -462,7 +495,9 @@ static uint32_t list_all(uint32_t link, uint8_t (*items)[WC_ITEM_BYTES], uint32_
 
 static void want(uint32_t link, uint8_t (*items)[WC_ITEM_BYTES], uint32_t count)
 {
-    wc_wire_want(&frame, 1, wc_slice(items, (size_t)count * WC_ITEM_BYTES));
+    static uint8_t ids[WC_WANT_ITEMS_MAX_COUNT][WC_SHORT_ID_BYTES];
+    reconciling_wants(&ranges, 1, items, count, ids);
+    wc_wire_want(&frame, &ranges);
     puppet_say(link, &frame);
 }
 
@@ -578,16 +613,187 @@ static void what_the_store_lost_is_fetched_again(void **state)
     assert_true(net_holds(2, net_key(0), WC_KIND_ROW, "alice"));
 }
 
+/* ---- a new office ---- */
+
+/* Records that a node served to node 0. */
+static uint64_t served(int n)
+{
+    struct wc_node *node = net.nodes[n].node;
+    uint32_t office = wc_node_office_find(node, net_key(0));
+    return wc_node_peer(node, node->offices[office]->link)->conduct->fetched.used;
+}
+
+static void raise_all(int nodes, uint32_t rows)
+{
+    for (int n = 0; n < nodes; n++)
+        raise_quota(n);
+    stock(1, &net.nodes[1].identity, 0, rows);
+    stock_card(1, &net.nodes[1].identity);
+    for (int n = 2; n < nodes; n++) {
+        for (uint32_t i = 0; i < net.nodes[1].stored_count; i++)
+            copy_stored(n, &net.nodes[1].stored[i]);
+    }
+}
+
+static void a_new_office_fetches_from_several_at_once(void **state)
+{
+    (void)state;
+    raise_all(4, 4000);
+    for (int n = 0; n < 4; n++)
+        net_start(n);
+    for (int n = 1; n < 4; n++)
+        net_open(0, n, 0);
+    net_wait(10000);
+    assert_int_equal(net_stats(0).records_count[1], 4000);
+    for (int n = 1; n < 4; n++) {
+        print_message("%llu from neighbour %d\n", (unsigned long long)served(n), n);
+        assert_in_range(served(n), 200, 3600);
+    }
+    /* little of it twice */
+    assert_true(served(1) + served(2) + served(3) < 5000);
+    assert_null(net.nodes[0].node->leases);
+}
+
+static void turn(int nodes)
+{
+    net_deliver();
+    for (int n = 0; n < nodes; n++) {
+        if (net.nodes[n].changes_count > 0)
+            net_commit(n, 0);
+        if (wc_node_deadline(net.nodes[n].node) <= net.mono_ms)
+            net_step(n, &(struct wc_event){.type = WC_EVENT_TIMER});
+    }
+}
+
+/* Both sides die in the middle: what came is not asked for again. */
+static void a_fetch_goes_on_after_a_crash(void **state)
+{
+    (void)state;
+    raise_all(2, 3000);
+    net_start(0);
+    net_start(1);
+    uint32_t link = net_open(0, 1, 0);
+    while (net_stats(0).records_count[1] < 500) /* in steps smaller than net_run()'s */
+        turn(2);
+    uint64_t had = net_stats(0).records_count[1];
+    assert_in_range(had, 500, 2500);
+    net_cut(link);
+    net_stop(0);
+    net_stop(1);
+    net_start(0);
+    net_start(1);
+    had = net_stats(0).records_count[1]; /* what the disk has */
+    assert_true(had >= 400);
+    net_link(0, 1);
+    net_wait(10000);
+    assert_int_equal(net_stats(0).records_count[1], 3000);
+    assert_true(served(1) <= 3000 - had + 100);
+}
+
+/* One neighbour lists what all have, takes its time, and gives nothing. */
+static void a_slow_source_holds_up_nobody(void **state)
+{
+    (void)state;
+    static uint8_t items[WC_ITEM_LEAF_MAX * WC_ITEM_BYTES];
+    raise_all(2, 4000);
+    net_start(0);
+    net_start(1);
+    uint32_t slow = puppet_link(0, &net.nodes[2].identity);
+    net_open(0, 1, 0);
+    uint64_t began_ms = net.mono_ms;
+    while (net_stats(0).records_count[1] < 4000 && net.mono_ms - began_ms < 60000) {
+        net_wait(500);
+        while (puppet_count(slow, WC_WIRE_SYNC) > 0) {
+            heard_sync(slow);
+            if (ranges.set != WC_SET_ALL && ranges.ranges[0].bits >= 8)
+                say_list(slow, items, 1); /* not in its range: it is closed for that */
+            else
+                say_more(slow);
+        }
+    }
+    print_message("all there after %llu ms\n",
+                  (unsigned long long)(net.mono_ms - began_ms));
+    assert_true(net.mono_ms - began_ms < 15000);
+}
+
+/* ---- audits ---- */
+
+static void each_office_audits_once_a_day(void **state)
+{
+    (void)state;
+    uint64_t first[4];
+    for (int n = 0; n < 4; n++) {
+        net_start(n);
+        first[n] = net.nodes[n].node->audit_ms - net.mono_ms;
+        assert_true(first[n] < WC_DAY_MS);
+        for (int k = 0; k < n; k++) /* not all at once */
+            assert_true(first[n] / 60000 != first[k] / 60000);
+    }
+    for (int quarter = 0; quarter < 4 * 20; quarter++) {
+        uint32_t link = net_link(0, 1);
+        net_wait(3000);
+        net_cut(link);
+        net.mono_ms += WC_DAY_MS / 4;
+        net.now_ms += WC_DAY_MS / 4;
+    }
+    for (int n = 0; n < 2; n++) {
+        assert_in_range(net_stats(n).audits_done, 14, 22);
+        assert_int_equal(net_stats(n).audit_finds, 0);
+    }
+}
+
+/* Two sets with one sum: what is in the place of two items is one more and one less. */
+static void an_audit_sees_what_sums_do_not_show(void **state)
+{
+    (void)state;
+    static const uint8_t all[WC_ITEM_BYTES];
+    uint8_t keys[2][WC_ITEM_BYTES];
+    raise_all(2, 200);
+    net_start(0);
+    net_start(1);
+    uint32_t link = net_link(0, 1);
+    net_wait(5000);
+    assert_true(net_same(0, 1));
+    struct wc_itemset *set = &net.nodes[1].node->sets[1];
+    uint32_t value[2];
+    assert_int_equal(wc_itemset_keys(set, all, 0, keys[0], 2), 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(wc_itemset_find(set, keys[i], &value[i]));
+        wc_itemset_remove(set, keys[i]);
+    }
+    uint64_t x = wc_get_u64(keys[0] + 16), y = wc_get_u64(keys[1] + 16);
+    assert_true(x < UINT64_MAX && y > 0);
+    wc_put_u64(keys[0] + 16, x + 1);
+    wc_put_u64(keys[1] + 16, y - 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wc_itemset_insert(set, keys[i], value[i]), 0);
+    uint64_t done = net_stats(0).syncs_done;
+    net_wait(100000);
+    assert_true(net_stats(0).syncs_done > done); /* and nothing was seen */
+    assert_int_equal(net_stats(0).audit_finds, 0);
+    net.nodes[0].node->audit_ms = net.mono_ms;
+    net_wait(100000);
+    assert_true(net_stats(0).audit_finds > 0);
+    assert_true(net_stats(1).audits_done > 0); /* who was asked looks closer, too */
+    assert_true(net_is_open(link));
+    for (int i = 0; i < 2; i++) { /* as it was, for the end of the test */
+        wc_itemset_remove(set, keys[i]);
+        wc_put_u64(keys[i] + 16, i == 0 ? x : y);
+        assert_int_equal(wc_itemset_insert(set, keys[i], value[i]), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        net_test(equal_sets_cost_two_small_frames_a_set),
+        net_test(equal_sets_cost_two_small_frames),
         net_test(hundreds_come_across),
         net_test(few_differences_cost_little),
         net_test(what_was_fetched_is_passed_on),
         net_test(rounds_repair_what_a_link_did_not_say),
         net_test(who_does_not_replicate_fetches_cards_only),
         net_test(own_records_come_back_from_others),
+        net_test(all_is_asked_about_at_once),
         net_test(cards_and_revocations_come_first),
         net_test(what_is_listed_is_wanted_and_taken),
         net_test(what_cannot_be_had_is_not_asked_for_without_end),
@@ -600,6 +806,11 @@ int main(void)
         net_test(more_wants_than_are_answered_are_refused),
         net_test(all_of_a_large_answer_comes_in_time),
         net_test(what_the_store_lost_is_fetched_again),
+        net_test(a_new_office_fetches_from_several_at_once),
+        net_test(a_fetch_goes_on_after_a_crash),
+        net_test(a_slow_source_holds_up_nobody),
+        net_test(each_office_audits_once_a_day),
+        net_test(an_audit_sees_what_sums_do_not_show),
     };
     if (wc_crypto_init() != 0)
         return 1;

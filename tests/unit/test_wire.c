@@ -29,7 +29,6 @@ static int decode(enum wc_wire_type type, struct wc_slice frame)
     static struct wc_wire_answers answers;
     struct wc_wire_clock clock;
     struct wc_wire_records records;
-    struct wc_wire_want want;
     struct wc_wire_ask ask;
     struct wc_wire_joined joined;
     struct wc_wire_list list;
@@ -48,7 +47,9 @@ static int decode(enum wc_wire_type type, struct wc_slice frame)
     case WC_WIRE_DIFF:
         return wc_wire_decode_diff(frame, &ranges, &err);
     case WC_WIRE_WANT:
-        return wc_wire_decode_want(frame, &want, &err);
+        return wc_wire_decode_want(frame, &ranges, &err);
+    case WC_WIRE_AUDIT:
+        return wc_wire_decode_audit(frame, &ranges, &err);
     case WC_WIRE_ASK:
         return wc_wire_decode_ask(frame, &ask, &err);
     case WC_WIRE_ANSWERS:
@@ -181,19 +182,26 @@ static void items_of(uint8_t *out, uint8_t first, uint32_t count)
     }
 }
 
+/* Two ranges, one to be compared and one that is known to differ. */
+static void two_ranges(struct wc_wire_ranges *r)
+{
+    struct wc_item_sum sum = {.count = 3, .sum = {9}};
+    *r = (struct wc_wire_ranges){.set = 1, .session = 0xdeadbeef, .count = 2};
+    memset(r->key, 0x77, sizeof(r->key));
+    r->ranges[0].form = WC_FORM_COMPARE;
+    wc_wire_fingerprint(r->ranges[0].fingerprint, &sum, 1, r->session);
+    r->ranges[1].prefix[0] = 0xab;
+    r->ranges[1].prefix[1] = 0xc0;
+    r->ranges[1].bits = 12;
+    r->ranges[1].form = WC_FORM_OPEN;
+}
+
 static void a_sync_asks_about_ranges(void **state)
 {
     (void)state;
     static struct wc_wire_ranges in, out;
-    struct wc_item_sum sum = {.count = 3, .sum = {9}};
     struct wc_buf b = {0};
-    in = (struct wc_wire_ranges){.set = 1, .session = 0xdeadbeef, .count = 2};
-    in.ranges[0].count = 100000;
-    wc_wire_fingerprint(in.ranges[0].fingerprint, &sum, in.session);
-    in.ranges[1] = in.ranges[0];
-    in.ranges[1].prefix[0] = 0xab;
-    in.ranges[1].prefix[1] = 0xc0;
-    in.ranges[1].bits = 12;
+    two_ranges(&in);
     wc_wire_sync(&b, &in);
     check_golden("wire-sync", &b);
     check_ends(&b);
@@ -201,11 +209,36 @@ static void a_sync_asks_about_ranges(void **state)
     assert_int_equal(out.set, 1);
     assert_int_equal(out.session, 0xdeadbeef);
     assert_int_equal(out.count, 2);
+    assert_int_equal(out.ranges[0].form, WC_FORM_COMPARE);
+    assert_memory_equal(out.ranges[0].fingerprint, in.ranges[0].fingerprint,
+                        WC_FINGERPRINT_BYTES);
+    assert_int_equal(out.ranges[1].form, WC_FORM_OPEN);
     assert_int_equal(out.ranges[1].bits, 12);
     assert_memory_equal(out.ranges[1].prefix, in.ranges[1].prefix, WC_ITEM_BYTES);
-    assert_int_equal(out.ranges[1].count, 100000);
-    assert_memory_equal(out.ranges[1].fingerprint, in.ranges[1].fingerprint,
-                        WC_FINGERPRINT_BYTES);
+    wc_buf_fini(&b);
+}
+
+static void an_audit_has_a_key_and_compares(void **state)
+{
+    (void)state;
+    static struct wc_wire_ranges in, out;
+    struct wc_buf b = {0};
+    two_ranges(&in);
+    wc_wire_audit(&b, &in);
+    assert_true(wc_wire_decode_audit(slice_of(&b), &out, NULL) < 0); /* one is open */
+    in.ranges[1].form = WC_FORM_COMPARE;
+    wc_buf_reset(&b);
+    wc_wire_audit(&b, &in);
+    check_golden("wire-audit", &b);
+    check_ends(&b);
+    assert_int_equal(wc_wire_decode_audit(slice_of(&b), &out, NULL), 0);
+    assert_memory_equal(out.key, in.key, sizeof(out.key));
+    assert_int_equal(out.count, 2);
+    in.set = WC_SET_ALL;
+    in.count = 1;
+    wc_buf_reset(&b);
+    wc_wire_audit(&b, &in);
+    assert_true(wc_wire_decode_audit(slice_of(&b), &out, NULL) < 0); /* one at a time */
     wc_buf_fini(&b);
 }
 
@@ -214,82 +247,136 @@ static void an_equal_set_costs_little(void **state)
     (void)state;
     static struct wc_wire_ranges r;
     struct wc_buf b = {0};
-    r = (struct wc_wire_ranges){.set = 1, .session = UINT32_MAX, .count = 1};
-    r.ranges[0].count = 1000000;
+    r = (struct wc_wire_ranges){.set = WC_SET_ALL, .session = UINT32_MAX, .count = 1};
+    r.ranges[0].form = WC_FORM_COMPARE;
     wc_wire_sync(&b, &r);
-    assert_true(b.len <= 48);
     r.count = 0;
-    wc_buf_reset(&b);
     wc_wire_diff(&b, &r);
-    assert_true(b.len <= 16);
+    assert_true(b.len <= 40); /* both ways */
     wc_buf_fini(&b);
 }
 
 static void a_fingerprint_depends_on_all_of_it(void **state)
 {
     (void)state;
-    struct wc_item_sum sum = {.count = 3, .sum = {9}}, other = sum;
+    struct wc_item_sum sums[2] = {{.count = 3, .sum = {9}}, {.count = 5}},
+                       other = sums[0];
     uint8_t a[WC_FINGERPRINT_BYTES], b[WC_FINGERPRINT_BYTES];
-    wc_wire_fingerprint(a, &sum, 1);
-    wc_wire_fingerprint(b, &sum, 2);
+    wc_wire_fingerprint(a, sums, 1, 1);
+    wc_wire_fingerprint(b, sums, 1, 2);
+    assert_memory_not_equal(a, b, sizeof(a));
+    wc_wire_fingerprint(b, sums, 2, 1);
     assert_memory_not_equal(a, b, sizeof(a));
     other.count = 4;
-    wc_wire_fingerprint(b, &other, 1);
+    wc_wire_fingerprint(b, &other, 1, 1);
     assert_memory_not_equal(a, b, sizeof(a));
-    other = sum;
+    other = sums[0];
     other.sum[31] = 1;
-    wc_wire_fingerprint(b, &other, 1);
+    wc_wire_fingerprint(b, &other, 1, 1);
     assert_memory_not_equal(a, b, sizeof(a));
 }
 
-static void a_diff_has_branches_and_lists(void **state)
+static void short_things_belong_to_a_session(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[WC_FINGERPRINT_BYTES], item[WC_ITEM_BYTES] = {1};
+    uint8_t a[WC_SHORT_ID_BYTES], b[WC_SHORT_ID_BYTES], branch[WC_BRANCH_BYTES];
+    wc_wire_short_id(a, item, 1);
+    wc_wire_short_id(b, item, 2);
+    assert_memory_not_equal(a, b, sizeof(a));
+    wc_wire_branch(branch, zeros, true);
+    assert_memory_equal(branch, zeros, sizeof(branch));
+    wc_wire_branch(branch, zeros,
+                   false); /* what has items is never like what has none */
+    assert_memory_not_equal(branch, zeros, sizeof(branch));
+}
+
+static int decode_diff(const struct wc_wire_ranges *r)
+{
+    static struct wc_wire_ranges out;
+    struct wc_buf b = {0};
+    wc_wire_diff(&b, r);
+    int rc = wc_wire_decode_diff(slice_of(&b), &out, NULL);
+    wc_buf_fini(&b);
+    return rc;
+}
+
+static void a_diff_has_branches_ids_and_items(void **state)
 {
     (void)state;
     static struct wc_wire_ranges in, out;
     static uint8_t items[(WC_ITEM_LEAF_MAX + 1) * WC_ITEM_BYTES];
     struct wc_buf b = {0};
     items_of(items, 0x70, WC_ITEM_LEAF_MAX + 1);
-    in = (struct wc_wire_ranges){.session = 5, .count = 2};
-    in.ranges[0].bits = 4;
-    in.ranges[0].prefix[0] = 0x60;
-    in.ranges[0].count = 40;
-    in.ranges[1].bits = 4;
-    in.ranges[1].prefix[0] = 0x70;
-    in.ranges[1].list = true;
-    in.ranges[1].items = wc_slice(items, 3 * WC_ITEM_BYTES);
+    in = (struct wc_wire_ranges){.session = 5, .count = 3};
+    for (uint32_t i = 0; i < in.count; i++) {
+        in.ranges[i].bits = 4;
+        in.ranges[i].prefix[0] = (uint8_t)(0x50 + 0x10 * i);
+        in.ranges[i].form = (enum wc_wire_form)i;
+    }
+    in.ranges[0].data = wc_slice(items, WC_ITEM_BRANCHES * WC_BRANCH_BYTES);
+    in.ranges[1].data = wc_slice(items, 2 * WC_SHORT_ID_BYTES);
+    in.ranges[2].data = wc_slice(items, 3 * WC_ITEM_BYTES);
     wc_wire_diff(&b, &in);
     check_golden("wire-diff", &b);
     check_ends(&b);
     assert_int_equal(wc_wire_decode_diff(slice_of(&b), &out, NULL), 0);
-    assert_false(out.ranges[0].list);
-    assert_true(out.ranges[1].list);
-    assert_int_equal(out.ranges[1].count, 3);
-    assert_true(wc_slice_eq(out.ranges[1].items, in.ranges[1].items));
-    /* a SYNC holds no lists */
-    wc_buf_reset(&b);
-    wc_wire_sync(&b, &in);
-    assert_true(wc_wire_decode_sync(slice_of(&b), &out, NULL) < 0);
-    /* too many items, half an item, an item out of its range, items out of order */
-    const size_t lens[] = {sizeof(items), WC_ITEM_BYTES + 1};
-    for (int i = 0; i < 2; i++) {
-        wc_buf_reset(&b);
-        in.ranges[1].items = wc_slice(items, lens[i]);
-        wc_wire_diff(&b, &in);
-        assert_true(wc_wire_decode_diff(slice_of(&b), &out, NULL) < 0);
+    for (uint32_t i = 0; i < in.count; i++) {
+        assert_int_equal(out.ranges[i].form, in.ranges[i].form);
+        assert_true(wc_slice_eq(out.ranges[i].data, in.ranges[i].data));
     }
-    in.ranges[1].items = wc_slice(items, 2 * WC_ITEM_BYTES);
-    items[WC_ITEM_BYTES] = 0x80;
-    wc_buf_reset(&b);
-    wc_wire_diff(&b, &in);
-    assert_int_equal(wc_wire_decode_diff(slice_of(&b), &out, NULL), -WC_EINVALID);
-    memcpy(items + WC_ITEM_BYTES, items, WC_ITEM_BYTES);
-    wc_buf_reset(&b);
-    wc_wire_diff(&b, &in);
-    assert_int_equal(wc_wire_decode_diff(slice_of(&b), &out, NULL), -WC_EINVALID);
+    assert_int_equal(out.ranges[0].count, WC_ITEM_BRANCHES);
+    assert_int_equal(out.ranges[1].count, 2);
+    assert_int_equal(out.ranges[2].count, 3);
     wc_buf_fini(&b);
+    /* too many, a part of one, none; and of branches any other number */
+    const size_t each[] = {WC_BRANCH_BYTES, WC_SHORT_ID_BYTES, WC_ITEM_BYTES};
+    const size_t most[] = {WC_ITEM_BRANCHES, WC_ITEM_LEAF_MAX, WC_ITEM_LEAF_MAX};
+    for (uint32_t i = 0; i < in.count; i++) {
+        struct wc_slice good = in.ranges[i].data;
+        const size_t bad[] = {0, each[i] - 1, each[i] + 1, (most[i] + 1) * each[i]};
+        for (int k = 0; k < 4; k++) {
+            in.ranges[i].data = wc_slice(items, bad[k]);
+            assert_true(decode_diff(&in) < 0);
+        }
+        in.ranges[i].data = good;
+        assert_int_equal(decode_diff(&in), 0);
+    }
+    in.ranges[0].data = wc_slice(items, (WC_ITEM_BRANCHES - 1) * WC_BRANCH_BYTES);
+    assert_int_equal(decode_diff(&in), -WC_EINVALID);
+    in.ranges[0].data = wc_slice(items, WC_ITEM_BRANCHES * WC_BRANCH_BYTES);
+    /* an item out of its range, items out of order */
+    in.ranges[2].data = wc_slice(items, 2 * WC_ITEM_BYTES);
+    items[WC_ITEM_BYTES] = 0x80;
+    assert_int_equal(decode_diff(&in), -WC_EINVALID);
+    memcpy(items + WC_ITEM_BYTES, items, WC_ITEM_BYTES);
+    assert_int_equal(decode_diff(&in), -WC_EINVALID);
 }
 
-/* [ 5, set, session, [ [ prefix, bits, 0, 1, fingerprint ] ] ] with odd parts. */
+static void a_diff_of_all_sets_has_one_branch_each(void **state)
+{
+    (void)state;
+    static struct wc_wire_ranges r;
+    static uint8_t data[WC_ITEM_BRANCHES * WC_BRANCH_BYTES];
+    r = (struct wc_wire_ranges){.set = WC_SET_ALL, .count = 1};
+    r.ranges[0].data = wc_slice(data, WC_SETS_COUNT * WC_BRANCH_BYTES);
+    assert_int_equal(decode_diff(&r), 0);
+    r.ranges[0].bits = 4;
+    assert_true(decode_diff(&r) < 0);
+    r.ranges[0].bits = 0;
+    r.ranges[0].data = wc_slice(data, sizeof(data));
+    assert_true(decode_diff(&r) < 0);
+    r.ranges[0].data = wc_slice(data, WC_SETS_COUNT * WC_BRANCH_BYTES);
+    r.count = 2;
+    r.ranges[1] = r.ranges[0];
+    assert_true(decode_diff(&r) < 0);
+    r.count = 1;
+    r.ranges[0].form = WC_FORM_IDS;
+    r.ranges[0].data = wc_slice(data, 2 * WC_SHORT_ID_BYTES);
+    assert_true(decode_diff(&r) < 0);
+}
+
+/* [ 5, set, session, [ [ prefix, bits, fingerprint ] ] ] with odd parts. */
 static int odd_range(uint64_t set, const char *prefix, size_t prefix_len, uint64_t bits)
 {
     static struct wc_wire_ranges out;
@@ -300,11 +387,9 @@ static int odd_range(uint64_t set, const char *prefix, size_t prefix_len, uint64
     wc_pack_u64(&b, set);
     wc_pack_u64(&b, 1);
     wc_pack_array(&b, 1);
-    wc_pack_array(&b, 5);
+    wc_pack_array(&b, 3);
     wc_pack_bin(&b, wc_slice(prefix, prefix_len));
     wc_pack_u64(&b, bits);
-    wc_pack_u64(&b, 0);
-    wc_pack_u64(&b, 1);
     wc_pack_bin(&b, wc_slice(fingerprint, sizeof(fingerprint)));
     int rc = wc_wire_decode_sync(slice_of(&b), &out, NULL);
     wc_buf_fini(&b);
@@ -318,7 +403,9 @@ static void a_range_is_a_prefix(void **state)
     assert_int_equal(odd_range(0, zeros, 0, 0), 0);
     assert_int_equal(odd_range(1, "\xab\xc0", 2, 12), 0);
     assert_int_equal(odd_range(1, zeros, WC_ITEM_BYTES, 256), 0);
-    assert_true(odd_range(2, zeros, 0, 0) < 0);               /* no such set */
+    assert_int_equal(odd_range(WC_SET_ALL, zeros, 0, 0), 0);
+    assert_true(odd_range(WC_SET_ALL, zeros, 1, 4) < 0);      /* all is all */
+    assert_true(odd_range(3, zeros, 0, 0) < 0);               /* no such set */
     assert_true(odd_range(1, "\xab", 1, 7) < 0);              /* not a multiple of 4 */
     assert_true(odd_range(1, "\xab\xc1", 2, 12) < 0);         /* bits to spare */
     assert_true(odd_range(1, "\xab\xc0", 2, 8) < 0);          /* bytes to spare */
@@ -326,7 +413,7 @@ static void a_range_is_a_prefix(void **state)
     assert_true(odd_range(1, zeros, sizeof(zeros), 260) < 0); /* too long */
 }
 
-static void the_fullest_diff_fits_a_frame(void **state)
+static void the_fullest_frames_fit(void **state)
 {
     (void)state;
     static struct wc_wire_ranges r, out;
@@ -334,45 +421,65 @@ static void the_fullest_diff_fits_a_frame(void **state)
     struct wc_buf b = {0};
     items_of(items, 0, WC_ITEM_LEAF_MAX);
     r = (struct wc_wire_ranges){.session = UINT32_MAX,
-                                .count = WC_DIFF_RANGES_MAX_COUNT};
-    for (uint32_t i = 0; i < r.count; i++) {
-        r.ranges[i].bits = 256;
-        r.ranges[i].count = WC_REV_MAX;
-    }
-    wc_wire_diff(&b, &r);
-    assert_true(b.len <= WC_FRAME_MAX_BYTES);
-    assert_int_equal(wc_wire_decode_diff(slice_of(&b), &out, NULL), 0);
-    wc_buf_reset(&b);
-    r.count = WC_SYNC_RANGES_MAX_COUNT;
+                                .count = WC_SYNC_RANGES_MAX_COUNT};
     for (uint32_t i = 0; i < r.count; i++) {
         r.ranges[i].bits = 4;
-        r.ranges[i].list = true;
-        r.ranges[i].items = wc_slice(items, sizeof(items));
+        r.ranges[i].form = WC_FORM_ITEMS;
+        r.ranges[i].data = wc_slice(items, sizeof(items));
     }
     wc_wire_diff(&b, &r);
     assert_true(b.len <= WC_FRAME_MAX_BYTES);
     assert_int_equal(wc_wire_decode_diff(slice_of(&b), &out, NULL), 0);
+    r.count++;
+    wc_buf_reset(&b);
+    wc_wire_diff(&b, &r);
+    assert_int_equal(wc_wire_decode_diff(slice_of(&b), &out, NULL), -WC_ETOOBIG);
+    wc_buf_reset(&b);
+    r.count = WC_WANT_ITEMS_MAX_COUNT;
+    for (uint32_t i = 0; i < r.count; i++) {
+        r.ranges[i].bits = WC_ITEM_BITS_MAX;
+        r.ranges[i].form = WC_FORM_IDS;
+        r.ranges[i].data = wc_slice(items, WC_SHORT_ID_BYTES);
+    }
+    wc_wire_want(&b, &r);
+    assert_true(b.len <= WC_FRAME_MAX_BYTES);
+    assert_int_equal(wc_wire_decode_want(slice_of(&b), &out, NULL), 0);
     wc_buf_fini(&b);
 }
 
 static void a_want_names_items(void **state)
 {
     (void)state;
-    static uint8_t items[(WC_WANT_ITEMS_MAX_COUNT + 1) * WC_ITEM_BYTES];
-    struct wc_wire_want want;
+    static uint8_t ids[(WC_WANT_ITEMS_MAX_COUNT + 1) * WC_SHORT_ID_BYTES];
+    static struct wc_wire_ranges in, out;
     struct wc_buf b = {0};
-    items_of(items, 1, WC_WANT_ITEMS_MAX_COUNT + 1);
-    wc_wire_want(&b, 1, wc_slice(items, 2 * WC_ITEM_BYTES));
+    for (size_t i = 0; i < sizeof(ids); i++)
+        ids[i] = (uint8_t)i;
+    in = (struct wc_wire_ranges){.set = 1, .session = 9, .count = 2};
+    in.ranges[0].form = in.ranges[1].form = WC_FORM_IDS;
+    in.ranges[1].bits = 16;
+    in.ranges[1].prefix[0] = 0x12;
+    in.ranges[0].data = wc_slice(ids, 2 * WC_SHORT_ID_BYTES);
+    in.ranges[1].data = wc_slice(ids, WC_SHORT_ID_BYTES);
+    wc_wire_want(&b, &in);
     check_golden("wire-want", &b);
     check_ends(&b);
-    assert_int_equal(wc_wire_decode_want(slice_of(&b), &want, NULL), 0);
-    assert_int_equal(want.count, 2);
-    const size_t bad[] = {0, WC_ITEM_BYTES - 1, sizeof(items)};
-    for (int i = 0; i < 3; i++) {
+    assert_int_equal(wc_wire_decode_want(slice_of(&b), &out, NULL), 0);
+    assert_int_equal(out.ranges[0].count, 2);
+    assert_int_equal(out.ranges[1].count, 1);
+    const size_t bad[] = {0, WC_SHORT_ID_BYTES - 1, sizeof(ids),
+                          WC_WANT_ITEMS_MAX_COUNT *
+                              WC_SHORT_ID_BYTES}; /* one too many */
+    for (int i = 0; i < 4; i++) {
         wc_buf_reset(&b);
-        wc_wire_want(&b, 1, wc_slice(items, bad[i]));
-        assert_true(wc_wire_decode_want(slice_of(&b), &want, NULL) < 0);
+        in.ranges[0].data = wc_slice(ids, bad[i]);
+        wc_wire_want(&b, &in);
+        assert_true(wc_wire_decode_want(slice_of(&b), &out, NULL) < 0);
     }
+    in.count = 0; /* nothing */
+    wc_buf_reset(&b);
+    wc_wire_want(&b, &in);
+    assert_true(wc_wire_decode_want(slice_of(&b), &out, NULL) < 0);
     wc_buf_fini(&b);
 }
 
@@ -615,7 +722,7 @@ static void the_type_is_seen_in_two_bytes(void **state)
     for (unsigned a = 0; a < 256; a++) {
         for (unsigned t = 0; t < 256; t++) {
             const uint8_t frame[] = {(uint8_t)a, (uint8_t)t, 0xff};
-            bool good = a >= 0x90 && a <= 0x9f && t >= 1 && t <= 18;
+            bool good = a >= 0x90 && a <= 0x9f && t >= 1 && t <= 19;
             assert_int_equal(wc_wire_type(wc_slice(frame, 3)),
                              good ? (int)t : -WC_EPROTOCOL);
         }
@@ -628,7 +735,7 @@ static void the_type_is_seen_in_two_bytes(void **state)
 static void too_many_or_too_few_elements_are_refused(void **state)
 {
     (void)state;
-    for (int type = WC_WIRE_HELLO; type <= WC_WIRE_BEAT; type++) {
+    for (int type = WC_WIRE_HELLO; type <= WC_WIRE_AUDIT; type++) {
         for (uint32_t count = 1; count < 8; count++) {
             struct wc_buf b = {0};
             wc_pack_array(&b, count);
@@ -651,9 +758,12 @@ int main(void)
         cmocka_unit_test(a_sync_asks_about_ranges),
         cmocka_unit_test(an_equal_set_costs_little),
         cmocka_unit_test(a_fingerprint_depends_on_all_of_it),
-        cmocka_unit_test(a_diff_has_branches_and_lists),
+        cmocka_unit_test(an_audit_has_a_key_and_compares),
+        cmocka_unit_test(short_things_belong_to_a_session),
+        cmocka_unit_test(a_diff_has_branches_ids_and_items),
+        cmocka_unit_test(a_diff_of_all_sets_has_one_branch_each),
         cmocka_unit_test(a_range_is_a_prefix),
-        cmocka_unit_test(the_fullest_diff_fits_a_frame),
+        cmocka_unit_test(the_fullest_frames_fit),
         cmocka_unit_test(a_want_names_items),
         cmocka_unit_test(an_ask_says_how_far_it_came),
         cmocka_unit_test(a_neighbour_has_a_priority),
