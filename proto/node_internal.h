@@ -390,8 +390,9 @@ struct wc_session {
     uint32_t link; /* 0: none */
     struct wc_reconcile r;
     uint32_t wants_open;
-    uint64_t wanted, came, accepted; /* records, of both sets */
-    uint64_t missed;    /* of those wanted: did not come, and were charged */
+    uint32_t open_counts[WC_WANTS_OPEN_MAX_COUNT]; /* items of each, oldest first */
+    uint32_t came;                                 /* in answer to the oldest */
+    uint64_t wanted, accepted;                     /* records, of both sets */
     uint32_t fruitless; /* answers one after the other in which nothing lacked here */
     uint64_t began_ms, active_ms;
 };

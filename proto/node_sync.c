@@ -210,8 +210,9 @@ static void send_want(struct wc_node *node, struct wc_session *s, struct wc_peer
         return;
     }
     bool bulk = s->wanted >= WC_SYNC_BULK_COUNT;
-    s->wanted += wc_reconcile_want(&s->r, out, ids);
-    s->wants_open++;
+    uint32_t count = wc_reconcile_want(&s->r, out, ids);
+    s->open_counts[s->wants_open++] = count;
+    s->wanted += count;
     wc_wire_want(&frame, out);
     free(out);
     wc_node_send(node, peer, &frame);
@@ -309,15 +310,17 @@ out:
     return rc;
 }
 
-/* All that was wanted so far was answered: charge for what did not come. */
-static void charge_missed(struct wc_node *node, struct wc_session *s,
-                          const struct wc_peer *peer)
+/* The oldest WANT was answered: charge for what did not come. */
+static void close_want(struct wc_node *node, struct wc_session *s,
+                       const struct wc_peer *peer)
 {
-    if (s->wants_open > 0 || s->wanted <= s->came + s->missed)
-        return;
-    uint64_t missed = s->wanted - s->came - s->missed;
-    s->missed += missed;
-    wc_node_unkept(node, peer, missed * WC_WASTE_ITEM_BYTES);
+    uint32_t wanted = s->open_counts[0];
+    if (s->came < wanted)
+        wc_node_unkept(node, peer, (uint64_t)(wanted - s->came) * WC_WASTE_ITEM_BYTES);
+    s->came = 0;
+    s->wants_open--;
+    for (uint32_t i = 0; i < s->wants_open; i++)
+        s->open_counts[i] = s->open_counts[i + 1];
 }
 
 void wc_node_sync_records(struct wc_node *node, struct wc_peer *peer,
@@ -330,8 +333,7 @@ void wc_node_sync_records(struct wc_node *node, struct wc_peer *peer,
     s->came += came;
     s->accepted += accepted;
     if (reason == WC_REASON_LAST && s->wants_open > 0) {
-        s->wants_open--;
-        charge_missed(node, s, peer);
+        close_want(node, s, peer);
         if (session_bears(node, s, peer))
             pump(node, s, peer);
         else
