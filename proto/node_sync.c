@@ -119,6 +119,8 @@ static void session_end(struct wc_node *node, struct wc_session *s,
 {
     uint64_t accepted = s->accepted;
     session_again(node, peer, how, s);
+    if (how == ENDED_BAD && wc_node_keeps_nothing(node, peer))
+        wc_node_blame(node, peer->office, WC_BLAME_SYNC); /* before it leaks */
     session_clear(node, s);
     if (how == ENDED_DONE) {
         node->syncs_done++;
