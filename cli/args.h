@@ -55,6 +55,7 @@ enum wc_opt {
     WC_OPT_TODAY,
     WC_OPT_FULL,
     WC_OPT_REBUILD,
+    WC_OPT_EXPLAIN,
     WC_OPT_COUNT
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* find, show, offices, status, office show: one request, one screen. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <whocan/audience.h>
@@ -69,6 +70,8 @@ static int find_params(struct wc_run *run, json_t *params, uint64_t limit)
     json_object_set_new(params, "limit", json_integer((json_int_t)limit));
     if (wc_run_option(run, WC_OPT_FACETS) != NULL)
         json_object_set_new(params, "facets", json_true());
+    if (wc_run_option(run, WC_OPT_EXPLAIN) != NULL)
+        json_object_set_new(params, "explain", json_true());
     wc_buf_fini(&query);
     for (size_t i = 0; code == 0 && i < sizeof(filters) / sizeof(filters[0]); i++)
         code = find_filter(run, params, &filters[i]);
@@ -203,15 +206,146 @@ static void find_corrections(const struct wc_run *run, struct wc_buf *out,
     }
 }
 
+/* A question of nothing else is no mistake, but nobody would expect what it finds. */
+static void find_stops_only(const struct wc_run *run, struct wc_buf *out,
+                            const json_t *result)
+{
+    if (!wc_json_bool(result, "stops_only", false))
+        return;
+    wc_term_wrap(
+        out,
+        wc_slice_text("These are words that questions are made of, which are left "
+                      "out beside others. They were looked for as they stand: "
+                      "name a skill or a subject to find somebody."),
+        0, run->out.columns);
+}
+
+/* ---- --explain ---- */
+
+static void add_number(struct wc_buf *out, const char *before, int decimals, double x,
+                       const char *after)
+{
+    char text[48];
+    snprintf(text, sizeof(text), "%.*f", decimals, x);
+    wc_buf_text(out, before);
+    wc_buf_text(out, text);
+    wc_buf_text(out, after);
+}
+
+/* "  stem     garden        x 0.80   1,204 people, 12 pieces, 3 reads" */
+static void print_term(struct wc_buf *out, const json_t *term)
+{
+    struct wc_buf text = {0}, kind = {0};
+    wc_buf_text(out, "    ");
+    wc_term_safe(&kind, wc_json_str(term, "kind"));
+    wc_term_fit(out, wc_buf_slice(&kind), 8, false);
+    wc_term_safe(&text, wc_json_str(term, "text"));
+    if (wc_json_bool(term, "home", false))
+        wc_buf_text(&text, " (of this office)");
+    wc_term_fit(out, wc_buf_slice(&text), 30, false);
+    add_number(out, " x ", 2, json_number_value(json_object_get(term, "weight")), "  ");
+    wc_term_plural(out, wc_json_u64(term, "people"), "person", "people");
+    wc_buf_text(out, ", ");
+    wc_term_plural(out, wc_json_u64(term, "pieces"), "piece", "pieces");
+    wc_buf_text(out, ", ");
+    wc_term_plural(out, wc_json_u64(term, "read"), "read", "reads");
+    wc_buf_byte(out, '\n');
+    out->failed |= text.failed || kind.failed;
+    wc_buf_fini(&kind);
+    wc_buf_fini(&text);
+}
+
+static void print_words(const struct wc_run *run, struct wc_buf *out,
+                        const json_t *explain)
+{
+    size_t i, k;
+    json_t *word, *term;
+    json_array_foreach(json_object_get(explain, "words"), i, word)
+    {
+        struct wc_buf name = {0};
+        wc_buf_text(out, "  ");
+        wc_term_safe(&name, wc_json_str(word, "word"));
+        wc_term_styled(&run->out, out, WC_STYLE_STRONG, wc_buf_slice(&name));
+        add_number(out, "  (rarity ", 2,
+                   json_number_value(json_object_get(word, "rarity")), "");
+        wc_buf_text(out,
+                    wc_json_bool(word, "corrected", false) ? ", corrected)\n" : ")\n");
+        json_array_foreach(json_object_get(word, "terms"), k, term)
+        {
+            print_term(out, term);
+        }
+        out->failed |= name.failed;
+        wc_buf_fini(&name);
+    }
+    if (json_array_size(json_object_get(explain, "names")) > 0)
+        wc_buf_text(out, "  whole names\n");
+    json_array_foreach(json_object_get(explain, "names"), i, term)
+    {
+        print_term(out, term);
+    }
+}
+
+static void print_shares(const struct wc_run *run, struct wc_buf *out,
+                         const json_t *explain)
+{
+    size_t i, k;
+    json_t *who, *term;
+    json_array_foreach(json_object_get(explain, "people"), i, who)
+    {
+        struct wc_buf name = {0};
+        wc_term_safe(&name, wc_json_str(who, "login"));
+        wc_buf_text(out, "  ");
+        wc_term_styled(&run->out, out, WC_STYLE_HANDLE, wc_buf_slice(&name));
+        add_number(out, "  ", 3, json_number_value(json_object_get(who, "score")),
+                   "\n");
+        json_array_foreach(json_object_get(who, "terms"), k, term)
+        {
+            wc_buf_text(out, "    ");
+            add_number(out, "", 3, json_number_value(json_object_get(term, "share")),
+                       "  ");
+            wc_term_safe(out, wc_json_str(term, "kind"));
+            wc_buf_byte(out, ' ');
+            wc_term_safe(out, wc_json_str(term, "text"));
+            wc_buf_byte(out, '\n');
+        }
+        out->failed |= name.failed;
+        wc_buf_fini(&name);
+    }
+}
+
+static void find_explain(const struct wc_run *run, struct wc_buf *out,
+                         const json_t *result)
+{
+    const json_t *explain = json_object_get(result, "explain");
+    const char *stage;
+    json_t *took;
+    if (!json_is_object(explain))
+        return;
+    wc_buf_text(out, "\nWhat was looked for\n");
+    print_words(run, out, explain);
+    wc_buf_text(out, "\nWhat each has of it\n");
+    print_shares(run, out, explain);
+    wc_buf_text(out, "\nTime: ");
+    json_object_foreach(json_object_get(explain, "times_us"), stage, took)
+    {
+        wc_term_safe(out, wc_slice_text(stage));
+        add_number(out, " ", 3, json_number_value(took) / 1000, " ms, ");
+    }
+    add_number(out, "all of it ", 3, (double)wc_json_u64(result, "took_us") / 1000,
+               " ms\n");
+}
+
 static int find_print(struct wc_run *run, const json_t *result, uint64_t limit)
 {
     struct wc_buf out = {0};
+    find_stops_only(run, &out, result);
     find_corrections(run, &out, json_object_get(result, "corrected"));
     const json_t *people = json_object_get(result, "people");
     size_t shown = json_array_size(people);
     wc_print_people(&run->out, &out, people, shown);
     find_footer(run, &out, shown, result, limit);
     print_facets(run, &out, json_object_get(result, "facets"));
+    find_explain(run, &out, result);
     int code = wc_run_write(run, &out);
     wc_buf_fini(&out);
     return code;

@@ -19,11 +19,13 @@ const struct wc_command wc_commands[] = {
      "  whocan find \"start a blog\" --limit 3 --json\n"
      "  whocan find data protection --level practitioner --today\n"
      "  whocan find gis --mentor --language norwegian --team planning\n\n"
-     "--level and --mentor are about the skill that answers what you look for.\n",
-     WC_OPT_BIT(WC_OPT_LIMIT) | WC_OPT_BIT(WC_OPT_FACETS) | WC_OPT_BIT(WC_OPT_OFFICE) |
-         WC_OPT_BIT(WC_OPT_TEAM) | WC_OPT_BIT(WC_OPT_LEVEL) |
-         WC_OPT_BIT(WC_OPT_LANGUAGE) | WC_OPT_BIT(WC_OPT_MENTOR) |
-         WC_OPT_BIT(WC_OPT_TODAY),
+     "--level and --mentor are about the skill that answers what you look for.\n"
+     "--explain shows what each word was looked for as, what it weighs, and the "
+     "time.\n",
+     WC_OPT_BIT(WC_OPT_EXPLAIN) | WC_OPT_BIT(WC_OPT_LIMIT) | WC_OPT_BIT(WC_OPT_FACETS) |
+         WC_OPT_BIT(WC_OPT_OFFICE) | WC_OPT_BIT(WC_OPT_TEAM) |
+         WC_OPT_BIT(WC_OPT_LEVEL) | WC_OPT_BIT(WC_OPT_LANGUAGE) |
+         WC_OPT_BIT(WC_OPT_MENTOR) | WC_OPT_BIT(WC_OPT_TODAY),
      1, -1, wc_cmd_find},
     {"ask", "TEXT...", "Ask every office at once",
      "Every office looks among its own people and answers. On a terminal the answers\n"

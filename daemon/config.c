@@ -201,6 +201,16 @@ const struct wc_option wc_config_options[] = {
          "have lost them. Say yes if they have left, reload, and say no again when "
          "whocan status is without the warning.",
      .offset = AT(leavers_many)},
+    {.key = "slow_find",
+     .type = WC_OPTION_UINT,
+     .argument = "MILLISECONDS",
+     .max = 60000,
+     .fallback = "100",
+     .reload = true,
+     .help =
+         "A search that takes this long is noted in the log: how long, and how much "
+         "there was to do; nothing of what was asked or found. 0: never.",
+     .offset = AT(slow_find_ms)},
     {.key = "erase_interval",
      .type = WC_OPTION_UINT,
      .argument = "SECONDS",

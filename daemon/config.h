@@ -54,7 +54,7 @@ struct wc_config {
     bool beacon;
     enum wc_access_mode access;
     uint64_t people_uid_min, people_uid_max;
-    uint64_t erase_interval_s;
+    uint64_t erase_interval_s, slow_find_ms;
     bool accounts, leavers_many;
     uint64_t audit_keep_days, audit_file_bytes;
     bool replicate, alone, foreground, intranet_acts;

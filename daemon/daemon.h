@@ -13,6 +13,7 @@
 #include "daemon/expiry.h"
 #include "daemon/index.h"
 #include "daemon/leavers.h"
+#include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/records.h"
 #include "daemon/upkeep.h"
@@ -44,8 +45,10 @@ struct wc_daemon {
     struct wc_edit *edits;  /* profiles being changed */
     bool edits_going_on;    /* methods_me.c: those that waited are being started */
     uint32_t writers_count; /* requests that sign as the office now */
-    bool checking;          /* node.check is at work */
-    bool joining;           /* office.join or office.leave is at work: nobody else is */
+    struct wc_log_valve slow_valve; /* of lines about slow finds */
+    uint64_t slow_finds_count;
+    bool checking; /* node.check is at work */
+    bool joining;  /* office.join or office.leave is at work: nobody else is */
     bool stopping;
     void (*joined)(struct wc_daemon *d); /* that ended while stopping */
 };

@@ -17,6 +17,7 @@ static int list_here(struct wc_list *l, int rc)
     if (l->ended)
         return 0;
     l->end = wc_get_u32(l->cursor.key.data + 4);
+    l->pieces++;
     rc = wc_postings_open(&l->piece, l->cursor.value);
     return rc == 0 && (l->piece.last > l->end || l->piece.max > l->max) ? -WC_ECORRUPT
                                                                         : rc;
@@ -175,6 +176,7 @@ void wc_lists_close(struct wc_lists *l)
 {
     for (uint32_t i = 0; i < l->count; i++)
         wc_cursor_close(&l->items[i].cursor);
+    l->closed_count = l->count;
     l->count = 0;
 }
 

@@ -20,9 +20,10 @@ struct wc_list {
     uint32_t number;
     uint32_t end; /* no document of the piece at hand is beyond */
     uint32_t worth;
-    uint32_t bound; /* the most that it gives to anybody in the window */
-    uint8_t max;    /* of all pieces */
-    bool of_all;    /* a phrase that only people of all groups have */
+    uint32_t bound;  /* the most that it gives to anybody in the window */
+    uint32_t pieces; /* that were looked at, the same one twice in two passes */
+    uint8_t max;     /* of all pieces */
+    bool of_all;     /* a phrase that only people of all groups have */
     bool ended;
     struct wc_postings piece;
 };
@@ -41,6 +42,8 @@ struct wc_part {
 struct wc_lists {
     struct wc_list items[WC_LISTS_MAX]; /* of the groups, then of the phrases */
     uint32_t count, phrases_from;
+    uint32_t
+        closed_count; /* of those of the last search, of which the pieces are known */
     struct wc_part parts[WC_ASKED_GROUPS_MAX]; /* the rarest first */
     uint32_t part_count;
     uint64_t postings; /* of all parts */

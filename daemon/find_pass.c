@@ -693,3 +693,17 @@ int wc_pass_run(struct wc_pass *p, struct wc_txn *t, const struct wc_question *q
     *passed |= p->passed;
     return rc;
 }
+
+uint64_t wc_pass_pieces(const struct wc_pass *p, uint32_t number)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < p->lists.closed_count; i++)
+        if (number == 0 || p->lists.items[i].number == number)
+            sum += p->lists.items[i].pieces;
+    return sum;
+}
+
+uint32_t wc_pass_terms(const struct wc_pass *p)
+{
+    return p->lists.closed_count;
+}

@@ -28,6 +28,11 @@ void wc_pass_free(struct wc_pass *p);  /* NULL is fine */
 int wc_pass_run(struct wc_pass *p, struct wc_txn *t, const struct wc_question *q,
                 bool near_too, struct wc_best *best, bool *passed);
 
+/* How many pieces of the list of a term (0: of all lists) the last run looked at. */
+uint64_t wc_pass_pieces(const struct wc_pass *p, uint32_t number);
+/* How many terms it looked for. */
+uint32_t wc_pass_terms(const struct wc_pass *p);
+
 /* For people: up to 1, from 0.9 an expert in every word. Always larger for the larger rank:
  * other offices' people are sorted in by it. */
 double wc_pass_score(double rank);

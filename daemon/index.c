@@ -34,7 +34,7 @@
 static const char *const tables[] = {"term",   "name", "post",  "doc",
                                      "person", "attr", "start", "free",
                                      "office", "meta", NULL};
-static const struct wc_store_options options = {.format = "whocan index",
+const struct wc_store_options wc_index_store = {.format = "whocan index",
                                                 .version = FORMAT_VERSION,
                                                 .tables = tables,
                                                 .map_bytes = MAP_FIRST,
@@ -359,7 +359,7 @@ static int rebuild(struct wc_index *ix, wc_index_progress_fn progress, void *ctx
     if (rc != 0)
         return fail(problem, rc, "cannot remove the old index %s: %s", ix->path,
                     strerror(errno));
-    rc = wc_store_open(&ix->store, ix->path, &options, NULL, problem);
+    rc = wc_store_open(&ix->store, ix->path, &wc_index_store, NULL, problem);
     if (rc != 0)
         return rc;
     rc = build(ix, progress, ctx);
@@ -403,7 +403,7 @@ int wc_index_check_file(const char *state_dir, char problem[WC_PROBLEM_BYTES])
     char *path = NULL;
     if (asprintf(&path, "%s/index", state_dir) < 0)
         return fail(problem, -WC_ENOMEM, "out of memory");
-    int rc = wc_store_check_file(path, &options, problem);
+    int rc = wc_store_check_file(path, &wc_index_store, problem);
     free(path);
     return rc;
 }
@@ -433,7 +433,7 @@ static int open_old(struct wc_index *ix, bool *usable, char *problem)
 {
     struct usable u = {.ix = ix};
     *usable = false;
-    int rc = wc_store_open(&ix->store, ix->path, &options, NULL, problem);
+    int rc = wc_store_open(&ix->store, ix->path, &wc_index_store, NULL, problem);
     if (rc == -WC_ECORRUPT)
         wc_index_found_damage(ix, problem);
     if (rc == -WC_EVERSION || rc == -WC_ECORRUPT)

@@ -84,6 +84,16 @@ struct wc_corrections {
     struct wc_spelling_work work; /* that it took */
 };
 
+/* The stages of a search, for those who want to know how long each takes. */
+enum wc_stage {
+    WC_STAGE_READ,    /* the question is taken apart */
+    WC_STAGE_WORDS,   /* its words are looked up and corrected */
+    WC_STAGE_LISTS,   /* their lists are gone through */
+    WC_STAGE_PEOPLE,  /* the best are put in order; filters look at their profiles */
+    WC_STAGE_REASONS, /* why each was found */
+    WC_STAGES,
+};
+
 struct wc_index_query {
     struct wc_slice text;
     uint32_t limit;
@@ -94,6 +104,8 @@ struct wc_index_query {
                       who have what words of others may have meant */
     struct wc_corrections *corrected; /* gets what was corrected; NULL: not wanted */
     bool without_why;                 /* who, and no reasons: reads no record */
+    struct wc_buf
+        *explain; /* gets how it was found, packed (explain.h); NULL: not wanted */
 };
 
 #define WC_WHY_MAX 4
@@ -110,6 +122,12 @@ struct wc_found {
     uint64_t total;
     bool exact;
     const char *field; /* with -WC_EINVALID: "query", "team" or "language" */
+    bool stops_only;   /* the question has no word but those that questions are made of:
+                          it was taken as it stands */
+    /* what it took */
+    uint32_t words_count, terms_count; /* that count; that were looked for */
+    uint64_t pieces_count;             /* of their lists, that were looked at */
+    uint64_t met_count;                /* people, of those looked at */
 };
 
 /*

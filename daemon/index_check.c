@@ -154,9 +154,6 @@ static void looked(struct wc_check *c, uint64_t count)
 
 /* ---- tables, in slices ---- */
 
-static const char *const table_names[] = {"term", "name",  "post", "doc",    "person",
-                                          "attr", "start", "free", "office", "meta"};
-
 /* A cursor behind the key where the last slice ended. */
 static int resume(struct wc_cursor *c, struct wc_txn *t, uint32_t table,
                   struct wc_slice behind)
@@ -207,7 +204,7 @@ static int slice_fn(struct wc_txn *t, void *ctx)
     }
     wc_cursor_close(&at);
     if (rc == -WC_ECORRUPT)
-        fault(c, "table %s cannot be read to its end", table_names[s->table]);
+        fault(c, "table %s cannot be read to its end", wc_index_store.tables[s->table]);
     c->end = rc == -WC_ENOTFOUND || rc == -WC_ECORRUPT;
     return c->end ? 0 : rc;
 }
@@ -230,7 +227,8 @@ static int check_value(struct wc_check *c, struct wc_txn *t, struct wc_cursor *a
 {
     (void)t;
     if (wc_cursor_check(at) != 0)
-        fault(c, "a value of table %s is not as it was written", table_names[c->part]);
+        fault(c, "a value of table %s is not as it was written",
+              wc_index_store.tables[c->part]);
     return (int)(64 + at->value.len);
 }
 
@@ -918,7 +916,7 @@ int wc_index_sweep(struct wc_index *ix, struct wc_sweep *sweep, uint64_t max_byt
     if (rc == -WC_ECORRUPT && !wc_index_is_damaged(ix, NULL)) {
         char what[WC_PROBLEM_BYTES];
         snprintf(what, sizeof(what), "a value of table %s is not as it was written",
-                 table_names[sweep->table]);
+                 wc_index_store.tables[sweep->table]);
         wc_index_found_damage(ix, what);
     }
     return rc == -WC_ECORRUPT ? 0 : rc;

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/explain.h"
 #include "daemon/find_pass.h"
 #include "daemon/index_internal.h"
+#include "daemon/loop.h"
 #include "daemon/why.h"
 
 /* One search at a time; kept for the next one, since it is large. */
@@ -25,7 +27,19 @@ struct wc_searcher {
     struct wc_found *found;
     bool passed;  /* over somebody who may answer */
     bool retried; /* words that somebody has were corrected, too */
+    /* when it is to be explained */
+    uint64_t stage_us, stages_us[WC_STAGES];
 };
+
+/* A stage ends here. */
+static void stage(struct wc_searcher *s, enum wc_stage which)
+{
+    if (s->query->explain == NULL)
+        return;
+    uint64_t now_us = wc_mono_us();
+    s->stages_us[which] += now_us - s->stage_us;
+    s->stage_us = now_us;
+}
 
 /* ---- searchers ---- */
 
@@ -161,18 +175,33 @@ static int search_fn(struct wc_txn *t, void *ctx)
         rc = wc_question_look_up(&s->q, &s->tools, t, people);
     if (rc != 0)
         return rc;
+    stage(s, WC_STAGE_WORDS);
     rc = wc_best_begin(best, t, s->wanted);
     if (rc == 0)
         rc = search(s, t);
     if (rc == 0 && best->seen == 0 && best->near == 0 && !best->ruled_out &&
         s->query->near_too)
         rc = search_again(s, t, people);
+    stage(s, WC_STAGE_LISTS);
     if (rc == 0)
         count_people(s);
     if (rc == 0)
         rc = drain(s);
     wc_best_end(best);
+    stage(s, WC_STAGE_PEOPLE);
     return rc;
+}
+
+static int explain_fn(struct wc_txn *t, void *ctx)
+{
+    const struct wc_searcher *s = ctx;
+    const struct wc_explained e = {.q = &s->q,
+                                   .pass = s->pass,
+                                   .hits = s->hits,
+                                   .hit_count = s->hit_count,
+                                   .stages_us = s->stages_us};
+    wc_buf_reset(s->query->explain);
+    return wc_explain(s->query->explain, t, &e);
 }
 
 /* ---- reasons ---- */
@@ -225,6 +254,8 @@ static int search_for(struct wc_searcher *s, uint32_t wanted)
     s->retried = false;
     s->found->field = "query";
     int rc = wc_question_read(&s->q, &s->tools, s->query->text);
+    s->found->stops_only = rc == 0 && s->q.stops_only;
+    stage(s, WC_STAGE_READ);
     if (rc == 0)
         rc = wc_index_note(s->ix, wc_store_read(s->ix->store, search_fn, s));
     return rc;
@@ -279,6 +310,7 @@ static int search_filtered(struct wc_searcher *s)
         bool more = s->hit_count == (int)looks; /* whom nobody looked at */
         if (rc == 0)
             rc = keep_passing(s, out, &all);
+        stage(s, WC_STAGE_PEOPLE);
         free(s->hits);
         s->hits = out;
         if (rc == 0 && more && all && looks < LOOKS_MAX &&
@@ -308,6 +340,8 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
     s->q.home = query->home && ix->has_home;
     s->best.home = s->q.home;
     s->best.filtered = wc_filter_is_set(&query->filter);
+    memset(s->stages_us, 0, sizeof(s->stages_us));
+    s->stage_us = query->explain != NULL ? wc_mono_us() : 0;
     const struct wc_vocabulary *v = wc_index_vocabulary(ix);
     s->tools.vocabulary = v;
     int rc = wc_filter_check(&query->filter, s->text, &found->field);
@@ -315,8 +349,15 @@ int wc_index_find(struct wc_index *ix, const struct wc_index_query *query,
         rc = s->best.filtered ? search_filtered(s) : search_for(s, query->limit);
     if (rc == 0 && !query->without_why)
         rc = explain_all(s);
+    stage(s, WC_STAGE_REASONS);
     if (rc == 0 && query->corrected != NULL)
         report_corrections(s, query->corrected);
+    found->words_count = s->q.group_count;
+    found->terms_count = wc_pass_terms(s->pass);
+    found->pieces_count = wc_pass_pieces(s->pass, 0);
+    found->met_count = s->best.seen + s->best.near;
+    if (rc == 0 && query->explain != NULL)
+        rc = wc_index_note(ix, wc_store_read(ix->store, explain_fn, s));
     rc = rc == 0 ? s->hit_count : rc;
     wc_vocabulary_free(v);
     searcher_give(ix, s);

@@ -52,6 +52,9 @@ enum {
     WC_IX_META,
 };
 
+/* How it is stored: the names of those tables, and the version of all of this. */
+extern const struct wc_store_options wc_index_store;
+
 #define WC_TERM_VALUE_BYTES 9
 
 #define WC_ATTR_DOCS        84 /* 2,016 bytes: shares its page */

@@ -547,6 +547,7 @@ static void apply_config(struct wc_daemon *d, struct wc_config *fresh)
     swap_text(&c->intranet_user, &fresh->intranet_user);
     c->intranet_acts = fresh->intranet_acts;
     c->leavers_many = fresh->leavers_many;
+    c->slow_find_ms = fresh->slow_find_ms;
     if (d->leavers != NULL)
         wc_leavers_set_many(d->leavers, c->leavers_many);
     struct wc_strings join = c->join;
@@ -1024,6 +1025,7 @@ int main(int argc, char **argv)
     wc_log_init(d->config.log_level, d->config.foreground);
     keep_memory_private();
     d->started_mono_ms = wc_mono_ms();
+    d->slow_valve = (struct wc_log_valve){.burst = 10, .window_ms = 60000};
     rc = start(d);
     if (rc == 0)
         run(d);

@@ -48,6 +48,8 @@ static const struct wc_param find_params[] = {
      "true: only people for whom today is no day off"},
     {"facets", WC_PARAM_BOOL, false, 0, 0,
      "count skills, levels and offices of the best 1000 who match"},
+    {"explain", WC_PARAM_BOOL, false, 0, 0,
+     "true: how they were found, for whoever wonders about an order or a time"},
     END};
 static const struct wc_param show_params[] = {
     {"handle", WC_PARAM_STR, true, 1, WC_HANDLE_MAX_BYTES,
@@ -198,6 +200,9 @@ static const struct wc_result find_results[] = {
     {"took_us", "int", "time of the search in microseconds"},
     {"corrected", "[{from, to}]",
      "words that nobody was found for, and what was searched for instead"},
+    {"stops_only", "bool",
+     "the query has only words that questions are made of: it was taken as it stands"},
+    {"explain", "{words, names, people, times_us}|nil", "with `explain`"},
     {"facets",
      "{people, skills: [{name, id, people, levels}], offices: [{name, people}]}|nil",
      "with `facets`: what the people who were counted have in common, most first"},

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* people.find, people.show, people.export */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
 #include "daemon/enrol.h"
+#include "daemon/explain.h"
 #include "daemon/facets.h"
+#include "daemon/log.h"
 #include "daemon/methods.h"
 #include "daemon/person_params.h"
 
@@ -75,6 +78,8 @@ struct find {
     int count; /* of hits, or a negative error */
     struct wc_found found;
     struct wc_corrections corrected;
+    struct wc_buf explain; /* packed, when it is wanted */
+    uint64_t slow_us;      /* from here on it is noted; 0: never */
     uint64_t took_us;
     struct wc_buf people; /* packed one after the other */
     uint32_t people_count;
@@ -96,6 +101,7 @@ static enum wc_lane find_lane(const struct find *f)
 static void find_free(struct find *f)
 {
     wc_buf_fini(&f->people);
+    wc_buf_fini(&f->explain);
     wc_facets_free(f->facets);
     wc_vocabulary_free(f->vocabulary);
     free(f->hits);
@@ -119,6 +125,7 @@ static void find_pack_work(void *ctx)
     struct find *f = ctx;
     struct wc_people_view *v = malloc(sizeof(*v));
     uint64_t now_ms = wc_wall_ms(), nodes = RESULT_SLACK_NODES, gone_count = 0;
+    nodes += f->explain.len > 0 ? WC_EXPLAIN_NODES_MAX : 0;
     f->people.failed = v == NULL;
     for (int i = 0; i < f->count && !f->people.failed; i++) {
         const struct wc_hit *hit = &f->hits[i];
@@ -134,7 +141,8 @@ static void find_pack_work(void *ctx)
         nodes += wc_person_nodes(v);
         wc_pack_person(&f->people, v, hit->who.subject, f->names[i], hit, now_ms);
         wc_people_view_fini(v);
-        if (f->people.len + RESULT_SLACK_BYTES > WC_RPC_MESSAGE_MAX_BYTES ||
+        if (f->people.len + f->explain.len + RESULT_SLACK_BYTES >
+                WC_RPC_MESSAGE_MAX_BYTES ||
             nodes > WC_RPC_NODES_MAX) {
             f->people.len = before;
             break;
@@ -228,7 +236,7 @@ static void find_pack_done(void *ctx)
         find_fail(f, -WC_ENOMEM);
         return;
     }
-    wc_pack_map(&out, 6);
+    wc_pack_map(&out, 8);
     wc_pack_text(&out, "people");
     wc_pack_array(&out, f->people_count);
     wc_buf_append(&out, f->people.data, f->people.len);
@@ -239,7 +247,14 @@ static void find_pack_done(void *ctx)
     wc_pack_text(&out, "took_us");
     wc_pack_u64(&out, f->took_us);
     pack_corrections(&out, &f->corrected);
+    wc_pack_text(&out, "stops_only");
+    wc_pack_bool(&out, f->found.stops_only);
     pack_facets(f, &out);
+    wc_pack_text(&out, "explain");
+    if (f->explain.len > 0)
+        wc_buf_append(&out, f->explain.data, f->explain.len);
+    else
+        wc_pack_nil(&out);
     wc_request_reply(f->r, &out);
     find_free(f);
 }
@@ -271,6 +286,7 @@ static int find_facets(struct find *f)
     int rc = hits == NULL ? -WC_ENOMEM : wc_facets_new(&f->facets, f->vocabulary);
     query.limit = WC_FIND_LIMIT_MAX;
     query.without_why = true;
+    query.explain = NULL;
     int count = rc == 0 ? wc_index_find(f->d->index, &query, hits, &found) : 0;
     if (rc == 0)
         rc = count < 0 ? count : count_facets(f, hits, count);
@@ -291,10 +307,31 @@ static void find_work(void *ctx)
         f->count = rc;
 }
 
+/* How much there was to do, and nothing of what was asked. */
+static void note_slow(struct find *f)
+{
+    struct wc_daemon *d = f->d;
+    const struct wc_found *found = &f->found;
+    if (f->slow_us == 0 || f->took_us < f->slow_us)
+        return;
+    d->slow_finds_count++;
+    if (wc_log_allow(&d->slow_valve, wc_mono_ms()))
+        wc_log(WC_LOG_NOTICE,
+               "a slow find: %" PRIu64
+               " ms, %u words (%u corrected), %u terms, %" PRIu64
+               " pieces of lists, %" PRIu64 " people met, %" PRIu64
+               " or more match, %d shown%s",
+               f->took_us / 1000, found->words_count, f->corrected.count,
+               found->terms_count, found->pieces_count, found->met_count, found->total,
+               f->count, wc_filter_is_set(&f->query.filter) ? ", filtered" : "");
+}
+
 /* Names of offices are known on the loop thread only. */
 static void find_done(void *ctx)
 {
     struct find *f = ctx;
+    if (f->count >= 0)
+        note_slow(f);
     if (f->count < 0) {
         find_fail(f, f->count);
         return;
@@ -356,6 +393,9 @@ void wc_people_find(struct wc_request *r)
     f->query.filter = filter;
     f->query.near_too = true;
     f->query.corrected = &f->corrected;
+    f->slow_us = d->config.slow_find_ms * 1000;
+    if (param_true(r, "explain"))
+        f->query.explain = &f->explain;
     wc_obj_bool(wc_obj_get(params, "facets"), &facets);
     if (facets)
         f->vocabulary = wc_vocabulary_ref(d->vocabulary);

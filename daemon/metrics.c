@@ -22,6 +22,7 @@ struct snapshot {
     struct wc_api_stats api;
     struct wc_leavers_held leavers;
     struct wc_upkeep_stats upkeep;
+    uint64_t slow_finds;
     bool audit_failing, index_building;
     struct wc_discovery_stats discovery;
     uint32_t linked_count;
@@ -69,6 +70,7 @@ VALUE(syncs, s->node.syncs_done)
 VALUE(clock_off, s->node.clock_off)
 VALUE(disk_full, s->health.disk_full)
 VALUE(index_behind, s->health.index_behind)
+VALUE(slow_finds, s->slow_finds)
 VALUE(index_building, s->index_building)
 VALUE(index_rounds, s->upkeep.rounds_count)
 VALUE(index_damaged, s->upkeep.damaged_count)
@@ -236,6 +238,8 @@ static const struct metric {
      false},
     {"busy_total", "counter", "Of them refused because too many waited.", busy, NULL,
      false},
+    {"slow_finds_total", "counter", "Finds that took as long as slow_find says.",
+     slow_finds, NULL, false},
     {"find_seconds", "histogram", "From a find's arrival to its answer.", NULL,
      write_finds, false},
 };
@@ -252,6 +256,7 @@ static void take(struct wc_daemon *d, struct snapshot *s)
     wc_api_stats(d->api, &s->api);
     wc_leavers_held(d->leavers, &s->leavers);
     wc_upkeep_stats(d->upkeep, &s->upkeep);
+    s->slow_finds = d->slow_finds_count;
     uint64_t built, to_build;
     s->index_building = wc_index_is_building(d->index, &built, &to_build) ||
                         wc_index_is_damaged(d->index, NULL);

@@ -21,8 +21,6 @@
 #define WEIGHT_STEMMED  0.65F /* when only its stem was recognised */
 #define WEIGHT_NARROWER 0.5F
 #define WEIGHT_NEAR     0.3F
-/* For a whole name ("content design"): three quarters of its words' worth on top. */
-#define WEIGHT_PHRASE 0.75F
 /* What answers does so however often its weight is shared. */
 #define ANSWERS_LEAST (WC_WEIGHT_ANSWERS + 0.01F)
 
@@ -225,7 +223,8 @@ int wc_question_read(struct wc_question *q, const struct wc_question_tools *tool
     if (in.len > WC_QUERY_MAX_BYTES)
         return -WC_ETOOBIG;
     int rc = read_words(q, tools->text, in, WITHOUT_STOPS);
-    if (rc == 0 && q->group_count == 0)
+    q->stops_only = rc == 0 && q->group_count == 0;
+    if (q->stops_only)
         rc = read_words(q, tools->text, in, ALL_WORDS);
     if (rc == 0 && q->group_count == 0)
         return -WC_EINVALID;
@@ -419,7 +418,7 @@ static void weigh(struct wc_question *q)
     for (uint32_t i = 0; i < q->group_count; i++)
         all += (double)q->groups[i].rarity;
     for (uint32_t i = 0; i < q->phrase_count; i++)
-        all += 2 * (double)(WEIGHT_PHRASE * q->phrases[i].rarity);
+        all += 2 * (double)(WC_WEIGHT_NAME * q->phrases[i].rarity);
     double scale = SCALE_SUM / (255 * all);
     q->share = 1.0 / (scale * 255 * (double)q->rarity * wc_terms_reference());
     for (uint32_t i = 0; i < q->group_count; i++) {
@@ -430,7 +429,7 @@ static void weigh(struct wc_question *q)
     for (uint32_t i = 0; i < q->phrase_count; i++) {
         struct wc_asked_phrase *p = &q->phrases[i];
         p->term.worth = p->home_term.worth =
-            whole(scale * (double)(WEIGHT_PHRASE * p->rarity));
+            whole(scale * (double)(WC_WEIGHT_NAME * p->rarity));
     }
 }
 

@@ -18,6 +18,8 @@
 #define WC_ASKED_TERMS_MAX   64  /* terms of one group, in both scopes */
 #define WC_ASKED_PHRASES_MAX 32
 
+/* For a whole name ("content design"): three quarters of its words' worth on top. */
+#define WC_WEIGHT_NAME 0.75F
 /* Below this weight somebody is near the subject, but does not answer to the word. */
 #define WC_WEIGHT_ANSWERS 0.4F
 
@@ -78,6 +80,7 @@ struct wc_question {
     bool initials[256]; /* first bytes of the terms */
     bool home;          /* terms of the home office's scope are searched too */
     bool unfinished;    /* the text ends in its last word: it may go on */
+    bool stops_only;    /* each of its words is one that questions are made of */
     const struct wc_vocabulary *vocabulary; /* that it was read with, or NULL */
     /* Scores are sums of whole numbers, so that their order does not matter. */
     double share; /* turns such a sum into a share of the perfect one */

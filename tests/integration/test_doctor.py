@@ -107,6 +107,54 @@ class Doctor(harness.Case):
             self.assertEqual(self.answers(), before)
         self.assertIn("the search index was damaged", self.leeds.log())
 
+    def test_slow_searches_are_noted_without_their_text(self):
+        self.leeds.restart("--slow-find", "1")
+        before = len(self.leeds.log())
+        found = self.leeds.call("people.find", query="officer wlding", limit=150)  # 150 reasons take more than 1 ms
+        self.assertEqual(len(found["people"]), 150)
+        said = self.leeds.log()[before:]
+        self.assertIn("a slow find: ", said)
+        self.assertIn(" 2 words (1 corrected), ", said)
+        for word in ("officer", "wlding", "welding", "p001"):
+            self.assertNotIn(word, said.lower())
+        self.assertIn("\nwhocan_slow_finds_total 1\n", self.leeds.call("node.metrics")["text"])
+
+    def test_a_search_is_explained(self):
+        self.assertIsNone(self.leeds.call("people.find", query="welding")["explain"])
+        found = self.leeds.call("people.find", query="wlding roads", limit=5, explain=True)
+        explain = found["explain"]
+        self.assertEqual([(w["word"], w["corrected"]) for w in explain["words"]], [("welding", True), ("roads", False)])
+        term = explain["words"][0]["terms"][0]
+        self.assertEqual((term["kind"], term["text"], term["people"], term["weight"]), ("word", "welding", 25, 0.75))
+        self.assertEqual(term["pieces"], 1)
+        self.assertGreaterEqual(term["read"], 1)
+        self.assertEqual([p["login"] for p in explain["people"]],
+                         [p["handle"].split("@")[0] for p in found["people"]])
+        for person, shown in zip(explain["people"], found["people"], strict=True):
+            self.assertEqual(person["score"], shown["score"])
+            self.assertTrue(person["terms"] and all(t["share"] > 0 for t in person["terms"]))
+        self.assertEqual(list(explain["times_us"]), ["read", "words", "lists", "people", "reasons"])
+        text = harness.whocan(self.leeds, "find", "--explain", "wlding", "roads").stdout
+        for part in ("What was looked for", "corrected", "What each has of it", "Time: read "):
+            self.assertIn(part, text)
+
+    def test_questions_that_say_nothing(self):
+        found = self.leeds.call("people.find", query="who can help")
+        self.assertTrue(found["stops_only"])
+        self.assertFalse(self.leeds.call("people.find", query="who can weld welding")["stops_only"])
+        text = harness.whocan(self.leeds, "find", "the").stdout
+        self.assertIn("words that questions are made of", text)
+        for query, code in (("", "INVALID"), ("?! ...", "INVALID"), ("\x00\x01\x1b\x7f", "INVALID"), ("\u202e\u200b", "INVALID"),
+                            ("word " * 10000, "TOOBIG"), (b"\xff\xfe", "TYPE")):
+            with self.subTest(query=query[:20]), self.refused(code, "query"):
+                self.leeds.call("people.find", query=query)
+        with self.leeds.client() as client:  # a str that is not UTF-8, which the library would not send
+            raw = b"\x94\x00\x07\xabpeople.find\x91\x81\xa5query\xa4caf\xe9"
+            client.send_bytes(raw)
+            self.assertIn("UTF-8", client.response(7)[2]["message"])
+        self.assertEqual(self.leeds.call("people.find", query="\x07welding\x1b\u202e")["people"][0]["skills"][0]["name"],
+                         "welding")
+
     def test_the_state_of_a_stopped_daemon(self):
         self.assertIn("is using the state directory", self.check_state(1))
         self.leeds.stop()

@@ -18,9 +18,6 @@
 #define FLIPS  60 /* WHOCAN_FLIPS asks for more */
 
 static const char *const languages[] = {"english", "norwegian", NULL};
-static const char *const tables[] = {"term",   "name", "post",  "doc",
-                                     "person", "attr", "start", "free",
-                                     "office", "meta", NULL};
 static const char *const words[] = {"welding", "gardening", "blogging", "accounting",
                                     "mapping", "testing",   "cooking",  "nursing",
                                     "law",     "archives",  "planning", "roads"};
@@ -568,13 +565,14 @@ static void test_files_that_are_no_store(void **state)
     char problem[WC_PROBLEM_BYTES];
     close_index();
     read_file();
-    assert_int_equal(wc_store_pages_check(wc_buf_slice(&whole), tables, true, problem),
-                     0);
-    assert_int_equal(
-        wc_store_pages_check(wc_slice(whole.data, 4096), tables, true, problem),
-        -WC_ECORRUPT);
-    assert_int_equal(wc_store_pages_check(wc_slice(whole.data, whole.len / 2), tables,
+    assert_int_equal(wc_store_pages_check(wc_buf_slice(&whole), wc_index_store.tables,
                                           true, problem),
+                     0);
+    assert_int_equal(wc_store_pages_check(wc_slice(whole.data, 4096),
+                                          wc_index_store.tables, true, problem),
+                     -WC_ECORRUPT);
+    assert_int_equal(wc_store_pages_check(wc_slice(whole.data, whole.len / 2),
+                                          wc_index_store.tables, true, problem),
                      -WC_ECORRUPT);
     assert_true(problem[0] != '\0');
     static const char *const others[] = {"term", "other", NULL};
