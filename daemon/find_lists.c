@@ -69,10 +69,20 @@ int wc_list_find(struct wc_list *l, uint32_t doc, uint8_t *impact)
     return rc != 0 || l->ended ? rc : wc_postings_find(&l->piece, doc, impact);
 }
 
-int wc_list_take(struct wc_list *l, uint32_t base, uint32_t end, uint8_t least,
-                 uint16_t *low, uint8_t *impact)
+int wc_list_mark(struct wc_list *l, uint32_t base, uint32_t from, uint32_t end,
+                 uint64_t *bits)
 {
-    uint32_t from = base, count = 0;
+    int rc = wc_list_to(l, from);
+    if (rc != 0 || l->ended)
+        return rc;
+    wc_postings_skip(&l->piece, from);
+    return wc_postings_mark(&l->piece, base, end, bits);
+}
+
+int wc_list_take(struct wc_list *l, uint32_t base, uint32_t from, uint32_t end,
+                 uint8_t least, uint16_t *low, uint8_t *impact)
+{
+    uint32_t count = 0;
     for (;;) {
         int n = wc_list_to(l, from);
         if (n != 0 || l->ended)
@@ -190,43 +200,58 @@ int wc_lists_rewind(struct wc_lists *l)
 
 /* ---- bounds ---- */
 
-static int list_bound(struct wc_list *l, uint32_t base, uint32_t end)
+static void set_bound(struct wc_list *l, uint32_t end)
 {
-    int rc = wc_list_to(l, base);
-    if (rc != 0 || l->ended || l->piece.doc >= end)
-        l->bound = 0;
-    else
+    l->bound = 0;
+    if (!l->ended && l->piece.doc < end)
         l->bound = l->worth * (l->end >= end - 1 ? l->piece.max : l->max);
-    return rc;
 }
 
-static int bound_of(struct wc_lists *l, uint32_t from, uint32_t to, uint32_t base,
-                    uint32_t end, uint64_t *out)
+static uint64_t bound_of(struct wc_lists *l, uint32_t from, uint32_t to, uint32_t end)
 {
-    int rc = 0;
-    *out = 0;
-    for (uint32_t i = from; rc == 0 && i < to; i++) {
-        rc = list_bound(&l->items[i], base, end);
-        *out = l->items[i].bound > *out ? l->items[i].bound : *out;
+    uint64_t most = 0;
+    for (uint32_t i = from; i < to; i++) {
+        set_bound(&l->items[i], end);
+        most = l->items[i].bound > most ? l->items[i].bound : most;
     }
+    return most;
+}
+
+static int all_to(struct wc_lists *l, uint32_t from)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < l->count; i++)
+        rc = wc_list_to(&l->items[i], from);
     return rc;
 }
 
-int wc_lists_bound(struct wc_lists *l, uint32_t base, uint32_t end)
+static uint32_t whole_end(const struct wc_lists *l, uint32_t end)
 {
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < l->part_count; i++) {
+    for (uint32_t i = 0; i < l->part_count; i++)
+        for (uint32_t k = l->parts[i].from; k < l->parts[i].near_from; k++)
+            if (!l->items[k].ended && l->items[k].end < end)
+                end = l->items[k].end + 1;
+    return end;
+}
+
+int wc_lists_bound(struct wc_lists *l, uint32_t from, bool whole, uint32_t *end)
+{
+    int rc = all_to(l, from);
+    if (rc != 0)
+        return rc;
+    if (whole)
+        *end = whole_end(l, *end);
+    for (uint32_t i = 0; i < l->part_count; i++) {
         struct wc_part *p = &l->parts[i];
-        rc = bound_of(l, p->from, p->near_from, base, end, &p->bound);
-        if (rc == 0)
-            rc = bound_of(l, p->near_from, p->to, base, end, &p->near_bound);
+        p->near_bound = bound_of(l, p->near_from, p->to, *end);
+        p->bound = bound_of(l, p->from, p->near_from, *end);
         p->bound = p->near_bound > p->bound ? p->near_bound : p->bound;
     }
     l->phrases_bound = l->some_phrases_bound = 0;
-    for (uint32_t i = l->phrases_from; rc == 0 && i < l->count; i++) {
-        rc = list_bound(&l->items[i], base, end);
+    for (uint32_t i = l->phrases_from; i < l->count; i++) {
+        set_bound(&l->items[i], *end);
         l->phrases_bound += l->items[i].bound;
         l->some_phrases_bound += l->items[i].of_all ? 0 : l->items[i].bound;
     }
-    return rc;
+    return 0;
 }

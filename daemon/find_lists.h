@@ -60,9 +60,10 @@ void wc_lists_close(struct wc_lists *l);
 /* Stand before the first document again. */
 int wc_lists_rewind(struct wc_lists *l);
 
-/* Make the piece at hand of each list the one for documents from `base` on, and work out
- * all bounds for base..end. */
-int wc_lists_bound(struct wc_lists *l, uint32_t base, uint32_t end);
+/* Make the piece at hand of each list the one for documents from `from` on, and work out
+ * all bounds for from..*end. whole: no answering list goes on to another piece in between,
+ * and *end becomes less if need be. */
+int wc_lists_bound(struct wc_lists *l, uint32_t from, bool whole, uint32_t *end);
 
 /* The piece at hand has documents from `doc` on, or the list has ended. */
 int wc_list_to(struct wc_list *l, uint32_t doc);
@@ -71,9 +72,13 @@ uint32_t wc_list_next(const struct wc_list *l, uint32_t base);
 /* Whether a document, not before any that was looked for or taken, is in the list: 1 and
  * its impact, or 0; -WC_ECORRUPT, -WC_EIO. */
 int wc_list_find(struct wc_list *l, uint32_t doc, uint8_t *impact);
-/* The documents base..end with an impact of `least` or more: where they are from base,
+/* Set a bit for each document from..end of the piece at hand, the lowest for `base`, a
+ * multiple of 64. They can still be looked for. -WC_ECORRUPT, -WC_EIO. */
+int wc_list_mark(struct wc_list *l, uint32_t base, uint32_t from, uint32_t end,
+                 uint64_t *bits);
+/* The documents from..end with an impact of `least` or more: where they are from base on,
  * and their impacts. Returns how many, or a negative error. */
-int wc_list_take(struct wc_list *l, uint32_t base, uint32_t end, uint8_t least,
-                 uint16_t *low, uint8_t *impact);
+int wc_list_take(struct wc_list *l, uint32_t base, uint32_t from, uint32_t end,
+                 uint8_t least, uint16_t *low, uint8_t *impact);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Both passes go through windows of documents. In each they take the postings of few
- * lists, those without which nobody comes among the best, and look whoever is in them up
- * in the others, the largest share of a score first, for as long as what is left to come
- * suffices (MaxScore, Turtle and Flood 1995, with the largest impact of each piece of
+ * Both passes go through windows of documents. In each, few people are picked: the first
+ * marks who is in all groups, a bit for each document, the second takes the lists without
+ * which nobody comes among the best. These are looked up in the lists of each group, for as
+ * long as what is left to come suffices (MaxScore, Turtle and Flood 1995, with the largest impact of each piece of
  * postings as its bound). What is passed over is never needed: the result is that of a
  * look at everybody.
  *
@@ -26,7 +26,8 @@
 
 /* The sums of one window, by document. Everything is 0 between two groups or windows. */
 struct window {
-    uint32_t base, end;
+    uint32_t from, end;
+    uint32_t base;                  /* from, rounded down to a multiple of 64 */
     uint64_t met[WINDOW_DOCS / 64]; /* a bit for each document that has a sum */
     uint32_t best[WINDOW_DOCS];     /* of the group at hand */
     bool answers[WINDOW_DOCS];
@@ -131,8 +132,9 @@ static bool some_suffices(const struct wc_pass *s, uint64_t score)
 
 static void window_begin(struct wc_pass *s, uint32_t doc)
 {
-    s->window.base = doc;
-    s->window.end = doc + s->window_docs;
+    s->window.from = doc;
+    s->window.base = doc & ~63u;
+    s->window.end = s->window.base + s->window_docs;
     s->count = 0;
     s->window_docs = s->window_docs < WINDOW_DOCS ? 2 * s->window_docs : WINDOW_DOCS;
     set_least(s);
@@ -211,7 +213,8 @@ static int take_part(struct wc_pass *s, const struct wc_part *p, uint64_t rest)
         s->passed |= least > 0 && l->bound > 0;
         if (least > 255)
             continue;
-        int n = wc_list_take(l, w->base, w->end, (uint8_t)least, w->low, w->impact);
+        int n = wc_list_take(l, w->base, w->from, w->end, (uint8_t)least, w->low,
+                             w->impact);
         if (n < 0)
             return n;
         for (int k = 0; k < n; k++) {
@@ -229,8 +232,9 @@ static int take_phrases(struct wc_pass *s)
     struct window *w = &s->window;
     for (uint32_t i = s->lists.phrases_from; i < s->lists.count; i++) {
         struct wc_list *l = &s->lists.items[i];
-        int n =
-            l->bound == 0 ? 0 : wc_list_take(l, w->base, w->end, 0, w->low, w->impact);
+        int n = l->bound == 0
+                    ? 0
+                    : wc_list_take(l, w->base, w->from, w->end, 0, w->low, w->impact);
         if (n < 0)
             return n;
         for (int k = 0; k < n; k++) {
@@ -308,9 +312,58 @@ static void keep_all(struct wc_pass *s, uint64_t rest)
     s->count = kept;
 }
 
-/* Begin with whoever has the rarest group, or a phrase when the groups alone do not
- * suffice. *rest: what all groups and phrases that remain can give. Returns how many
- * groups are done, or a negative error. */
+/* So few people are looked up in the groups that remain: that is less than going through
+ * all who are in them. */
+#define FEW_PEOPLE 8
+
+static uint32_t count_met(const struct window *w)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < WINDOW_DOCS / 64; i++)
+        for (uint64_t bits = w->met[i]; bits != 0 && n <= FEW_PEOPLE; bits &= bits - 1)
+            n++;
+    return n;
+}
+
+/* Mark whoever is in the lists that answer to a group, but for those with which nobody comes
+ * among the best, when all else gives `rest`. */
+static int mark_part(struct wc_pass *s, const struct wc_part *p, uint64_t rest,
+                     uint64_t *met)
+{
+    const struct window *w = &s->window;
+    int rc = 0;
+    for (uint32_t i = p->from; rc == 0 && i < p->near_from; i++) {
+        struct wc_list *l = &s->lists.items[i];
+        if (l->bound == 0)
+            continue;
+        if (bound_with_near(l, p) + rest < s->least_all)
+            s->passed = true;
+        else
+            rc = wc_list_mark(l, w->base, w->from, w->end, met);
+    }
+    return rc;
+}
+
+/* Whoever is in all groups, or in all but some that were not looked at. */
+static int mark_all(struct wc_pass *s, uint64_t most)
+{
+    struct window *w = &s->window;
+    const struct wc_part *parts = s->lists.parts;
+    int rc = mark_part(s, &parts[0], most - parts[0].bound, w->met);
+    for (uint32_t i = 1; rc == 0 && i < s->lists.part_count; i++) {
+        uint64_t met[WINDOW_DOCS / 64] = {0};
+        if (count_met(w) <= FEW_PEOPLE)
+            break;
+        rc = mark_part(s, &parts[i], most - parts[i].bound, met);
+        for (uint32_t k = 0; k < WINDOW_DOCS / 64; k++)
+            w->met[k] &= met[k];
+    }
+    return rc;
+}
+
+/* Begin with whoever has a phrase when the groups alone do not suffice, else with whoever
+ * is in all groups, or has enough of the only one. *rest: what all groups and phrases that
+ * remain can give. Returns how many groups are done, or a negative error. */
 static int begin_all(struct wc_pass *s, uint64_t words, uint64_t *rest)
 {
     const struct wc_lists *l = &s->lists;
@@ -320,6 +373,12 @@ static int begin_all(struct wc_pass *s, uint64_t words, uint64_t *rest)
         *rest = words;
         if (rc == 0)
             gather(s, true);
+        return rc;
+    }
+    if (l->part_count > 1) {
+        *rest = words + l->phrases_bound;
+        int rc = mark_all(s, *rest);
+        gather(s, false);
         return rc;
     }
     *rest = words - l->parts[0].bound + l->phrases_bound;
@@ -345,7 +404,7 @@ static int window_of_all(struct wc_pass *s)
 {
     struct wc_lists *l = &s->lists;
     uint64_t words = 0, rest;
-    int rc = wc_lists_bound(l, s->window.base, s->window.end);
+    int rc = wc_lists_bound(l, s->window.from, true, &s->window.end);
     for (uint32_t i = 0; i < l->part_count; i++)
         words += l->parts[i].bound;
     if (rc != 0)
@@ -354,6 +413,7 @@ static int window_of_all(struct wc_pass *s)
         s->passed = true;
         return 0;
     }
+    bool by_phrase = words < s->least_all;
     int first = begin_all(s, words, &rest);
     if (first < 0)
         return first;
@@ -365,7 +425,7 @@ static int window_of_all(struct wc_pass *s)
             rc = raise_by_near(s, &l->parts[i]);
         keep_all(s, rest);
     }
-    if (rc == 0 && first > 0)
+    if (rc == 0 && !by_phrase)
         rc = add_phrases(s);
     return rc == 0 ? meet_all(s) : rc;
 }
@@ -435,7 +495,7 @@ static int take_group(struct wc_pass *s, const struct wc_part *p, uint64_t all,
             s->passed = true;
             continue;
         }
-        int n = wc_list_take(l, w->base, w->end, 0, w->low, w->impact);
+        int n = wc_list_take(l, w->base, w->from, w->end, 0, w->low, w->impact);
         if (n < 0)
             return n;
         for (int k = 0; k < n; k++) {
@@ -579,7 +639,7 @@ static int window_of_some(struct wc_pass *s)
 {
     struct wc_lists *l = &s->lists;
     uint64_t all, rest;
-    int rc = wc_lists_bound(l, s->window.base, s->window.end);
+    int rc = wc_lists_bound(l, s->window.from, false, &s->window.end);
     if (rc != 0)
         return rc;
     if (!some_suffices(s, window_most(s))) {

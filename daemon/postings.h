@@ -3,13 +3,17 @@
  * A piece of a posting list: which documents have a term, and how much they are about it.
  *
  *   value = largest impact (1) ‖ layout (1) ‖ count (2, big-endian) ‖ first document (4)
- *           ‖ if count > 1: last document (4) ‖ gaps ‖ impacts
+ *           ‖ if count > 1: last document (4) ‖ gaps or bits ‖ impacts
  *   gaps    = (count - 1) × (next document - this one - 1), each of 1, 2 or 4 bytes, the
  *             fewest that hold all of them
+ *   bits    = where documents lie close together: one for each number, from that of the
+ *             first document to that of the last one, both rounded to whole 64s; the
+ *             earlier in the lower bits and bytes
  *   impacts = nothing, when all are the largest; or, when there are up to 16 different
  *             ones, how many (1), these in order, and the place of each among them in four
  *             bits, the earlier in the lower ones; or one byte each
- *   layout  = 0, 1, 2 for gaps of 1, 2, 4 bytes, and 0, 16, 32 for the ways of impacts
+ *   layout  = 0, 1, 2 for gaps of 1, 2, 4 bytes, 3 for bits, and 0, 16, 32 for the ways of
+ *             impacts
  *
  * Documents ascend and are below WC_DOCS_END; impacts are 1..255. A value has up to 2,016
  * bytes: it always shares its page.
@@ -36,9 +40,9 @@ struct wc_posting {
 struct wc_postings {
     uint32_t count, at; /* `at` are taken */
     uint32_t doc;       /* the next one, when at < count */
-    uint32_t last;
+    uint32_t first, last;
     uint8_t max;
-    uint8_t gap_bytes; /* of one */
+    uint8_t gap_bytes; /* of one; 0: they are bits */
     uint8_t way;       /* of impacts: 0, 1, 2 */
     const uint8_t *gaps, *impacts, *table;
 };
@@ -53,6 +57,11 @@ void wc_postings_skip(struct wc_postings *p, uint32_t doc);
 /* Pass over the documents below `doc`, and look whether that one is there: 1, and its
  * impact, which stays to be taken; 0; or -WC_ECORRUPT. */
 int wc_postings_find(struct wc_postings *p, uint32_t doc, uint8_t *impact);
+
+/* Set a bit for each document that is still to be taken and below `end`: the one of `base`,
+ * a multiple of 64 below them, is the lowest of the first number. None is taken. -WC_ECORRUPT. */
+int wc_postings_mark(const struct wc_postings *p, uint32_t base, uint32_t end,
+                     uint64_t *bits);
 
 /*
  * Take the documents below `end`, none of which is below `base`, and give those whose
