@@ -188,6 +188,12 @@ static int crypto_aead_without(uint8_t *out, const uint8_t *in, size_t len)
     Defence("T37", "postings are looked at when they are taken", "daemon/postings.c",
             "return bad != 0 || (p->at < p->count && p->doc > p->last) ? -WC_ECORRUPT : (int)n;",
             "(void)bad;\n    return (int)n;", "test_index"),
+    Defence("T37", "the file of the index is looked at before LMDB reads it", "daemon/store.c",
+            "rc = options->sealed && exists ? check_pages(s->path, options, problem) : 0;", "rc = 0;", "test_index_check"),
+    Defence("T37", "values are as they were sealed", "daemon/store.c",
+            "return check && wc_get_u32(value->data + value->len) != wc_sum(table, key, *value)",
+            "return false && check && wc_get_u32(value->data + value->len) != wc_sum(table, key, *value)",
+            "test_index_check"),
     Defence("T38", "circles of concepts", "proto/concepts.c", "rc = find_circles(c);", "(void)find_circles;",
             "test_concepts"),
 
