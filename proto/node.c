@@ -236,6 +236,7 @@ static void start(struct wc_node *node)
     node->started = true;
     node->sync_round_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SYNC_EVERY_MS);
     node->audit_ms = node->mono_ms + wc_rng_below(&node->rng, WC_AUDIT_EVERY_MS);
+    node->probe_ms = node->mono_ms + wc_rng_below(&node->rng, WC_DIAL_PROBE_MIN_MS);
     node->explore_ms = node->mono_ms + WC_DIAL_EXPLORE_MS / 2 +
                        wc_rng_below(&node->rng, WC_DIAL_EXPLORE_MS);
     node->shuffle_ms = node->mono_ms + wc_rng_below(&node->rng, WC_SHUFFLE_EVERY_MS);

@@ -6,7 +6,8 @@
  * last stop, and then offices of the passive view, and then all that are known, drawn at
  * random, until there are enough neighbours. And now and then a random office more, which
  * takes the place of another neighbour: so that two halves that lost each other meet
- * again, for nobody is ever forgotten.
+ * again, for nobody is ever forgotten. One that could not be reached is tried more often:
+ * while it is away that costs no byte, and when it is back the halves meet within seconds.
  *
  * What fails is tried again later and later, each time at a moment drawn from the whole
  * wait (Brooker, "Exponential Backoff And Jitter", 2015: full jitter), so that those who
@@ -79,6 +80,7 @@ static void dial_ended(struct wc_node *node, struct wc_dial *dial, uint32_t offi
             if (meant != office) {
                 wc_views_forget(&node->views, meant);
                 office_failed(node, node->offices[meant]);
+                node->offices[meant]->unreached = true;
                 node->offices[meant]->dial_next++;
                 wc_node_answers_unreached(node, dial->office_key);
             }
@@ -111,7 +113,8 @@ void wc_node_dial_lost(struct wc_node *node, uint32_t office, bool good)
     struct wc_office *o = node->offices[office];
     wc_node_due(node, WC_DUE_DIAL, node->mono_ms);
     if (o->link != 0)
-        return; /* one of two links to it */
+        return;           /* one of two links to it */
+    o->unreached = false; /* it was there a moment ago */
     if (good)
         o->dial_failures = 0;
     office_failed(node, o);
@@ -310,6 +313,30 @@ static void explore(struct wc_node *node)
     wc_node_due(node, WC_DUE_DIAL, node->explore_ms);
 }
 
+/* One that could not be reached, more often than any other: what parted us is over, or was
+ * not its end. All offices together do this as often, however many they are. */
+static void probe(struct wc_node *node)
+{
+    uint64_t every_ms = (uint64_t)node->by_name_count * WC_DIAL_PROBE_OFFICE_MS;
+    uint32_t drawn = WC_NONE, count = 0;
+    if (every_ms < WC_DIAL_PROBE_MIN_MS)
+        every_ms = WC_DIAL_PROBE_MIN_MS;
+    if (every_ms > WC_DIAL_EXPLORE_MS)
+        every_ms = WC_DIAL_EXPLORE_MS;
+    if (node->mono_ms >= node->probe_ms) {
+        node->probe_ms =
+            node->mono_ms + every_ms / 2 + wc_rng_below(&node->rng, every_ms);
+        for (uint32_t i = 0; i < node->offices_cap; i++) {
+            if (next_address(node, i) != NULL && node->offices[i]->unreached &&
+                node->offices[i]->dial_due_ms <= node->mono_ms &&
+                wc_rng_below(&node->rng, ++count) == 0)
+                drawn = i;
+        }
+        dial_office(node, drawn, true);
+    }
+    wc_node_due(node, WC_DUE_DIAL, node->probe_ms);
+}
+
 /* Until there are neighbours enough; who was refused waits a little. */
 static void fill(struct wc_node *node)
 {
@@ -334,4 +361,5 @@ void wc_node_run_dial(struct wc_node *node)
     dial_joins(node);
     fill(node);
     explore(node);
+    probe(node);
 }

@@ -161,6 +161,13 @@
     120000 /* a random office now and then becomes a neighbour, so that separate halves
               find each other: of 2,000 offices 17 do it each second */
 
+#define WC_DIAL_PROBE_OFFICE_MS                                                        \
+    50 /* one that could not be reached is tried so often by all offices together, and    \
+          not 10,000 times a minute when one of 10,000 is away */
+#define WC_DIAL_PROBE_MIN_MS                                                           \
+    2500 /* and by one office not more often than this: of ten that were parted five and  \
+            five, some two meet within seconds */
+
 /* Clocks and dates */
 #define WC_CLOCK_PEERS_MIN 3 /* fewer neighbours cannot say who is wrong */
 #define WC_EXPIRY_LOOK_MS                                                              \
@@ -271,7 +278,8 @@ struct wc_office {
     uint64_t over_first_ms, over_last_ms; /* when it was over its quota */
     struct wc_bucket changes, asks;
 
-    bool dialled; /* a dial to one of its addresses is under way */
+    bool dialled;   /* a dial to one of its addresses is under way */
+    bool unreached; /* the last one led nowhere */
     uint32_t dial_failures;
     uint32_t dial_next; /* which address */
     uint64_t dial_due_ms;
@@ -583,7 +591,7 @@ struct wc_node {
     struct wc_join *joins; /* addresses without a card, in the order of enum wc_hint */
     struct wc_bucket dialled;
     struct wc_dial dials[WC_NODE_DIALS_COUNT];
-    uint64_t explore_ms;
+    uint64_t explore_ms, probe_ms;
     uint32_t join_count;
     uint32_t next_dial;
 

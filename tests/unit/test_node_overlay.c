@@ -578,6 +578,27 @@ static void an_answer_goes_to_all_when_who_asks_cannot_be_reached(void **state)
     assert_int_equal(puppet_count(links[6], WC_WIRE_ANSWERS), 1);
 }
 
+/* Halves that were parted meet again by those that could not be reached. */
+static void who_could_not_be_reached_is_tried_again_soon(void **state)
+{
+    (void)state;
+    far_ask();
+    net_cut(links[0]);
+    match();
+    fail_dial(net.nodes[0].last_dial);
+    links[6] = puppet_open(0, &who[0]); /* neighbours enough, so that nobody is sought */
+    puppet_hello(links[6], 0);
+    net_wait(5);
+    for (int i = 0; i < 3; i++) {
+        uint32_t dial = net.nodes[0].last_dial;
+        for (int k = 0; k < 10 && net.nodes[0].last_dial == dial; k++)
+            calm(1000);
+        assert_int_equal(net.nodes[0].last_dial, dial + 1);
+        assert_string_equal(last_address(), "far:1");
+        fail_dial(net.nodes[0].last_dial);
+    }
+}
+
 /* What it had not passed on yet would be lost with it. */
 static void what_was_sent_to_a_hop_that_dies_is_sent_again(void **state)
 {
@@ -753,6 +774,7 @@ int main(void)
         test(who_loses_two_neighbours_asks_the_others),
         test(an_answer_whose_way_is_lost_goes_to_who_asks),
         test(an_answer_goes_to_all_when_who_asks_cannot_be_reached),
+        test(who_could_not_be_reached_is_tried_again_soon),
         test(what_was_sent_to_a_hop_that_dies_is_sent_again),
         test(what_was_sent_long_ago_has_arrived),
         test(an_answer_that_was_turned_back_goes_on_to_the_others),
