@@ -660,6 +660,65 @@ static void probe(struct search *q, uint64_t key)
     q->work->places += i;
 }
 
+/* With another letter, of those that nearly all folded words are made of, at each place
+ * from `from` on. */
+static void probe_others(struct search *q, uint32_t *letters, uint32_t count,
+                         uint32_t from)
+{
+    for (uint32_t i = from; i < count; i++) {
+        uint32_t own = letters[i];
+        for (uint32_t p = 'a'; p <= 'z'; p++) {
+            letters[i] = p;
+            if (p != own)
+                probe(q, hash(q->s, letters, count));
+        }
+        letters[i] = own;
+    }
+}
+
+/* With each two neighbours changed. */
+static void probe_swaps(struct search *q, uint32_t *letters, uint32_t count)
+{
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        uint32_t a = letters[i], b = letters[i + 1];
+        letters[i] = b;
+        letters[i + 1] = a;
+        if (a != b)
+            probe(q, hash(q->s, letters, count));
+        letters[i] = a;
+        letters[i + 1] = b;
+    }
+}
+
+/* With one letter more at each place. */
+static void probe_longer(struct search *q)
+{
+    uint32_t count = q->letters.count, more[WC_SPELLING_LETTERS_MAX + 1];
+    for (uint32_t i = 0; i <= count; i++) {
+        memcpy(more, q->letters.at, i * sizeof(more[0]));
+        memcpy(more + i + 1, q->letters.at + i, (count - i) * sizeof(more[0]));
+        for (more[i] = 'a'; more[i] <= 'z'; more[i]++)
+            probe(q, hash(q->s, more, count + 1));
+    }
+}
+
+/* One of two mistakes undone in each way, so that the other one meets the word by its keys:
+ * two wrong letters and a wrong one beside two that changed places (without one of them),
+ * one that is missing beside another mistake, and two that are missing. */
+static void probe_undone(struct search *q)
+{
+    struct letters in = q->letters;
+    uint32_t one[WC_SPELLING_LETTERS_MAX];
+    for (uint32_t i = 0; i < in.count; i++) {
+        without(in.at, in.count, i, one);
+        probe_others(q, one, in.count - 1, i);
+        probe_swaps(q, one, in.count - 1);
+    }
+    probe_swaps(q, in.at, in.count);
+    probe_others(q, in.at, in.count, 0);
+    probe_longer(q);
+}
+
 /* By what is left without two letters: when nothing nearer was met. */
 static void probe_two(struct search *q)
 {
@@ -672,6 +731,8 @@ static void probe_two(struct search *q)
             probe(q, hash(q->s, two, in->count - 2));
         }
     }
+    if (in->count <= WC_SPELLING_UNDONE_LETTERS_MAX)
+        probe_undone(q);
 }
 
 static void search(struct search *q)

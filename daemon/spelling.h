@@ -9,8 +9,8 @@
  * is looked up by the same keys of its own, so that one letter too many, too few, another
  * or two changed places meet, and so do scrambled words; from
  * WC_SPELLING_TWO_LETTERS_MIN letters on also by what is left without two of its letters,
- * which finds most words at distance two. What was met is compared letter by letter.
- * Nothing is scanned, and the work has limits (limits.h).
+ * and with each one of two mistakes undone, which finds the words at distance two. What
+ * was met is compared letter by letter. Nothing is scanned, and the work has limits (limits.h).
  *
  * Threads: one writer at a time, any number of readers.
  */

@@ -447,9 +447,9 @@ static void test_bounded_work(void **state)
         int n = find_as(text, round % 2 == 0, NULL);
         assert_true(n >= 0 || n == -WC_EINVALID);
         /* every scope; the words themselves, and other spellings of them */
-        uint32_t keys = 2 + LETTERS + LETTERS * (LETTERS - 1) / 2;
         const struct wc_spelling_work *w = &corrected.work;
-        assert_true(w->keys <= 2 * WC_CORRECTED_MAX_COUNT * keys + 2 * 128);
+        assert_true(w->keys <=
+                    2 * WC_CORRECTED_MAX_COUNT * WC_SPELLING_KEYS_MAX + 2 * 128);
         assert_true(w->compared <=
                     2 * WC_CORRECTED_MAX_COUNT * WC_SPELLING_COMPARED_MAX);
         assert_true(corrected.count <= WC_CORRECTED_MAX_COUNT * WC_SPELLED_MAX);

@@ -94,7 +94,16 @@ static void test_two_mistakes(void **state)
     means("bugtedt", ""); /* what is three away is another word */
     means("bbudegt", "budget");
     means("bugget", "budget");
-    means("buggte", ""); /* two in a short word */
+    means("buggte", "");                      /* two in a short word */
+    means("accommudotion", "accommodation");  /* two wrong ones */
+    means("akkommodation", "accommodation");  /* beside each other */
+    means("accommdatuon", "accommodation");   /* one missing, one wrong */
+    means("acommodatin", "accommodation");    /* two missing */
+    means("caccommudation", "accommodation"); /* one too many, one wrong */
+    means("acocmmudation", "accommodation");  /* two that changed places, one wrong */
+    means("acocmmodatin", "accommodation");   /* the same, and one missing */
+    means("acocmmodatino", "accommodation");  /* twice two that changed places */
+    means("eccomnodation", "accommodation");  /* the first, too */
 }
 
 static void test_scrambled(void **state)
@@ -244,8 +253,7 @@ static void test_no_more_than_its_limit(void **state)
 /* As long as the limits say, whatever is in the table. */
 static void check_work(void)
 {
-    uint32_t n = WC_SPELLING_LETTERS_MAX, keys = 2 + n + n * (n - 1) / 2;
-    assert_true(work.keys <= keys);
+    assert_true(work.keys <= WC_SPELLING_KEYS_MAX);
     assert_true(work.places <= work.keys * WC_SPELLING_WALK_COUNT);
     assert_true(work.compared <= WC_SPELLING_COMPARED_MAX);
 }
@@ -393,10 +401,11 @@ static int find_model(const struct wc_spelled *s)
     return -1;
 }
 
-/* Everything that is near, by at most one mistake, is found, and nothing else. */
+/* Everything that is near is found, by two mistakes when nothing is by one, and nothing
+ * else. */
 static void check_against_model(const char *word)
 {
-    uint32_t near = 0, n = suggest(word);
+    uint32_t near = 0, far = 0, n = suggest(word);
     float best = 0;
     check_work();
     for (int i = 0; i < MODEL_COUNT; i++) {
@@ -405,12 +414,14 @@ static void check_against_model(const char *word)
                            ? weight_of(word, model[i].text)
                            : 0;
         near += weight > 0.5F;
+        far += weight > 0;
         best = weight > best ? weight : best;
     }
     if (strlen(word) < WC_SPELLING_LETTERS_MIN) {
         assert_int_equal(n, 0);
         return;
     }
+    near = near > 0 ? near : far;
     assert_true(n >= (near < WC_SPELLED_MAX ? near : WC_SPELLED_MAX));
     if (n > 0 && best > 0.5F)
         assert_true(got[0].weight >= best);
