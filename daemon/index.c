@@ -25,7 +25,9 @@
 #define FORMAT_VERSION 5
 #define MAP_FIRST      (64ULL << 20)
 #define LOG_BATCH      1000 /* changes read from the log at once */
-#define PEOPLE_BATCH   500  /* people written at once: a fraction of a second */
+#define PEOPLE_BATCH   500  /* people read at once, and at most written at once */
+#define BATCH_MIN      16
+#define BATCH_LONG_US  50000 /* nobody waits for the writer for twice as long */
 #define FORMAT_BYTES   512
 #define BOOT_ID_PATH   "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_BYTES  36
@@ -201,11 +203,24 @@ static int damaged_fn(struct wc_txn *t, void *ctx)
 
 /* ---- keeping up ---- */
 
+/* How many people are written at once: the more, the less for each of them; but a machine
+ * that is busy, or an index of very many people, takes long for few. */
+static void adapt(struct wc_index *ix, const struct wc_batch_cost *cost)
+{
+    if (cost->us > BATCH_LONG_US && ix->batch_people > BATCH_MIN)
+        ix->batch_people /= 2;
+    else if (cost->us < BATCH_LONG_US / 3 && cost->people >= ix->batch_people / 2 &&
+             ix->batch_people < PEOPLE_BATCH)
+        ix->batch_people *= 2;
+}
+
 static int write_batch(struct wc_index *ix, struct wc_batch *b,
                        const struct wc_batch_mark *mark)
 {
-    int rc = wc_batch_write(b, mark);
+    struct wc_batch_cost cost;
+    int rc = wc_batch_write(b, mark, &cost);
     ix->wrote = true;
+    adapt(ix, &cost);
     wc_batch_reset(b);
     return wc_index_note(ix, rc);
 }
@@ -230,10 +245,11 @@ static int index_people(struct wc_index *ix, struct wc_batch *b,
             rc = n;
             break;
         }
-        for (int i = 0; rc == 0 && i < n; i++)
+        for (int i = 0; rc == 0 && i < n; i++) {
             rc = wc_batch_add(b, &refs[i]);
-        if (rc == 0)
-            rc = write_batch(ix, b, &none);
+            if (rc == 0 && (i == n - 1 || wc_batch_count(b) >= ix->batch_people))
+                rc = write_batch(ix, b, &none);
+        }
         last = refs[n - 1];
         done += (uint64_t)n;
         if (rc == 0 && progress != NULL)
@@ -270,7 +286,7 @@ static int index_log(struct wc_index *ix, struct wc_batch *b,
             rc = wc_batch_add(b, &log[i].who);
         bool last = i == count - 1;
         struct wc_batch_mark mark = {.indexed = log[i].sequence};
-        if (rc == 0 && (last || wc_batch_count(b) == PEOPLE_BATCH))
+        if (rc == 0 && (last || wc_batch_count(b) >= ix->batch_people))
             rc = write_batch(ix, b, &mark);
     }
     return rc;
@@ -417,6 +433,7 @@ static struct wc_index *index_new(const char *state_dir, struct wc_records *reco
     pthread_mutex_init(&ix->pool, NULL);
     pthread_mutex_init(&ix->analysing, NULL);
     ix->records = records;
+    ix->batch_people = BATCH_MIN * 8;
     if (asprintf(&ix->path, "%s/index", state_dir) < 0)
         ix->path = NULL;
     if (ix->path == NULL ||
@@ -653,10 +670,11 @@ static int reanalyse_slice(struct wc_index *ix, struct wc_person_ref *refs,
     struct wc_batch *b = NULL;
     int n = wc_records_people(ix->records, NULL, after, refs, PEOPLE_BATCH);
     int rc = n < 0 ? n : wc_batch_new(&b, ix);
-    for (int i = 0; rc == 0 && i < n; i++)
+    for (int i = 0; rc == 0 && i < n; i++) {
         rc = wc_batch_add(b, &refs[i]);
-    if (rc == 0 && n > 0)
-        rc = write_batch(ix, b, &none);
+        if (rc == 0 && (i == n - 1 || wc_batch_count(b) >= ix->batch_people))
+            rc = write_batch(ix, b, &none);
+    }
     wc_batch_free(b);
     return rc != 0 ? rc : n;
 }
@@ -814,6 +832,34 @@ void wc_index_usage(struct wc_index *ix, struct wc_index_usage *out)
     *out =
         (struct wc_index_usage){.used_bytes = u.used_bytes, .map_bytes = u.map_bytes};
     (void)wc_store_read(ix->store, usage_fn, out);
+}
+
+struct table_bytes {
+    uint32_t table;
+    uint64_t bytes;
+};
+
+static int table_fn(struct wc_txn *t, void *ctx)
+{
+    struct table_bytes *b = ctx;
+    return wc_txn_bytes(t, b->table, &b->bytes);
+}
+
+bool wc_index_table(struct wc_index *ix, uint32_t table, const char **name,
+                    uint64_t *bytes)
+{
+    struct table_bytes b = {.table = table};
+    if (table > WC_IX_META)
+        return false;
+    (void)wc_store_read(ix->store, table_fn, &b);
+    *name = tables[table];
+    *bytes = b.bytes;
+    return true;
+}
+
+void wc_index_longest(struct wc_index *ix, struct wc_store_longest *out)
+{
+    wc_store_longest(ix->store, out);
 }
 
 /* What the writer remembers of words is worth its memory while it writes. */

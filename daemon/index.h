@@ -151,6 +151,12 @@ struct wc_index_usage {
     uint64_t used_bytes, map_bytes, people_count, terms_count;
 };
 void wc_index_usage(struct wc_index *ix, struct wc_index_usage *out);
+/* The bytes of one of its tables, by number from 0, with its name; false: there is none. */
+bool wc_index_table(struct wc_index *ix, uint32_t table, const char **name,
+                    uint64_t *bytes);
+/* wc_store_longest() of its store. */
+struct wc_store_longest;
+void wc_index_longest(struct wc_index *ix, struct wc_store_longest *out);
 /* As wc_records_tidy, and flush what was written since: may take as long as the disk
  * does, so never on the loop thread. */
 void wc_index_tidy(struct wc_index *ix);

@@ -83,6 +83,7 @@ struct wc_index {
     struct wc_text *text;                   /* the writer's */
     struct wc_terms terms;                  /* the writer's, for one person at a time */
     bool wrote;                             /* the writer, since the last tidying */
+    uint32_t batch_people;                  /* as many are written at once: it adapts */
     struct wc_spelling *spelling[WC_SCOPES]; /* what misspelt words may have meant */
     pthread_mutex_t writing;
     pthread_mutex_t pool; /* guards idle */
@@ -127,8 +128,13 @@ struct wc_batch_mark {
     uint64_t indexed; /* the sequence of the records that it holds; 0: leave it */
     bool complete;    /* a build is finished */
 };
+struct wc_batch_cost {
+    uint32_t people;
+    uint64_t us; /* that the writer's lock was held */
+};
 /* Write all of it in one transaction, or nothing. */
-int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark);
+int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark,
+                   struct wc_batch_cost *cost);
 
 /* The name and title of an office from its card; empty when there is none. */
 int wc_office_text(struct wc_records *r, const uint8_t *office_key,

@@ -44,11 +44,25 @@ void wc_index_words_clear(struct wc_index *ix)
         wc_spelling_clear(ix->spelling[i]);
 }
 
+/* Numbers and numbered logins are copied, not remembered, and with another digit mean
+ * somebody else: they are not offered for a misspelt word. They would be most of the words
+ * of a large organisation, each near to hundreds of others. */
+#define DIGITS_MAX 3
+
+static bool is_numbered(struct wc_slice word)
+{
+    uint32_t digits = 0;
+    for (size_t i = 0; i < word.len; i++)
+        digits += word.data[i] >= '0' && word.data[i] <= '9';
+    return digits > DIGITS_MAX;
+}
+
 void wc_index_word_set(struct wc_index *ix, struct wc_slice key, uint32_t people)
 {
     unsigned kind = key.data[0];
     bool home = (kind & WC_TERM_HOME) != 0;
-    if ((kind & ~(unsigned)WC_TERM_HOME) != WC_TERM_WORD)
+    if ((kind & ~(unsigned)WC_TERM_HOME) != WC_TERM_WORD ||
+        is_numbered(wc_slice(key.data + 1, key.len - 1)))
         return;
     (void)wc_spelling_set(ix->spelling[home ? WC_SCOPE_HOME : WC_SCOPE_ORGANISATION],
                           wc_slice(key.data + 1, key.len - 1), people);

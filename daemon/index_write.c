@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/analyst.h"
 #include "daemon/index_internal.h"
@@ -960,11 +961,21 @@ static void tell_words(struct wc_batch *b)
     }
 }
 
-int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark)
+static uint64_t now_us(void)
 {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000U + (uint64_t)t.tv_nsec / 1000U;
+}
+
+int wc_batch_write(struct wc_batch *b, const struct wc_batch_mark *mark,
+                   struct wc_batch_cost *cost)
+{
+    uint64_t began_us = now_us();
     b->analysed = b->entries.count;
     b->mark = mark;
     int rc = wc_store_write(b->ix->store, write_fn, b);
+    *cost = (struct wc_batch_cost){b->people.count, now_us() - began_us};
     if (rc == 0)
         tell_words(b);
     return rc;

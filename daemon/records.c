@@ -1276,6 +1276,11 @@ void wc_records_usage(struct wc_records *r, struct wc_records_usage *out)
     (void)wc_store_read(r->store, records_count_fn, &out->records_count);
 }
 
+void wc_records_longest(struct wc_records *r, struct wc_store_longest *out)
+{
+    wc_store_longest(r->store, out);
+}
+
 void wc_records_tidy(struct wc_records *r)
 {
     (void)wc_store_tidy(r->store);

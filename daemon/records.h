@@ -163,6 +163,10 @@ struct wc_records_usage {
 };
 void wc_records_usage(struct wc_records *r, struct wc_records_usage *out);
 
+/* wc_store_longest() of its store. */
+struct wc_store_longest;
+void wc_records_longest(struct wc_records *r, struct wc_store_longest *out);
+
 /* Clear readers of dead processes; at start and each minute. */
 void wc_records_tidy(struct wc_records *r);
 

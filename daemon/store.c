@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/store_pages.h"
@@ -44,6 +45,7 @@ struct wc_store {
     bool unmapped;           /* growth, or the change of files, failed half-way;
                                 guarded by the gate */
     atomic_bool failed;      /* the disk failed: nobody knows what is on it */
+    atomic_uint_fast64_t longest_read_ns, longest_write_ns;
 };
 
 struct wc_txn {
@@ -619,6 +621,28 @@ static int write_once(struct wc_store *s, wc_store_fn fn, void *ctx, bool *map_f
     return write_result(s, from_lmdb(lmdb));
 }
 
+/* ---- how long they take ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static void note_time(atomic_uint_fast64_t *longest, uint64_t began_ns)
+{
+    uint_fast64_t took = now_ns() - began_ns, known = atomic_load(longest);
+    while (took > known && !atomic_compare_exchange_weak(longest, &known, took))
+        ;
+}
+
+void wc_store_longest(struct wc_store *s, struct wc_store_longest *out)
+{
+    out->read_us = atomic_exchange(&s->longest_read_ns, 0) / 1000;
+    out->write_us = atomic_exchange(&s->longest_write_ns, 0) / 1000;
+}
+
 int wc_store_write(struct wc_store *s, wc_store_fn fn, void *ctx)
 {
     int rc = -WC_EIO;
@@ -628,7 +652,9 @@ int wc_store_write(struct wc_store *s, wc_store_fn fn, void *ctx)
     grow_early(s);
     for (int i = 0; i < GROW_TRIES; i++) {
         bool map_full = false;
+        uint64_t began_ns = now_ns();
         rc = write_once(s, fn, ctx, &map_full);
+        note_time(&s->longest_write_ns, began_ns);
         if (!map_full)
             break;
         int grown = grow(s);
@@ -649,8 +675,10 @@ int wc_store_read(struct wc_store *s, wc_store_fn fn, void *ctx)
     int rc = s->unmapped ? -WC_EIO
                          : from_lmdb(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t.txn));
     if (rc == 0) {
+        uint64_t began_ns = now_ns();
         rc = fn(&t, ctx);
         mdb_txn_abort(t.txn);
+        note_time(&s->longest_read_ns, began_ns);
     }
     pthread_rwlock_unlock(&s->gate);
     return rc;
@@ -751,6 +779,16 @@ int wc_txn_count(struct wc_txn *t, uint32_t table, uint64_t *out)
     int rc = mdb_stat(t->txn, dbi_of(t, table), &st);
     if (rc == 0)
         *out = st.ms_entries;
+    return from_lmdb(rc);
+}
+
+int wc_txn_bytes(struct wc_txn *t, uint32_t table, uint64_t *out)
+{
+    MDB_stat st;
+    int rc = mdb_stat(t->txn, dbi_of(t, table), &st);
+    if (rc == 0)
+        *out = (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) *
+               (uint64_t)st.ms_psize;
     return from_lmdb(rc);
 }
 

@@ -98,6 +98,9 @@ int wc_txn_clear(struct wc_txn *t, uint32_t table);
 /* How many entries a table has. */
 int wc_txn_count(struct wc_txn *t, uint32_t table, uint64_t *out);
 
+/* How many bytes the pages of a table take. */
+int wc_txn_bytes(struct wc_txn *t, uint32_t table, uint64_t *out);
+
 /* A walk over a table in the order of its keys. Close it before the transaction ends.
  */
 struct wc_cursor {
@@ -126,6 +129,13 @@ struct wc_store_usage {
     uint64_t map_bytes;  /* what it may grow to before the map grows */
 };
 void wc_store_usage(struct wc_store *s, struct wc_store_usage *out);
+
+/* The longest transactions since this was asked last, in microseconds: of a read, and of a
+ * write with its commit, which is how long another writer had to wait. */
+struct wc_store_longest {
+    uint64_t read_us, write_us;
+};
+void wc_store_longest(struct wc_store *s, struct wc_store_longest *out);
 
 /* Forget readers of processes that died: they would keep every page that they might
  * still read. Call at start and each minute. Returns how many there were. */
