@@ -55,6 +55,7 @@ const struct wc_opt_spec wc_opts[WC_OPT_COUNT] = {
     [WC_OPT_FULL] = {"full", 0, NULL, "look at everything, not at samples"},
     [WC_OPT_REBUILD] = {"rebuild", 0, NULL, "build the search index anew first"},
     [WC_OPT_EXPLAIN] = {"explain", 0, NULL, "show how they were found, and the time"},
+    [WC_OPT_LINKS] = {"links", 0, NULL, "every link, and what waits on it"},
     [WC_OPT_COMPLETE] = {"complete", 0, NULL, "retire rows that the file lacks"},
     [WC_OPT_RECOVERY] = {"recovery", 0, "FILE", "the organisation's recovery line"},
     [WC_OPT_FROM_DAEMON] = {"from-daemon", 0, NULL,

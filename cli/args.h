@@ -56,6 +56,7 @@ enum wc_opt {
     WC_OPT_FULL,
     WC_OPT_REBUILD,
     WC_OPT_EXPLAIN,
+    WC_OPT_LINKS,
     WC_OPT_COUNT
 };
 

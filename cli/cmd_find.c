@@ -420,7 +420,9 @@ int wc_cmd_offices(struct wc_run *run)
 
 int wc_cmd_status(struct wc_run *run)
 {
-    return call_and_print(run, "node.status", json_object(), NULL, wc_print_status);
+    bool links = wc_run_option(run, WC_OPT_LINKS) != NULL;
+    return call_and_print(run, "node.status", json_object(), NULL,
+                          links ? wc_print_status_links : wc_print_status);
 }
 
 /* For a program to read as it is, and not made safe for a screen: the daemon writes it. */

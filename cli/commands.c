@@ -92,10 +92,20 @@ const struct wc_command wc_commands[] = {
      0, 0, 0, wc_cmd_me_confirm},
     {"me reject", "", "Drop the change that waits for your word", "", 0, 0, 0,
      wc_cmd_me_reject},
-    {"offices", "", "List the offices and how they are linked", "", 0, 0, 0,
-     wc_cmd_offices},
-    {"status", "", "Show how this office's daemon is doing", "", 0, 0, 0,
-     wc_cmd_status},
+    {"offices", "", "List the offices and how they are linked",
+     "This office first, then those that it has a link to. HEARD is when something\n"
+     "of an office came last, by whomever; FAR is how many links away it is, and\n"
+     "which neighbour brought the latest of it, as far as that is known.\n",
+     0, 0, 0, wc_cmd_offices},
+    {"status", "", "Show how this office's daemon is doing",
+     "Warnings first. --links adds every link: whether what is new goes there whole\n"
+     "(eager) or by its id (lazy), its round trip, what waits, what was left out.\n",
+     WC_OPT_BIT(WC_OPT_LINKS), 0, 0, wc_cmd_status},
+    {"watch", "", "Show what happens, as it happens, until Ctrl-C",
+     "Offices that come, links that open and close and why, records taken and\n"
+     "refused, questions that pass, reconciliations. For administrators. Nothing of\n"
+     "a profile or a question is in it. With --json each event is a line.\n",
+     0, 0, 0, wc_cmd_watch},
     {"metrics", "", "Print numbers for monitoring",
      "In the text format of Prometheus; docs/operations.md lists them.\n", 0, 0, 0,
      wc_cmd_metrics},

@@ -29,6 +29,7 @@ int wc_cmd_export(struct wc_run *run);
 int wc_cmd_offices(struct wc_run *run);
 int wc_cmd_status(struct wc_run *run);
 int wc_cmd_metrics(struct wc_run *run);
+int wc_cmd_watch(struct wc_run *run);
 int wc_cmd_org_show(struct wc_run *run);
 int wc_cmd_org_create(struct wc_run *run);
 int wc_cmd_org_invite(struct wc_run *run);

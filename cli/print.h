@@ -29,6 +29,13 @@ void wc_print_offices(const struct wc_term *term, struct wc_buf *out,
                       const json_t *result, time_t now);
 void wc_print_status(const struct wc_term *term, struct wc_buf *out,
                      const json_t *result, time_t now);
+/* That, and every link, what waits and how reconciliation goes. */
+void wc_print_status_links(const struct wc_term *term, struct wc_buf *out,
+                           const json_t *result, time_t now);
+
+/* One event of node.watch, a line. */
+void wc_print_event(const struct wc_term *term, struct wc_buf *out,
+                    const json_t *event);
 
 /* The result of office.show. */
 void wc_print_office(const struct wc_term *term, struct wc_buf *out,

@@ -17,6 +17,7 @@
 #include "daemon/loop.h"
 #include "daemon/records.h"
 #include "daemon/upkeep.h"
+#include "daemon/watch.h"
 
 struct wc_edit;   /* methods_me.c */
 struct wc_asking; /* methods_ask.c */
@@ -33,13 +34,15 @@ struct wc_daemon {
     struct wc_engine *engine;
     struct wc_discovery *discovery;
     struct wc_api *api;
-    struct wc_identity *identity; /* another one after office.join or office.leave */
-    struct wc_strings addresses;  /* of the own card */
-    struct wc_strings listened;   /* where links are accepted, with the ports got */
-    struct wc_expiry expiry;      /* what was said of the certificate's end */
-    struct wc_leavers *leavers;   /* NULL: accounts are not looked at */
-    struct wc_wording *wording;   /* main.c: the vocabulary is being read anew */
-    bool word_again;              /* and once more after that */
+    struct wc_watch *watch;
+    struct wc_node_counts watched; /* when the watchers were told of them last */
+    struct wc_identity *identity;  /* another one after office.join or office.leave */
+    struct wc_strings addresses;   /* of the own card */
+    struct wc_strings listened;    /* where links are accepted, with the ports got */
+    struct wc_expiry expiry;       /* what was said of the certificate's end */
+    struct wc_leavers *leavers;    /* NULL: accounts are not looked at */
+    struct wc_wording *wording;    /* main.c: the vocabulary is being read anew */
+    bool word_again;               /* and once more after that */
     uint64_t started_mono_ms;
     struct wc_asking *asks; /* open asks of people here */
     struct wc_edit *edits;  /* profiles being changed */

@@ -23,6 +23,7 @@
 #define ERASE_RETRY_MS 300000     /* after a failure: no space, mostly */
 #define EVIDENCE_KEY   "evidence" /* in the records */
 #define LEAVE_LOOK_MS  5
+#define DIALLED_COUNT  16
 #define LEAVE_QUEUE_BYTES                                                              \
     (1u << 20)               /* unread by a neighbour: then no more is retired */
 #define MATCHES_MAX_COUNT 64 /* asks being matched at once; one more is not answered */
@@ -54,6 +55,7 @@ struct asking {
 struct open_link {
     uint32_t link;
     uint8_t key[WC_KEY_BYTES];
+    uint64_t sent_frames, received_frames, dropped_frames;
 };
 
 struct wc_engine {
@@ -94,6 +96,11 @@ struct wc_engine {
     uint32_t matches_count;
     struct open_link *links;
     uint32_t links_count, links_cap;
+    struct {
+        uint32_t dial;
+        char address[WC_ADDRESS_MAX_BYTES + 1];
+    } dialled[DIALLED_COUNT]; /* by number, of the latest: for watchers */
+    int down_rc; /* why the transport lost the link whose end is being told */
 
     void (*left)(void *ctx, uint32_t told, uint32_t links); /* NULL: not leaving */
     void *left_ctx;
@@ -301,6 +308,8 @@ static void judge_commit(struct wc_engine *e)
         die(why);
     }
     bool full = e->commit_rc == -WC_EFULL;
+    if (full != e->health.disk_full)
+        wc_watch_say(e->config.watch, full ? "disk_full" : "disk_has_space", NULL, 0);
     if (full && !e->health.disk_full)
         wc_log(WC_LOG_ERROR, "the disk of the state directory is full: nothing new is "
                              "stored until there is space");
@@ -658,6 +667,7 @@ int wc_engine_ask(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
     event.u.local_ask.by = by;
     event.u.local_ask.lease_ms = lease_ms;
     e->health.asked_count++;
+    wc_watch_say(e->config.watch, "ask_here", NULL, 0);
     step(e, &event);
     return 0;
 }
@@ -758,6 +768,110 @@ static void match(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES],
 
 /* ---------------------------------------------------------------- notes */
 
+#define FACT_TEXT(key, value)                                                          \
+    (struct wc_watch_fact)                                                             \
+    {                                                                                  \
+        .name = (key), .text = (value)                                                 \
+    }
+#define FACT_NUMBER(key, value)                                                        \
+    (struct wc_watch_fact)                                                             \
+    {                                                                                  \
+        .name = (key), .number = (value)                                               \
+    }
+
+static void say(struct wc_engine *e, const char *event, struct wc_watch_fact one)
+{
+    wc_watch_say(e->config.watch, event, &one, 1);
+}
+
+static void say_two(struct wc_engine *e, const char *event, struct wc_watch_fact one,
+                    struct wc_watch_fact two)
+{
+    const struct wc_watch_fact facts[] = {one, two};
+    wc_watch_say(e->config.watch, event, facts, 2);
+}
+
+/* In words, where those of an error would mislead. */
+static const char *end_reason(int rc)
+{
+    return rc == 0              ? "not needed any more"
+           : rc == -WC_ECLOSED  ? "the other end closed it"
+           : rc == -WC_ETIMEOUT ? "the other end was silent"
+           : rc == -WC_ELIMIT   ? "over a limit"
+                                : wc_strerror(rc);
+}
+
+static const char *blame_name(uint64_t reason)
+{
+    static const char *const names[WC_BLAMES_COUNT] = {
+        [WC_BLAME_FUTURE] = "future",   [WC_BLAME_LEASE] = "lease",
+        [WC_BLAME_CONTENT] = "content", [WC_BLAME_QUOTA] = "quota",
+        [WC_BLAME_CHANGES] = "changes", [WC_BLAME_TWO_CONTENTS] = "two_contents",
+        [WC_BLAME_ASKS] = "asks",       [WC_BLAME_FRAME] = "frame",
+        [WC_BLAME_FLOOD] = "flood",     [WC_BLAME_SYNC] = "sync",
+    };
+    return reason < WC_BLAMES_COUNT ? names[reason] : "";
+}
+
+/* The same for who watches. */
+static void tell_watchers(struct wc_engine *e, const struct wc_effect *effect, int rc)
+{
+    struct wc_watch_fact office = FACT_TEXT("office", effect->u.note.office);
+    uint64_t count = effect->u.note.count;
+    switch (effect->u.note.what) {
+    case WC_NOTE_OFFICE_NEW:
+        say(e, "office_new", office);
+        break;
+    case WC_NOTE_OFFICE_REVOKED:
+        say(e, "office_revoked", office);
+        break;
+    case WC_NOTE_SELF_REVOKED:
+        wc_watch_say(e->config.watch, "self_revoked", NULL, 0);
+        break;
+    case WC_NOTE_LINK_UP:
+        say(e, "link_up", office);
+        break;
+    case WC_NOTE_LINK_DOWN:
+        say_two(e, "link_down", office, FACT_TEXT("reason", end_reason(rc)));
+        break;
+    case WC_NOTE_RECORD_REFUSED:
+        say_two(e, "record_refused", office, FACT_TEXT("reason", wc_strerror(rc)));
+        break;
+    case WC_NOTE_FRAME_REFUSED:
+        say_two(e, "frame_refused", office, FACT_TEXT("reason", wc_strerror(rc)));
+        break;
+    case WC_NOTE_SYNC_DONE:
+        say_two(e, "reconciled", office, FACT_NUMBER("records", count));
+        break;
+    case WC_NOTE_SYNC_BROKEN:
+        say_two(e, "reconciliation_broken_off", office, FACT_NUMBER("records", count));
+        break;
+    case WC_NOTE_CLOCK_OFF:
+        say(e, "clock_off", FACT_NUMBER("offices", count));
+        break;
+    case WC_NOTE_TWO_CONTENTS:
+        say(e, "two_contents", office);
+        break;
+    case WC_NOTE_RENEWED:
+        say(e, "certificate_renewed", FACT_NUMBER("serial", count));
+        break;
+    case WC_NOTE_ROTATED:
+        wc_watch_say(e->config.watch, "organisation_key_changed", NULL, 0);
+        break;
+    case WC_NOTE_FORMER_REFUSED:
+        wc_watch_say(e->config.watch, "former_certificate_refused", NULL, 0);
+        break;
+    case WC_NOTE_ASK_PASSED:
+        say_two(e, "ask_passed", office, FACT_NUMBER("hops", count));
+        break;
+    case WC_NOTE_BLAMED:
+        say_two(e, "office_blamed", office, FACT_TEXT("reason", blame_name(count)));
+        break;
+    case WC_NOTE_EVIDENCE_ERASED:
+        break; /* nothing that happened to an office */
+    }
+}
+
 static void changed(struct wc_engine *e)
 {
     if (e->config.changed != NULL)
@@ -775,8 +889,16 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
 {
     const char *office = effect->u.note.office;
     const char *who = office[0] == '\0' ? "an unknown office" : office;
-    const char *why = wc_strerror(effect->u.note.rc);
+    int rc = effect->u.note.rc;
     uint64_t mono_ms = wc_mono_ms();
+    if (effect->u.note.what == WC_NOTE_LINK_DOWN && rc == -WC_ECLOSED &&
+        e->down_rc != 0)
+        rc = e->down_rc; /* the transport knows better */
+    if (effect->u.note.what == WC_NOTE_LINK_DOWN && rc <= 0 && -rc < WC_ERRORS_COUNT)
+        e->health.ended[-rc]++;
+    if (wc_watch_wanted(e->config.watch))
+        tell_watchers(e, effect, rc);
+    const char *why = wc_strerror(rc);
     switch (effect->u.note.what) {
     case WC_NOTE_OFFICE_NEW:
         wc_log(WC_LOG_INFO, "office %s is known now", who);
@@ -797,7 +919,7 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
         break;
     case WC_NOTE_LINK_DOWN:
         if (wc_log_allow(&e->link_valve, mono_ms))
-            wc_log(WC_LOG_INFO, "link to %s is down", who);
+            wc_log(WC_LOG_INFO, "link to %s is down: %s", who, end_reason(rc));
         changed(e);
         break;
     case WC_NOTE_RECORD_REFUSED:
@@ -835,6 +957,12 @@ static void note(struct wc_engine *e, const struct wc_effect *effect)
         break;
     case WC_NOTE_EVIDENCE_ERASED:
         e->evidence_new = true;
+        break;
+    case WC_NOTE_SYNC_BROKEN:
+        wc_log(WC_LOG_DEBUG, "a reconciliation with %s was broken off", who);
+        break;
+    case WC_NOTE_ASK_PASSED: /* too many for a log */
+    case WC_NOTE_BLAMED:     /* what it did is said above, or in the status */
         break;
     case WC_NOTE_TWO_CONTENTS:
         if (effect->u.note.count > 0)
@@ -899,15 +1027,55 @@ static void learn_identity(struct wc_engine *e, bool lasting)
     changed(e);
 }
 
+static struct open_link *find_link(const struct wc_engine *e, uint32_t link)
+{
+    for (uint32_t i = 0; i < e->links_count; i++) {
+        if (e->links[i].link == link)
+            return &e->links[i];
+    }
+    return NULL;
+}
+
+/* Whether the other end reads fast enough for something of that kind. */
+static bool has_room(const struct wc_engine *e, uint32_t link, enum wc_urgency urgency)
+{
+    struct wc_transport_link l;
+    if (urgency == WC_URGENT || !wc_transport_link(e->transport, link, &l))
+        return true;
+    return l.queued_bytes < (urgency == WC_URGENT_ANSWERS ? WC_LINK_ANSWERS_MAX_BYTES
+                                                          : WC_LINK_NEWS_MAX_BYTES);
+}
+
+static void send_frame(struct wc_engine *e, struct wc_effect *effect)
+{
+    enum wc_urgency urgency = effect->u.send.urgency;
+    struct open_link *l = find_link(e, effect->u.send.link);
+    if (has_room(e, effect->u.send.link, urgency)) {
+        wc_transport_send(e->transport, effect->u.send.link,
+                          wc_slice(effect->u.send.bytes, effect->u.send.len));
+        e->health.sent_frames++;
+        e->health.sent_bytes += effect->u.send.len;
+        if (l != NULL)
+            l->sent_frames++;
+    } else {
+        e->health.left_out_frames[urgency]++;
+        e->health.left_out_bytes[urgency] += effect->u.send.len;
+        if (l != NULL)
+            l->dropped_frames++;
+    }
+    free(effect->u.send.bytes);
+}
+
 static void carry_out_one(struct wc_engine *e, struct wc_effect *effect)
 {
     switch (effect->type) {
     case WC_EFFECT_SEND:
-        wc_transport_send(e->transport, effect->u.send.link,
-                          wc_slice(effect->u.send.bytes, effect->u.send.len));
-        free(effect->u.send.bytes);
+        send_frame(e, effect);
         break;
     case WC_EFFECT_DIAL:
+        e->dialled[effect->u.dial.dial % DIALLED_COUNT].dial = effect->u.dial.dial;
+        memcpy(e->dialled[effect->u.dial.dial % DIALLED_COUNT].address,
+               effect->u.dial.address, sizeof(effect->u.dial.address));
         wc_transport_dial(e->transport, effect->u.dial.dial, effect->u.dial.address);
         break;
     case WC_EFFECT_CLOSE:
@@ -1048,7 +1216,7 @@ static void on_up(void *ctx, uint32_t link, const struct wc_cert *peer,
     if (initiator && e->config.reached != NULL)
         e->config.reached(e->config.ctx, peer->sign_key, remote_address);
     struct open_link *l = &e->links[e->links_count++];
-    l->link = link;
+    *l = (struct open_link){.link = link};
     memcpy(l->key, peer->sign_key, sizeof(l->key));
     wc_log(WC_LOG_DEBUG, "handshake with %s at %s is done", peer->name, remote_address);
     struct wc_event event = {.type = WC_EVENT_LINK_UP};
@@ -1080,6 +1248,11 @@ static void on_frame(void *ctx, uint32_t link, struct wc_slice frame)
     struct wc_event event = {.type = WC_EVENT_FRAME};
     event.u.frame.link = link;
     event.u.frame.bytes = frame;
+    struct open_link *l = find_link(e, link);
+    if (l != NULL)
+        l->received_frames++;
+    e->health.received_frames++;
+    e->health.received_bytes += frame.len;
     if (e->node != NULL && e->stopped == NULL)
         step(e, &event);
 }
@@ -1091,8 +1264,11 @@ static void on_down(void *ctx, uint32_t link, int rc)
     event.u.link_down.link = link;
     if (rc != 0)
         wc_log(WC_LOG_DEBUG, "a link ended: %s", wc_strerror(rc));
-    if (forget_link(e, link) && e->node != NULL)
-        step(e, &event);
+    if (!forget_link(e, link) || e->node == NULL)
+        return;
+    e->down_rc = rc;
+    step(e, &event);
+    e->down_rc = 0;
 }
 
 static void on_dial_failed(void *ctx, uint32_t dial, int rc)
@@ -1101,6 +1277,10 @@ static void on_dial_failed(void *ctx, uint32_t dial, int rc)
     struct wc_event event = {.type = WC_EVENT_DIAL_FAILED};
     event.u.dial_failed.dial = dial;
     wc_log(WC_LOG_DEBUG, "an address did not answer as an office: %s", wc_strerror(rc));
+    const char *address = e->dialled[dial % DIALLED_COUNT].address;
+    bool named = e->dialled[dial % DIALLED_COUNT].dial == dial;
+    say_two(e, "dial_failed", FACT_TEXT("address", named ? address : ""),
+            FACT_TEXT("reason", rc == -WC_EIO ? "not reachable" : wc_strerror(rc)));
     if (e->node != NULL && e->stopped == NULL)
         step(e, &event);
 }
@@ -1109,6 +1289,8 @@ static void on_dial_failed(void *ctx, uint32_t dial, int rc)
 static void on_refused(void *ctx, const char *remote_address, int rc)
 {
     struct wc_engine *e = ctx;
+    say_two(e, "turned_away", FACT_TEXT("address", remote_address),
+            FACT_TEXT("reason", wc_strerror(rc)));
     if (wc_log_allow(&e->refused_valve, wc_mono_ms()))
         wc_log(WC_LOG_WARNING, "turned away an office at %s: what it showed %s",
                remote_address, wc_strerror(rc));
@@ -1117,6 +1299,7 @@ static void on_refused(void *ctx, const char *remote_address, int rc)
 static void on_misbehaved(void *ctx, const char *source)
 {
     struct wc_engine *e = ctx;
+    say(e, "address_misbehaves", FACT_TEXT("address", source));
     if (wc_log_allow(&e->misbehaved_valve, wc_mono_ms()))
         wc_log(WC_LOG_WARNING,
                "%s connects again and again and is no office that may link: see the "
@@ -1135,6 +1318,12 @@ bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
     if (e->node != NULL && wc_node_office_by_key(e->node, e->links[i].key, &office))
         memcpy(out->office, office.cert.name, sizeof(out->office));
     wc_transport_link(e->transport, e->links[i].link, &out->traffic);
+    for (uint32_t k = 0;
+         !out->known && e->node != NULL && wc_node_link_at(e->node, k, &out->node); k++)
+        out->known = out->node.link == e->links[i].link;
+    out->sent_frames = e->links[i].sent_frames;
+    out->received_frames = e->links[i].received_frames;
+    out->dropped_frames = e->links[i].dropped_frames;
     return true;
 }
 
@@ -1246,6 +1435,7 @@ int wc_engine_start(struct wc_engine *e, const struct wc_engine_office *office,
         .may_restamp_ctx = e,
         .alone = e->config.alone,
     };
+    snprintf(config.version, sizeof(config.version), "%s", WHOCAN_VERSION);
     wc_random_bytes(&config.seed, sizeof(config.seed));
     int rc = wc_node_new(&e->node, &config); /* records raise its last_seq */
     if (rc != 0) {
@@ -1445,4 +1635,8 @@ const struct wc_node *wc_engine_node(const struct wc_engine *e)
 void wc_engine_health(const struct wc_engine *e, struct wc_engine_health *out)
 {
     *out = e->health;
+    out->gathering_count = e->gathering.count;
+    out->gathering_bytes = e->gathering.bytes;
+    out->committing_count = e->committing.count;
+    out->owed_bytes = e->owed.bytes;
 }

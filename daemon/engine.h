@@ -28,6 +28,7 @@
 #include "daemon/records.h"
 #include "daemon/transport.h"
 #include "daemon/twins.h"
+#include "daemon/watch.h"
 
 struct wc_engine;
 
@@ -37,8 +38,9 @@ struct wc_engine_config {
     struct wc_index *index;
     bool replicate;
     uint64_t erase_interval_ms;
-    bool accounts; /* renew nobody's profile while their account is missing */
-    bool alone;    /* nobody has newer records of this office */
+    bool accounts;          /* renew nobody's profile while their account is missing */
+    bool alone;             /* nobody has newer records of this office */
+    struct wc_watch *watch; /* is told what happens; or NULL */
     void (*changed)(void *ctx); /* offices or links are others now; may be NULL */
     /* For who looks for other offices; each may be NULL. It is an office from now on, and
      * none any more; a dial led to an office. */
@@ -143,6 +145,10 @@ void wc_engine_ask_end(struct wc_engine *e, const uint8_t id[WC_ASK_ID_BYTES]);
 struct wc_engine_link {
     char office[WC_OFFICE_NAME_MAX_BYTES + 1];
     struct wc_transport_link traffic;
+    bool known;               /* the engine has taken it: */
+    struct wc_node_link node; /* what it is to it */
+    uint64_t sent_frames, received_frames;
+    uint64_t dropped_frames; /* left out, because it left too much unread */
 };
 bool wc_engine_link_at(const struct wc_engine *e, uint32_t i,
                        struct wc_engine_link *out);
@@ -161,6 +167,14 @@ struct wc_engine_health {
     uint64_t asked_count;      /* asks of people here */
     uint64_t answers_count;    /* offices' answers to them, this one's included */
     uint64_t answered_count;   /* asks that this office answered, its own included */
+    uint64_t ended[WC_ERRORS_COUNT]; /* of those that were dropped, by the reason */
+    uint64_t left_out_frames[WC_URGENT_ANSWERS + 1]; /* of queues that were too long, */
+    uint64_t left_out_bytes[WC_URGENT_ANSWERS + 1];  /* by what they were */
+    uint64_t sent_frames, received_frames;           /* of all links, */
+    uint64_t sent_bytes, received_bytes;             /* before encryption */
+    uint64_t gathering_count, gathering_bytes;       /* changes for the next commit */
+    uint64_t committing_count;                       /* of the commit under way */
+    uint64_t owed_bytes;
 };
 void wc_engine_health(const struct wc_engine *e, struct wc_engine_health *out);
 

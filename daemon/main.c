@@ -717,6 +717,7 @@ static void engine_closed(void *ctx)
     struct wc_daemon *d = ctx;
     wc_timer_free(tidy_timer);
     wc_timer_free(watchdog_timer);
+    wc_watch_free(d->watch);
     wc_loop_halt(d->loop);
 }
 
@@ -810,6 +811,9 @@ static int start_loop(struct wc_daemon *d)
         rc = start_signals(d);
     if (rc == 0)
         rc = start_timers(d);
+    if (rc == 0)
+        rc = wc_watch_new(&d->watch, d->loop, wc_watch_look, d);
+    config.watch = d->watch;
     if (rc == 0)
         rc = wc_engine_new(&d->engine, &config);
     if (rc == 0)

@@ -266,7 +266,7 @@ static const struct wc_result cancel_results[] = {END};
 static const struct wc_result offices_results[] = {
     {"offices",
      "[{name, title, state, people, addresses, last_heard_at, expires_at, "
-     "clock_offset_ms, faults}]",
+     "clock_offset_ms, clock_known, faults, version, last_news_at, via, hops}]",
      "in order of name"},
     END};
 static const struct wc_result status_results[] = {
@@ -278,7 +278,21 @@ static const struct wc_result status_results[] = {
     {"people", "int", "people that a search here can find"},
     {"records", "int", "records held"},
     {"offices_known", "int", "this one included"},
-    {"links", "[{office, since_s, received_bytes, sent_bytes}]", "open links"},
+    {"links",
+     "[{office, address, role, path, tree, dialled, since_s, silent_ms, rtt_ms, "
+     "received_bytes, sent_bytes, received_frames, sent_frames, dropped_frames, "
+     "queued_bytes, waiting}]",
+     "open links"},
+    {"overlay", "{active, passive, eager, mode, root, root_hops}",
+     "neighbours, and the tree over which things are passed on"},
+    {"reconciliation",
+     "{last, running, next_s, rounds, equal, broken_off, differences, taken, audits, "
+     "audit_finds, next_audit_s}",
+     "with other offices, since the start"},
+    {"queues",
+     "{links_bytes, left_out, commit, commit_bytes, owed, owed_bytes, own, asks, "
+     "matches, missing, kept, kept_bytes, dials}",
+     "what waits"},
     {"store", "{path, used_bytes, map_bytes}", "the records on disk"},
     {"certificate", "{not_after, days_left}", "nil for an office that stands alone"},
     {"offices_blamed", "[{office, reasons, last_at}]",
@@ -286,6 +300,10 @@ static const struct wc_result status_results[] = {
     {"misbehaving", "[{address, connections, paused_s}]",
      "who connects again and again and is no office that may link; the worst eight"},
     {"warnings", "[str]", "what an operator should look at"},
+    END};
+static const struct wc_result watch_results[] = {
+    {"events", "int", "events that were sent"},
+    {"skipped", "int", "events that found no room, because nobody read"},
     END};
 static const struct wc_result metrics_results[] = {
     {"text", "str", "in the text format of Prometheus"}, END};
@@ -411,6 +429,7 @@ static const struct wc_result vocabulary_read_results[] = {
     {"next", "int|nil", "`from` of the next page; nil: this is the last"},
     END};
 
+static const char *const watch_notifications[] = {"watch.events", NULL};
 static const char *const export_notifications[] = {"people.batch", NULL};
 static const char *const audit_notifications[] = {"audit.batch", NULL};
 static const char *const check_notifications[] = {"check.progress", NULL};
@@ -478,6 +497,9 @@ const struct wc_method wc_methods[] = {
     {"node.check", WC_METHOD_ADMIN, false,
      "Whether records and search index are as they should be; mends the index",
      check_params, check_results, check_notifications, wc_node_check, WC_COST_ADMIN},
+    {"node.watch", WC_METHOD_ADMIN, false,
+     "What happens from now on, as it happens, until the connection closes", no_params,
+     watch_results, watch_notifications, wc_node_watch, WC_COST_ADMIN},
     {"office.show", WC_METHOD_READ, false, "This office and its certificate", no_params,
      office_results, NULL, wc_office_show, WC_COST_READ},
     {"office.request", WC_METHOD_ADMIN, false,
@@ -734,10 +756,11 @@ static bool has_login(struct wc_request *r)
 }
 
 /* What the audit log is told of: all of administration, but asking again and again how far
- * an erasure is. */
+ * an erasure is, and watching, which changes nothing and shows nobody. */
 static bool is_act(const struct wc_method *method)
 {
-    return method->access == WC_METHOD_ADMIN && method->call != wc_people_erasure;
+    return method->access == WC_METHOD_ADMIN && method->call != wc_people_erasure &&
+           method->call != wc_node_watch;
 }
 
 /* The last step: everything about the request and its caller is known and checked. */

@@ -106,6 +106,8 @@ void wc_ask_create(struct wc_request *r);     /* methods_ask.c */
 void wc_ask_cancel(struct wc_request *r);
 void wc_offices_list(struct wc_request *r); /* methods_office.c */
 void wc_node_status(struct wc_request *r);
+void wc_node_watch(struct wc_request *r); /* methods_status.c */
+void wc_watch_look(void *daemon);         /* for wc_watch_new() */
 void wc_office_show(struct wc_request *r);
 void wc_office_ask_admission(struct wc_request *r);
 void wc_office_join(struct wc_request *r);

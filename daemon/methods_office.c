@@ -13,6 +13,7 @@
 #include "daemon/expiry.h"
 #include "daemon/log.h"
 #include "daemon/methods.h"
+#include "daemon/methods_status.h"
 #include "daemon/office.h"
 #include "daemon/penalty.h"
 #include "daemon/person_params.h"
@@ -45,10 +46,51 @@ static uint64_t blamed_count(const struct wc_daemon *d, const struct wc_node_off
     return count;
 }
 
-static void pack_office(struct wc_buf *b, const struct wc_daemon *d,
-                        const struct wc_node_office *o)
+/* The office at the other end of a link, or empty. */
+static const char *office_of_link(const struct wc_daemon *d, uint32_t link,
+                                  struct wc_node_office *out)
 {
-    wc_pack_map(b, 9);
+    const struct wc_node *node = wc_engine_node(d->engine);
+    struct wc_node_link l;
+    for (uint32_t i = 0; link != 0 && wc_node_link_at(node, i, &l); i++) {
+        if (l.link == link && wc_node_office_by_key(node, l.office_key, out))
+            return out->cert.name;
+    }
+    return "";
+}
+
+static void pack_or_nil(struct wc_buf *b, const char *key, const char *text)
+{
+    wc_pack_text(b, key);
+    if (text[0] == '\0')
+        wc_pack_nil(b);
+    else
+        wc_pack_text(b, text);
+}
+
+/* How far it is, as far as that is known, and by whom its latest words came. A version
+ * tells what a daemon may be open to: for administrators. */
+static void pack_distance(struct wc_buf *b, const struct wc_daemon *d,
+                          const struct wc_node_office *o, bool admin)
+{
+    struct wc_node_office via;
+    bool here = o->self || o->linked;
+    uint64_t hops = o->self ? 0 : o->hops;
+    pack_or_nil(b, "version", !admin ? "" : o->self ? WHOCAN_VERSION : o->version);
+    wc_pack_text(b, "last_news_at");
+    wc_pack_time(b, o->last_news_ms);
+    pack_or_nil(b, "via", here ? "" : office_of_link(d, o->via_link, &via));
+    wc_pack_text(b, "hops");
+    if (o->self || hops > 0)
+        wc_pack_u64(b, hops);
+    else
+        wc_pack_nil(b);
+}
+
+static void pack_office(struct wc_buf *b, const struct wc_daemon *d,
+                        const struct wc_node_office *o, bool admin)
+{
+    wc_pack_map(b, 14);
     wc_pack_text(b, "name");
     wc_pack_text(b, o->cert.name);
     wc_pack_text(b, "title");
@@ -67,8 +109,11 @@ static void pack_office(struct wc_buf *b, const struct wc_daemon *d,
     wc_pack_time(b, o->cert.not_after_ms);
     wc_pack_text(b, "clock_offset_ms");
     wc_pack_i64(b, o->clock_offset_ms);
+    wc_pack_text(b, "clock_known");
+    wc_pack_bool(b, o->self || o->clock_known);
     wc_pack_text(b, "faults");
     wc_pack_u64(b, blamed_count(d, o));
+    pack_distance(b, d, o, admin);
 }
 
 void wc_offices_list(struct wc_request *r)
@@ -81,7 +126,7 @@ void wc_offices_list(struct wc_request *r)
     for (uint32_t i = 0; wc_node_office_at(node, i, &office); i++) {
         if (office.superseded)
             continue; /* another key speaks for this name now */
-        pack_office(&list, d, &office);
+        pack_office(&list, d, &office, wc_request_caller(r)->may_admin);
         count++;
     }
     wc_pack_map(&out, 1);
@@ -98,30 +143,6 @@ void wc_offices_list(struct wc_request *r)
 static const char *mode_name(const struct wc_identity *identity)
 {
     return wc_office_is_standalone(identity) ? "standalone" : "member";
-}
-
-static void pack_links(struct wc_buf *b, const struct wc_daemon *d)
-{
-    struct wc_engine_link link;
-    struct wc_buf list = {0};
-    uint64_t now_ms = wc_mono_ms();
-    uint32_t count = 0;
-    for (; wc_engine_link_at(d->engine, count, &link); count++) {
-        uint64_t since = link.traffic.since_mono_ms;
-        wc_pack_map(&list, 4);
-        wc_pack_text(&list, "office");
-        wc_pack_text(&list, link.office);
-        wc_pack_text(&list, "since_s");
-        wc_pack_u64(&list, now_ms > since ? (now_ms - since) / 1000 : 0);
-        wc_pack_text(&list, "received_bytes");
-        wc_pack_u64(&list, link.traffic.received_bytes);
-        wc_pack_text(&list, "sent_bytes");
-        wc_pack_u64(&list, link.traffic.sent_bytes);
-    }
-    wc_pack_text(b, "links");
-    wc_pack_array(b, count);
-    wc_buf_append(b, list.data, list.len);
-    wc_buf_fini(&list);
 }
 
 static void pack_days_left(struct wc_buf *b, const struct wc_identity *identity)
@@ -465,7 +486,7 @@ void wc_node_status(struct wc_request *r)
     wc_records_usage(d->records, &usage);
     wc_index_usage(d->index, &searchable);
     wc_node_stats(wc_engine_node(d->engine), &stats);
-    wc_pack_map(&out, 14);
+    wc_pack_map(&out, 17);
     wc_pack_text(&out, "version");
     wc_pack_text(&out, WHOCAN_VERSION);
     wc_pack_text(&out, "office");
@@ -482,7 +503,10 @@ void wc_node_status(struct wc_request *r)
     wc_pack_u64(&out, usage.records_count);
     wc_pack_text(&out, "offices_known");
     wc_pack_u64(&out, stats.offices_count);
-    pack_links(&out, d);
+    wc_status_links(&out, d);
+    wc_status_overlay(&out, d);
+    wc_status_reconciliation(&out, d);
+    wc_status_queues(&out, d);
     pack_store(&out, d, &usage);
     pack_certificate(&out, d->identity);
     pack_misbehaving(&out, d);

@@ -25,6 +25,11 @@ struct snapshot {
     uint64_t slow_finds;
     bool audit_failing, index_building;
     struct wc_discovery_stats discovery;
+    struct wc_node_overview overview;
+    uint32_t neighbours_eager, neighbours_lazy, visitors;
+    uint64_t queued_bytes; /* of all links */
+    uint32_t watchers_count;
+    uint64_t watch_skipped;
     uint32_t linked_count;
     uint64_t uptime_s;
     bool member; /* it has a certificate that ends */
@@ -67,6 +72,18 @@ VALUE(asks_answered, s->health.answered_count)
 VALUE(asks_relayed, s->node.asks_relayed)
 VALUE(answers_relayed, s->node.answers_relayed)
 VALUE(syncs, s->node.syncs_done)
+VALUE(records_accepted, s->node.counts.records_accepted)
+VALUE(whole_received, s->node.counts.whole_received)
+VALUE(whole_again, s->node.counts.whole_again)
+VALUE(whole_sent, s->node.counts.whole_sent)
+VALUE(sync_differences, s->node.counts.sync_wanted)
+VALUE(sync_taken, s->node.counts.sync_taken)
+VALUE(sync_running, s->overview.syncing)
+VALUE(audits, s->node.audits_done)
+VALUE(audit_finds, s->node.audit_finds)
+VALUE(passive, s->overview.passive_count)
+VALUE(watchers, s->watchers_count)
+VALUE(watch_skipped, s->watch_skipped)
 VALUE(clock_off, s->node.clock_off)
 VALUE(disk_full, s->health.disk_full)
 VALUE(index_behind, s->health.index_behind)
@@ -113,6 +130,137 @@ static void write_certificate_days(struct wc_buf *out, const char *name,
                                    const struct snapshot *s)
 {
     line(out, "%s %" PRId64 "\n", name, wc_expiry_days(s->expiry_ms, s->now_ms));
+}
+
+/* Every reason that there was, and one that is always there. */
+static void write_reasons(struct wc_buf *out, const char *name,
+                          const uint64_t counts[WC_ERRORS_COUNT], int always)
+{
+    for (int i = 0; i < WC_ERRORS_COUNT; i++) {
+        if (counts[i] > 0 || i == always)
+            line(out, "%s{reason=\"%s\"} %" PRIu64 "\n", name, wc_errname(-i),
+                 counts[i]);
+    }
+}
+
+static void write_refused(struct wc_buf *out, const char *name,
+                          const struct snapshot *s)
+{
+    write_reasons(out, name, s->node.counts.refused, WC_EBADSIG);
+}
+
+static void write_ended(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    write_reasons(out, name, s->health.ended, WC_ECLOSED);
+}
+
+/* One sample for each value of a label. */
+static void labelled(struct wc_buf *out, const char *name, const char *label,
+                     const char *value, uint64_t number)
+{
+    line(out, "%s{%s=\"%s\"} %" PRIu64 "\n", name, label, value, number);
+}
+
+static void write_roles(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    labelled(out, name, "role", "eager", s->neighbours_eager);
+    labelled(out, name, "role", "lazy", s->neighbours_lazy);
+    labelled(out, name, "role", "visitor", s->visitors);
+}
+
+static void both_ways(struct wc_buf *out, const char *name, uint64_t sent,
+                      uint64_t received)
+{
+    labelled(out, name, "direction", "sent", sent);
+    labelled(out, name, "direction", "received", received);
+}
+
+static void write_frames(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    both_ways(out, name, s->health.sent_frames, s->health.received_frames);
+}
+
+static void write_frame_bytes(struct wc_buf *out, const char *name,
+                              const struct snapshot *s)
+{
+    both_ways(out, name, s->health.sent_bytes, s->health.received_bytes);
+}
+
+static void write_ids(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    both_ways(out, name, s->node.counts.ids_sent, s->node.counts.ids_received);
+}
+
+static void write_grafts(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    both_ways(out, name, s->node.counts.grafts_sent, s->node.counts.grafts_received);
+}
+
+static void write_prunes(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    both_ways(out, name, s->node.counts.prunes_sent, s->node.counts.prunes_received);
+}
+
+static void write_left_out(struct wc_buf *out, const char *name,
+                           const struct snapshot *s)
+{
+    labelled(out, name, "kind", "answers",
+             s->health.left_out_frames[WC_URGENT_ANSWERS]);
+    labelled(out, name, "kind", "news", s->health.left_out_frames[WC_URGENT_NEWS]);
+}
+
+static void write_left_out_bytes(struct wc_buf *out, const char *name,
+                                 const struct snapshot *s)
+{
+    labelled(out, name, "kind", "answers", s->health.left_out_bytes[WC_URGENT_ANSWERS]);
+    labelled(out, name, "kind", "news", s->health.left_out_bytes[WC_URGENT_NEWS]);
+}
+
+static void write_lengths(struct wc_buf *out, const char *name,
+                          const struct snapshot *s)
+{
+    labelled(out, name, "queue", "commit",
+             s->health.gathering_count + s->health.committing_count);
+    labelled(out, name, "queue", "own", s->overview.commits_waiting);
+    labelled(out, name, "queue", "asks", s->overview.asks_count);
+    labelled(out, name, "queue", "matches", s->overview.matches_waiting);
+    labelled(out, name, "queue", "missing", s->overview.missing_count);
+    labelled(out, name, "queue", "kept", s->overview.kept_count);
+    labelled(out, name, "queue", "dials", s->overview.dials_count);
+}
+
+static void write_lengths_bytes(struct wc_buf *out, const char *name,
+                                const struct snapshot *s)
+{
+    labelled(out, name, "queue", "links", s->queued_bytes);
+    labelled(out, name, "queue", "commit", s->health.gathering_bytes);
+    labelled(out, name, "queue", "owed", s->health.owed_bytes);
+    labelled(out, name, "queue", "kept", s->overview.kept_bytes);
+}
+
+static void write_rounds(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    const struct wc_node_counts *c = &s->node.counts;
+    labelled(out, name, "result", "equal", c->syncs_equal);
+    labelled(out, name, "result", "different", s->node.syncs_done - c->syncs_equal);
+    labelled(out, name, "result", "broken_off", c->syncs_broken);
+}
+
+/* Of asks of others, by the links that they had crossed when they came. */
+static void write_hops(struct wc_buf *out, const char *name, const struct snapshot *s)
+{
+    static const uint32_t ends[] = {1, 2, 3, 4, 6, 8, 12, WC_ASK_HOPS_MAX};
+    const uint64_t *counts = s->node.counts.ask_hops;
+    uint64_t all = 0, sum = 0;
+    for (uint32_t hops = 0, i = 0; hops < WC_NODE_HOPS_COUNT; hops++) {
+        all += counts[hops];
+        sum += hops * counts[hops];
+        if (hops == ends[i])
+            line(out, "%s_bucket{le=\"%" PRIu32 "\"} %" PRIu64 "\n", name, ends[i++],
+                 all);
+    }
+    line(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, all);
+    line(out, "%s_sum %" PRIu64 "\n%s_count %" PRIu64 "\n", name, sum, name, all);
 }
 
 static void write_finds(struct wc_buf *out, const char *name, const struct snapshot *s)
@@ -182,6 +330,10 @@ static const struct metric {
      records_received, NULL, false},
     {"records_refused_total", "counter", "Of them not believed.", records_refused, NULL,
      false},
+    {"records_accepted_total", "counter", "Of them new, and taken.", records_accepted,
+     NULL, false},
+    {"refused_total", "counter", "Records, asks and answers not believed, by reason.",
+     NULL, write_refused, false},
     {"asks_total", "counter", "Asks of people here.", asks, NULL, false},
     {"answers_total", "counter",
      "Offices' answers to them, those of this office included.", answers, NULL, false},
@@ -194,6 +346,50 @@ static const struct metric {
      false},
     {"syncs_total", "counter", "Reconciliations with other offices.", syncs, NULL,
      false},
+    {"sync_rounds_total", "counter", "Reconciliations by how they ended.", NULL,
+     write_rounds, false},
+    {"sync_differences_total", "counter", "Records found missing in them.",
+     sync_differences, NULL, false},
+    {"sync_taken_total", "counter", "Of them fetched and taken.", sync_taken, NULL,
+     false},
+    {"sync_running", "gauge", "1: a reconciliation is under way.", sync_running, NULL,
+     false},
+    {"audits_total", "counter", "Audits that this office led.", audits, NULL, false},
+    {"audit_finds_total", "counter", "Answers to them that showed a difference.",
+     audit_finds, NULL, false},
+    {"neighbours", "gauge", "Open links by what they are.", NULL, write_roles, false},
+    {"passive_offices", "gauge", "Offices that would be neighbours next.", passive,
+     NULL, false},
+    {"link_ended_total", "counter", "Links that ended, by reason.", NULL, write_ended,
+     false},
+    {"link_frames_total", "counter", "Frames on all links.", NULL, write_frames, false},
+    {"link_frame_bytes_total", "counter", "Bytes of them before encryption.", NULL,
+     write_frame_bytes, false},
+    {"link_left_out_total", "counter",
+     "Frames not sent because an office left too much unread.", NULL, write_left_out,
+     false},
+    {"link_left_out_bytes_total", "counter", "Bytes of them.", NULL,
+     write_left_out_bytes, false},
+    {"broadcast_received_total", "counter",
+     "Records and asks that neighbours passed on.", whole_received, NULL, false},
+    {"broadcast_again_total", "counter", "Of them here already.", whole_again, NULL,
+     false},
+    {"broadcast_sent_total", "counter", "Records and asks passed on, copies counted.",
+     whole_sent, NULL, false},
+    {"broadcast_ids_total", "counter", "Announcements of such.", NULL, write_ids,
+     false},
+    {"broadcast_grafts_total", "counter", "Frames that ask for what was announced.",
+     NULL, write_grafts, false},
+    {"broadcast_prunes_total", "counter", "Frames that ask for ids alone.", NULL,
+     write_prunes, false},
+    {"ask_hops", "histogram", "Links that asks of others had crossed.", NULL,
+     write_hops, false},
+    {"queue_length", "gauge", "What waits, by where.", NULL, write_lengths, false},
+    {"queue_bytes", "gauge", "Bytes of what waits, by where.", NULL,
+     write_lengths_bytes, false},
+    {"watchers", "gauge", "Who watches what happens.", watchers, NULL, false},
+    {"watch_skipped_total", "counter", "Events that watchers did not read in time.",
+     watch_skipped, NULL, false},
     {"clock_off", "gauge", "1: the clock differs from most neighbours'.", clock_off,
      NULL, false},
     {"disk_full", "gauge", "1: the last commit found no space.", disk_full, NULL,
@@ -244,6 +440,17 @@ static const struct metric {
      write_finds, false},
 };
 
+static void take_links(const struct wc_daemon *d, struct snapshot *s)
+{
+    struct wc_engine_link link;
+    for (uint32_t i = 0; wc_engine_link_at(d->engine, i, &link); i++) {
+        s->queued_bytes += link.traffic.queued_bytes;
+        s->visitors += !link.known || !link.node.neighbour;
+        s->neighbours_eager += link.known && link.node.neighbour && link.node.eager;
+        s->neighbours_lazy += link.known && link.node.neighbour && !link.node.eager;
+    }
+}
+
 static void take(struct wc_daemon *d, struct snapshot *s)
 {
     struct wc_node_office office;
@@ -261,9 +468,12 @@ static void take(struct wc_daemon *d, struct snapshot *s)
     s->index_building = wc_index_is_building(d->index, &built, &to_build) ||
                         wc_index_is_damaged(d->index, NULL);
     wc_discovery_stats(d->discovery, &s->discovery);
+    wc_watch_stats(d->watch, &s->watchers_count, &s->watch_skipped);
     s->audit_failing = wc_audit_failing(d->audit);
     if (node != NULL) {
         wc_node_stats(node, &s->node);
+        wc_node_overview(node, &s->overview);
+        take_links(d, s);
         for (uint32_t i = 0; wc_node_office_at(node, i, &office); i++)
             s->linked_count += office.linked;
     }

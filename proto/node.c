@@ -41,6 +41,7 @@ int wc_node_new(struct wc_node **out, const struct wc_node_config *config)
     node->replicate = config->replicate;
     node->alone = config->alone;
     node->last_seq = config->last_seq;
+    memcpy(node->version, config->version, sizeof(node->version));
     node->may_restamp = config->may_restamp;
     node->may_restamp_ctx = config->may_restamp_ctx;
     node->card_dirty = true;
@@ -441,6 +442,7 @@ void wc_node_stats(const struct wc_node *node, struct wc_node_stats *out)
         .clock_off = node->clock_off,
         .revoked = node->own_revoked,
         .former = node->offices[node->self]->former,
+        .counts = node->counts,
     };
     for (int i = 0; i < WC_SETS_COUNT; i++) {
         wc_itemset_range(&node->sets[i], everything, 0, &sums[i]);

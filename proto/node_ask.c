@@ -280,6 +280,7 @@ static int receive_answer(struct wc_node *node, struct wc_peer *peer,
         return 0;
     }
     node->answers_relayed += !a->local;
+    wc_node_news(node, office, peer, 0);
     pass_answer(node, a, &answer, in->body, in->sig, peer->link);
     return 0;
 }
@@ -432,7 +433,9 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
     if (wc_unhex(id, sizeof(id), wc_slice_text(r.subject)) != 0)
         return -WC_EPROTOCOL;
     message_id(node, &r, message);
+    node->counts.whole_received++;
     if (find_ask(node, id) != NULL) {
+        node->counts.whole_again++;
         if (!wc_node_message_came(node, message))
             wc_node_prune(node, peer);
         return 0;
@@ -474,6 +477,9 @@ int wc_node_on_ask(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
     memcpy(a->origin, r.office_key, sizeof(a->origin));
     wc_node_message_came(node, message);
     node->asks_relayed++;
+    node->counts.ask_hops[in.hops < WC_NODE_HOPS_COUNT ? in.hops : WC_ASK_HOPS_MAX]++;
+    wc_node_news(node, office, peer, in.hops);
+    wc_node_note(node, WC_NOTE_ASK_PASSED, 0, peer->link, in.hops, office);
     match_next(node);
     if (in.hops < WC_ASK_HOPS_MAX)
         wc_node_broadcast_ask(node, message, in.record, in.hops + 1, peer->link);

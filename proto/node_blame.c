@@ -138,6 +138,10 @@ void wc_node_blame(struct wc_node *node, uint32_t office, enum wc_blame reason)
     if (c == NULL)
         return;
     c->counts[reason]++;
+    if (!c->blamed || node->mono_ms - c->noted_ms >= WC_BLAMED_NOTE_MS) {
+        c->noted_ms = node->mono_ms;
+        wc_node_note(node, WC_NOTE_BLAMED, 0, 0, (uint64_t)reason, office);
+    }
     c->blamed = true;
     c->last_ms = node->now_ms;
 }

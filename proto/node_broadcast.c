@@ -131,9 +131,11 @@ static void flush_records(struct wc_node *node, struct wc_peer *peer)
         return;
     wc_wire_records(&frame, WC_REASON_BROADCAST, peer->records.count,
                     wc_buf_slice(&peer->records.packed));
-    wc_node_send(node, peer, &frame);
+    wc_node_send_as(node, peer, peer->records.urgent ? WC_URGENT : WC_URGENT_NEWS,
+                    &frame);
     wc_buf_fini(&peer->records.packed);
     peer->records.count = 0;
+    peer->records.urgent = false;
 }
 
 static void flush_answers(struct wc_node *node, struct wc_peer *peer)
@@ -142,7 +144,7 @@ static void flush_answers(struct wc_node *node, struct wc_peer *peer)
     if (peer->answers.count == 0)
         return;
     wc_wire_answers(&frame, peer->answers.count, wc_buf_slice(&peer->answers.packed));
-    wc_node_send(node, peer, &frame);
+    wc_node_send_as(node, peer, WC_URGENT_ANSWERS, &frame);
     wc_buf_fini(&peer->answers.packed);
     peer->answers.count = 0;
 }
@@ -156,6 +158,7 @@ static void flush_ids(struct wc_node *node, const struct wc_peer *peer)
     wc_wire_list(&frame, WC_WIRE_IHAVE,
                  wc_slice(lazy->ids, (size_t)lazy->ids_count * WC_MESSAGE_ID_BYTES));
     wc_node_send(node, peer, &frame);
+    node->counts.ids_sent += lazy->ids_count;
     lazy->ids_count = 0;
 }
 
@@ -175,6 +178,7 @@ static void queue_record(struct wc_node *node, struct wc_peer *peer,
         flush_records(node, peer);
     wc_pack_bin(&peer->records.packed, record);
     peer->records.count++;
+    node->counts.whole_sent++;
     if (peer->records.packed.failed)
         wc_node_fail(node);
     wc_node_due(node, WC_DUE_FLUSH, node->mono_ms);
@@ -185,7 +189,8 @@ static void send_ask(struct wc_node *node, const struct wc_peer *peer,
 {
     struct wc_buf frame = {0};
     wc_wire_ask(&frame, hops, record);
-    wc_node_send(node, peer, &frame);
+    node->counts.whole_sent++;
+    wc_node_send_as(node, peer, WC_URGENT_NEWS, &frame);
 }
 
 static void announce(struct wc_node *node, const struct wc_peer *peer,
@@ -244,8 +249,10 @@ void wc_node_broadcast_ask(struct wc_node *node, const uint8_t id[WC_MESSAGE_ID_
 void wc_node_push_all(struct wc_node *node, struct wc_slice record)
 {
     for (uint32_t i = 0; i < node->peer_count; i++) {
-        if (!node->peers[i]->closing)
-            queue_record(node, node->peers[i], record);
+        if (node->peers[i]->closing)
+            continue;
+        queue_record(node, node->peers[i], record);
+        node->peers[i]->records.urgent = true;
     }
 }
 
@@ -266,6 +273,7 @@ void wc_node_prune(struct wc_node *node, struct wc_peer *peer)
     wc_plumtree_peer(&node->tree, peer->link)->eager = false;
     wc_wire_bare(&frame, WC_WIRE_PRUNE);
     wc_node_send(node, peer, &frame);
+    node->counts.prunes_sent++;
 }
 
 void wc_node_graft(struct wc_node *node, uint32_t link)
@@ -278,12 +286,14 @@ void wc_node_graft(struct wc_node *node, uint32_t link)
     branch->eager = true;
     wc_wire_list(&frame, WC_WIRE_GRAFT, (struct wc_slice){0});
     wc_node_send(node, peer, &frame);
+    node->counts.grafts_sent++;
 }
 
 int wc_node_on_ihave(struct wc_node *node, struct wc_peer *peer, struct wc_slice frame)
 {
     struct wc_wire_list in;
     int rc = wc_wire_decode_list(frame, &in, NULL);
+    node->counts.ids_received += rc == 0 ? in.count : 0;
     for (uint32_t i = 0; rc == 0 && peer->active && i < in.count; i++) {
         const uint8_t *id = in.items.data + (size_t)i * WC_MESSAGE_ID_BYTES;
         if (wc_plumtree_has(&node->tree, id) || held_under(node, id) != WC_NONE)
@@ -328,6 +338,7 @@ int wc_node_on_graft(struct wc_node *node, struct wc_peer *peer, struct wc_slice
     int rc = wc_wire_decode_list(frame, &in, NULL);
     if (rc != 0 || branch == NULL)
         return rc;
+    node->counts.grafts_received++;
     branch->eager = branch->child = true;
     for (uint32_t i = 0; i < in.count && wc_node_may_fetch(node, peer); i++) {
         if (give(node, peer, in.items.data + (size_t)i * WC_MESSAGE_ID_BYTES))
@@ -342,6 +353,7 @@ int wc_node_on_prune(struct wc_node *node, struct wc_peer *peer, struct wc_slice
 {
     struct wc_tree_peer *branch = wc_plumtree_peer(&node->tree, peer->link);
     int rc = wc_wire_decode_bare(frame, NULL);
+    node->counts.prunes_received += rc == 0;
     if (rc == 0 && branch != NULL)
         branch->eager = branch->child = false;
     return rc;
@@ -370,6 +382,7 @@ static void send_grafts(struct wc_node *node)
             size_t len = peer->graft.len - at < most ? peer->graft.len - at : most;
             wc_wire_list(&frame, WC_WIRE_GRAFT, wc_slice(peer->graft.data + at, len));
             wc_node_send(node, peer, &frame);
+            node->counts.grafts_sent++;
         }
         wc_buf_fini(&peer->graft);
     }

@@ -63,6 +63,12 @@ struct wc_effect *wc_node_effect(struct wc_node *node, enum wc_effect_type type)
 void wc_node_send(struct wc_node *node, const struct wc_peer *peer,
                   struct wc_buf *frame)
 {
+    wc_node_send_as(node, peer, WC_URGENT, frame);
+}
+
+void wc_node_send_as(struct wc_node *node, const struct wc_peer *peer,
+                     enum wc_urgency urgency, struct wc_buf *frame)
+{
     struct wc_effect *e = NULL;
     if (frame->failed)
         wc_node_fail(node);
@@ -73,6 +79,7 @@ void wc_node_send(struct wc_node *node, const struct wc_peer *peer,
         return;
     }
     e->u.send.link = peer->link;
+    e->u.send.urgency = urgency;
     e->u.send.bytes = wc_buf_take(frame, &e->u.send.len);
 }
 

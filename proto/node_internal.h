@@ -21,6 +21,7 @@
  *   node_answers.c    answers on their way, when the way breaks
  *   node_hints.c      addresses that nobody's card has: configured, asked for, heard
  *   node_dial.c       which addresses to dial, and when
+ *   node_look.c       what it all looks like, for people
  */
 #ifndef WHOCAN_PROTO_NODE_INTERNAL_H
 #define WHOCAN_PROTO_NODE_INTERNAL_H
@@ -186,6 +187,8 @@
 #define WC_PURGE_STEP_COUNT 512   /* records dropped in one step */
 #define WC_PURGE_LOOK_COUNT 8192  /* records looked at for that */
 #define WC_REFUSED_NOTE_MS  60000 /* one note about an office's bad records a minute */
+#define WC_BLAMED_NOTE_MS                                                              \
+    1000 /* for watchers: a flood of faults is no flood of notes */
 
 /* Asks: remembered until nobody answers them live any more, by any clock. */
 #define WC_ASK_REMEMBER_MS (WC_ASK_LIVE_MS + 2 * WC_FUTURE_SLACK_MS + 60000)
@@ -270,6 +273,10 @@ struct wc_office {
     uint32_t held_count; /* records of it, hidden ones included */
     uint64_t last_heard_ms;
     int64_t clock_offset_ms;
+    uint64_t news_ms;   /* wall clock: something that it signed came, */
+    uint32_t news_link; /* by this link, */
+    uint8_t news_hops;  /* and an ask of it had crossed so many; 0: none came */
+    char version[WC_PROGRAM_MAX_BYTES + 1];
     struct wc_itemset counted[WC_QUOTA_SETS_COUNT]; /* slots of what is live */
     struct wc_itemset hidden;                       /* slots of what is over */
     uint64_t noted_ms;        /* monotonic: last note about a refused record */
@@ -337,7 +344,8 @@ struct wc_conduct {
     uint32_t strikes;
     uint64_t strike_ms, shun_until_ms;
     uint64_t used_ms;
-    uint64_t last_ms; /* wall clock */
+    uint64_t noted_ms; /* when it was last said that it is to blame */
+    uint64_t last_ms;  /* wall clock */
     uint64_t counts[WC_BLAMES_COUNT];
     struct wc_bucket waste, syncs, fetched, shuffles, urgent;
     struct wc_bucket unkept; /* of the waste: what it said that it had */
@@ -354,6 +362,7 @@ struct wc_recent {
 struct wc_outbox {
     struct wc_buf packed;
     uint32_t count;
+    bool urgent; /* something in it may not be left out */
 };
 
 struct wc_want {
@@ -379,6 +388,8 @@ struct wc_peer {
     uint64_t up_ms, heard_ms, pinged_ms, visit_ms; /* visit: since it is none */
     uint64_t doubt_ms;   /* since when an answer is waited for, or 0 */
     uint64_t ping_token; /* of the ping that is not answered yet, or 0 */
+    uint64_t asked_ms;   /* when the SYNC was sent that is not answered yet, or 0 */
+    uint32_t rtt_ms;     /* of the last answer to either, or WC_RTT_UNKNOWN */
     bool leave_asked; /* whether it has all retirements of this office, that leaves */
 
     struct wc_outbox records, answers;
@@ -409,6 +420,13 @@ struct wc_session {
 struct wc_lease {
     uint32_t link;
     uint64_t until_ms;
+};
+
+/* The last one that ended well. */
+struct wc_last_sync {
+    bool any;
+    uint8_t office_key[WC_KEY_BYTES];
+    uint64_t ended_ms, took_ms, wanted, taken;
 };
 
 /* ---- asks ---- */
@@ -575,6 +593,7 @@ struct wc_node {
 
     struct wc_session sessions[WC_SESSIONS_MAX_COUNT];
     struct wc_lease *leases; /* of each set; NULL while there is one session at most */
+    struct wc_last_sync last_sync;
     uint64_t sync_round_ms;
     uint64_t audit_ms;        /* when the next audit of ours is due, */
     uint64_t audit_answer_ms; /* and not before this one because of another's */
@@ -604,6 +623,8 @@ struct wc_node {
     uint64_t seen[WC_SEEN_COUNT];
     uint8_t seen_key[16];
 
+    char version[WC_PROGRAM_MAX_BYTES + 1];
+    struct wc_node_counts counts;
     uint64_t records_received, records_refused, asks_relayed, answers_relayed;
     uint64_t syncs_done, audits_done, audit_finds;
 
@@ -638,11 +659,22 @@ void wc_node_due(struct wc_node *node, enum wc_due what, uint64_t at_ms);
 /* Memory ran out: remembered, and said in the effects of this step. */
 void wc_node_fail(struct wc_node *node);
 
+/* Something that an office signed came by a link just now; hops: that it had crossed, 0
+ * when nobody counted. */
+void wc_node_news(struct wc_node *node, uint32_t office, const struct wc_peer *peer,
+                  uint32_t hops);
+/* One record, ask or answer more that is not believed, and why. */
+void wc_node_count_refused(struct wc_node *node, int rc);
+
 /* ---- node_effects.c ---- */
 
 /* Send a frame and empty the buffer; a closing link gets nothing. */
 void wc_node_send(struct wc_node *node, const struct wc_peer *peer,
                   struct wc_buf *frame);
+/* One that may be left out when its queue grows too long; wc_node_send() sends what may
+ * not. */
+void wc_node_send_as(struct wc_node *node, const struct wc_peer *peer,
+                     enum wc_urgency urgency, struct wc_buf *frame);
 /* A new effect of a type, its fields for the caller to fill; NULL when memory is out. */
 struct wc_effect *wc_node_effect(struct wc_node *node, enum wc_effect_type type);
 void wc_node_note(struct wc_node *node, enum wc_note what, int rc, uint32_t link,

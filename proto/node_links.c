@@ -212,6 +212,7 @@ static struct wc_peer *add_peer(struct wc_node *node, uint32_t link, uint32_t of
     peer->up_ms = peer->heard_ms = peer->pinged_ms = node->mono_ms;
     peer->sync_due_ms = WC_NEVER;
     peer->sync_again_ms = WC_SYNC_AGAIN_MS;
+    peer->rtt_ms = WC_RTT_UNKNOWN;
     node->peers[node->peer_count++] = peer;
     return peer;
 }
@@ -362,6 +363,7 @@ static int on_pong(struct wc_node *node, struct wc_peer *peer, struct wc_slice f
         return rc;
     if (clock.token == peer->ping_token) {
         peer->ping_token = 0;
+        peer->rtt_ms = (uint32_t)(node->mono_ms - peer->pinged_ms);
         wc_node_leave_heard(node, peer);
         heard_clock(node, peer, clock.now_ms);
     }
@@ -425,6 +427,9 @@ static int on_frame(struct wc_node *node, struct wc_peer *peer, struct wc_slice 
     case WC_WIRE_ANSWERS:
         return wc_node_on_answers(node, peer, frame);
     case WC_WIRE_DIFF:
+        if (peer->asked_ms != 0)
+            peer->rtt_ms = (uint32_t)(node->mono_ms - peer->asked_ms);
+        peer->asked_ms = 0;
         return wc_node_on_diff(node, peer, frame);
     case WC_WIRE_NEIGHBOUR:
         return wc_node_on_neighbour(node, peer, frame);

@@ -434,6 +434,8 @@ static bool card_is_current(const struct wc_node *node, const struct wc_card *ca
         if (strcmp(card->addresses[i], node->listen[i]) != 0)
             return false;
     }
+    if (strcmp(card->version, node->version) != 0)
+        return false;
     return card->erased_count == node->erased_count &&
            (card->erased_count == 0 ||
             memcmp(card->erased, node->erased,
@@ -479,6 +481,7 @@ static int write_card(struct wc_node *node, uint64_t rev)
     uint8_t sig[WC_SIG_BYTES];
     for (uint32_t i = 0; i < node->listen_count; i++)
         memcpy(card.addresses[i], node->listen[i], sizeof(card.addresses[i]));
+    memcpy(card.version, node->version, sizeof(card.version));
     card.erased_count = node->erased_count;
     if (node->erased_count > 0)
         memcpy(card.erased, node->erased,

@@ -271,6 +271,7 @@ void wc_node_office_card(struct wc_node *node, uint32_t office,
     if (!o->has_card && office != node->self)
         wc_node_note(node, WC_NOTE_OFFICE_NEW, 0, 0, 0, office);
     o->has_card = true;
+    memcpy(o->version, card->version, sizeof(o->version));
     set_addresses(node, o, card);
     set_erased(node, o, card);
 }
@@ -412,7 +413,14 @@ static bool show_office(const struct wc_node *node, uint32_t office,
         .superseded = o->superseded,
         .last_heard_ms = o->last_heard_ms,
         .clock_offset_ms = o->clock_offset_ms,
+        .last_news_ms = o->news_ms,
+        .hops = o->link != 0 ? 1 : o->news_hops,
     };
+    const struct wc_peer *peer = wc_node_peer(node, o->link);
+    out->clock_known = peer != NULL && peer->clock;
+    if (wc_node_peer(node, o->news_link) != NULL)
+        out->via_link = o->news_link;
+    memcpy(out->version, o->version, sizeof(out->version));
     const char *address = o->addresses;
     for (uint32_t i = 0; i < o->address_count; i++) {
         wc_slice_copy(wc_slice_text(address), out->addresses[i],

@@ -42,7 +42,7 @@ void wc_node_refused(struct wc_node *node, uint32_t office, uint32_t link, int r
 {
     uint32_t who = office == WC_NONE ? node->self : office;
     struct wc_office *o = node->offices[who];
-    node->records_refused++;
+    wc_node_count_refused(node, rc);
     wc_node_blame(node, office,
                   rc == -WC_EFUTURE  ? WC_BLAME_FUTURE
                   : rc == -WC_ELEASE ? WC_BLAME_LEASE
@@ -400,6 +400,8 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
     bool asked_for = session != NULL, dated;
     /* what was asked for is looked at whatever came before: the store may have lost it */
     bool known = broadcast && seen(node, bytes);
+    node->counts.whole_received += broadcast;
+    node->counts.whole_again += known;
     if (known && !wc_node_may_prune(node, peer))
         return 0;
     int rc = wc_record_decode(bytes, &in.r, NULL);
@@ -421,7 +423,10 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
     switch (v) {
     case TAKE:
         tally->accepted++;
+        node->counts.records_accepted++;
         remember(node, bytes);
+        if (broadcast && in.office != WC_NONE)
+            wc_node_news(node, in.office, peer, 0);
         if (wc_kind_by_organisation(in.r.kind))
             break; /* told already, before it was acted on */
         wc_node_message_id(node, in.slot, &in.r.version, message);
@@ -435,6 +440,7 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
         break;
     case HAVE:
     case CONTRADICT:
+        node->counts.whole_again += broadcast;
         remember(node, bytes);
         /* of what is passed on everybody has most already */
         return broadcast || bears(node, peer, bytes.len, asked_for, false) ? 0
@@ -447,13 +453,13 @@ static int receive_bytes(struct wc_node *node, struct wc_peer *peer,
         dated = rc == -WC_EFUTURE &&
                 wc_node_clocks_differ(node, in.office, peer, in.r.stamped_at_ms);
         if (dated) /* one of two clocks is wrong: perhaps it is ours */
-            node->records_refused++;
+            wc_node_count_refused(node, rc);
         else if (!seen(node, bytes)) /* nobody multiplies another's fault */
             wc_node_refused(node, in.office, peer->link, rc);
         remember(node, bytes);
         return bears(node, peer, bytes.len, asked_for, dated) ? 0 : -WC_ELIMIT;
     case BLAME:
-        node->records_refused++;
+        wc_node_count_refused(node, rc);
         return rc;
     }
     return 0;

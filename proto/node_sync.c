@@ -114,17 +114,37 @@ static void session_again(struct wc_node *node, struct wc_peer *peer, enum ended
         peer->sync_again_ms = WC_SYNC_AGAIN_MAX_MS;
 }
 
+static void count_session(struct wc_node *node, enum ended how,
+                          const struct wc_session *s)
+{
+    node->counts.syncs_broken += how == ENDED_BAD;
+    node->counts.syncs_equal += how == ENDED_DONE && s->wanted == 0;
+    node->counts.sync_wanted += s->wanted;
+    node->counts.sync_taken += s->accepted;
+}
+
 static void session_end(struct wc_node *node, struct wc_session *s,
                         struct wc_peer *peer, enum ended how)
 {
-    uint64_t accepted = s->accepted;
+    uint64_t accepted = s->accepted, wanted = s->wanted, began_ms = s->began_ms;
     session_again(node, peer, how, s);
     if (how == ENDED_BAD && wc_node_keeps_nothing(node, peer))
         wc_node_blame(node, peer->office, WC_BLAME_SYNC); /* before it leaks */
+    count_session(node, how, s);
     session_clear(node, s);
+    if (how == ENDED_BAD)
+        wc_node_note(node, WC_NOTE_SYNC_BROKEN, -WC_ELIMIT, peer->link, accepted,
+                     peer->office);
     if (how == ENDED_DONE) {
         node->syncs_done++;
         node->reconciled = true;
+        node->last_sync = (struct wc_last_sync){.any = true,
+                                                .ended_ms = node->mono_ms,
+                                                .took_ms = node->mono_ms - began_ms,
+                                                .wanted = wanted,
+                                                .taken = accepted};
+        memcpy(node->last_sync.office_key, node->offices[peer->office]->key,
+               WC_KEY_BYTES);
         wc_node_note(node, WC_NOTE_SYNC_DONE, 0, peer->link, accepted, peer->office);
     }
     for (uint32_t i = 0; accepted > WC_SYNC_FLOOD_MAX_COUNT && i < node->peer_count;
@@ -146,6 +166,7 @@ void wc_node_sync_lost(struct wc_node *node, const struct wc_peer *peer)
 {
     struct wc_session *s = wc_node_session(node, peer);
     if (s != NULL) {
+        count_session(node, ENDED_BAD, s);
         session_clear(node, s);
         wc_node_due(node, WC_DUE_SYNC, node->mono_ms);
     }
@@ -197,6 +218,7 @@ static void send_question(struct wc_node *node, struct wc_session *s,
             wc_wire_audit(&frame, out);
         else
             wc_wire_sync(&frame, out);
+        peer->asked_ms = node->mono_ms;
         wc_node_send(node, peer, &frame);
     }
     free(out);
@@ -405,6 +427,7 @@ static void begin_session(struct wc_node *node, struct wc_session *s,
     }
     s->link = peer->link;
     s->began_ms = s->active_ms = node->mono_ms;
+    node->counts.syncs_begun++;
     wc_node_due(node, WC_DUE_SYNC, s->active_ms + WC_SYNC_STALL_MS);
     if (wc_reconcile_begin(&s->r, node->replicate ? WC_SET_ALL : 0,
                            draw_number(node)) != 0)

@@ -667,10 +667,22 @@ static bool address_valid(struct wc_slice s)
     return true;
 }
 
+/* "0.1.0", "1.2~rc1-3": graphic characters. */
+static bool program_valid(struct wc_slice s)
+{
+    if (s.len < 1 || s.len > WC_PROGRAM_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] <= ' ' || s.data[i] >= 0x7f)
+            return false;
+    }
+    return true;
+}
+
 int wc_card_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
                  const struct wc_card *card, struct wc_buf *out)
 {
-    bool erased = card->erased_count > 0;
+    bool erased = card->erased_count > 0, program = card->version[0] != '\0';
     if (card->cert.len > WC_CERT_MAX_BYTES ||
         card->address_count > WC_ADDRESSES_MAX_COUNT ||
         card->erased_count > WC_ERASED_MAX_COUNT)
@@ -679,7 +691,9 @@ int wc_card_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
         if (!address_valid(wc_slice_text(card->addresses[i])))
             return -WC_EINVALID;
     }
-    wc_body_begin(out, office_key, "card", rev, erased ? 3 : 2);
+    if (program && !program_valid(wc_slice_text(card->version)))
+        return -WC_EINVALID;
+    wc_body_begin(out, office_key, "card", rev, 2u + erased + program);
     wc_pack_text(out, "cert");
     wc_pack_bin(out, card->cert);
     wc_pack_text(out, "addresses");
@@ -692,6 +706,10 @@ int wc_card_body(const uint8_t office_key[WC_KEY_BYTES], uint64_t rev,
     }
     for (uint32_t i = 0; i < card->erased_count; i++)
         wc_pack_bin(out, wc_slice(card->erased[i], WC_ERASED_MARK_BYTES));
+    if (program) {
+        wc_pack_text(out, "version");
+        wc_pack_text(out, card->version);
+    }
     return out->failed ? -WC_ENOMEM : 0;
 }
 
@@ -711,6 +729,20 @@ static int decode_erased(const struct wc_obj *list, struct wc_card *card,
         rc = wc_field_bin(wc_obj_at(list, i), "erased[]", card->erased[i],
                           WC_ERASED_MARK_BYTES, err);
     return rc;
+}
+
+/* Absent in the card of an office that does not say it. */
+static int decode_version(const struct wc_obj *text, struct wc_card *card,
+                          struct wc_err *err)
+{
+    struct wc_slice version;
+    if (text == NULL)
+        return 0;
+    if (wc_obj_str(text, &version) != 0 || !program_valid(version))
+        return wc_fail(err, WC_EINVALID, "version",
+                       "must be 1 to 32 graphic characters");
+    wc_slice_copy(version, card->version, sizeof(card->version));
+    return 0;
 }
 
 int wc_card_decode(const struct wc_obj *body, struct wc_card *out, struct wc_err *err)
@@ -739,6 +771,8 @@ int wc_card_decode(const struct wc_obj *body, struct wc_card *out, struct wc_err
         wc_slice_copy(text, card.addresses[i], sizeof(card.addresses[i]));
     }
     rc = decode_erased(wc_obj_get(body, "erased"), &card, err);
+    if (rc == 0)
+        rc = decode_version(wc_obj_get(body, "version"), &card, err);
     if (rc == 0)
         *out = card;
     return rc;

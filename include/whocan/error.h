@@ -48,6 +48,10 @@ enum wc_error {
 #undef WC_ERROR_ENUM
 };
 
+/* Numbers go without a gap from 1 on: a place for each, and for 0. */
+#define WC_ERROR_ONE(name, number, text) +1
+#define WC_ERRORS_COUNT                  (1 WC_ERRORS(WC_ERROR_ONE))
+
 /* The text of a result: 0 gives "ok", -WC_E... its text. Never NULL; static. */
 const char *wc_strerror(int rc);
 

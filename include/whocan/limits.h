@@ -34,7 +34,8 @@
 #define WC_INTERESTS_MAX_COUNT 32
 #define WC_LANGUAGES_MAX_COUNT 16
 #define WC_ADDRESSES_MAX_COUNT 8
-#define WC_ANSWER_PEOPLE_MAX   8 /* people in one office's answer to one ask */
+#define WC_ANSWER_PEOPLE_MAX   8  /* people in one office's answer to one ask */
+#define WC_PROGRAM_MAX_BYTES   32 /* the version of a daemon, as its card has it */
 #define WC_ERASED_MAX_COUNT                                                            \
     256 /* erasures that a card lists as completed, newest last: 2.5 KB of it */
 #define WC_ERASED_MARK_BYTES                                                           \
@@ -140,6 +141,13 @@
     (180000ULL) /* each twin dials again within a minute, and at times it is longer */
 #define WC_TWIN_NAMED_MS (3600000ULL) /* in status after it was last seen */
 
+#define WC_LINK_ANSWERS_MAX_BYTES                                                      \
+    (WC_LINK_QUEUE_MAX_BYTES / 2) /* unread by a peer: answers to it are left out, */
+#define WC_LINK_NEWS_MAX_BYTES                                                         \
+    (WC_LINK_QUEUE_MAX_BYTES * 3 /                                                     \
+     4) /* and then new records and asks. A bulk fetch    \
+                                         alone has at most 4 MiB under way */
+
 #define WC_NODE_LINKS_MAX_COUNT                                                        \
     256 /* open at once: each may hold a queue of WC_LINK_QUEUE_MAX_BYTES */
 
@@ -230,6 +238,9 @@
 #define WC_RPC_QUEUE_MAX_BYTES                                                         \
     (4u << 20) /* output a client may leave unread before we close */
 #define WC_RPC_INFLIGHT_MAX_COUNT 64 /* requests of one connection at once */
+#define WC_WATCHERS_MAX_COUNT     16 /* requests of node.watch at once */
+#define WC_WATCH_QUEUE_COUNT      512 /* events that wait for a watcher who does not read; */
+#define WC_WATCH_QUEUE_BYTES      (64u << 10) /* more are left out, and counted */
 #define WC_RPC_CLIENTS_MAX_COUNT  256
 #define WC_RPC_CLIENTS_UID_COUNT  32 /* of one uid: one user cannot take every place */
 /* What one uid may have, so that a backlog of its own never delays another's. Rates are

@@ -64,6 +64,8 @@ struct wc_node_config {
     bool alone; /* IT says that nobody has newer records of this office: stamp old ones
                    again without having reconciled since the start */
     uint64_t last_seq; /* the highest seq this office ever used */
+    char version[WC_PROGRAM_MAX_BYTES +
+                 1]; /* of the program, for the own card; or empty */
     /* Whether the lease of an own record may be renewed now; NULL: always. Asked again
      * within the hour while it may not. */
     bool (*may_restamp)(void *ctx, uint8_t kind, const char *subject);
@@ -204,6 +206,21 @@ enum wc_note {
                                former organisation key, and no grant names its keys */
     WC_NOTE_EVIDENCE_ERASED, /* evidence about somebody who is erased holds hashes alone
                                 now, which the caller keeps instead; before the PUT */
+    WC_NOTE_SYNC_BROKEN, /* a reconciliation with the link's office ended without an end:
+                            too slow, of no use; rc; count records came. When its link
+                            was lost, that is said instead */
+    WC_NOTE_ASK_PASSED, /* an ask of `office` came by this link; count: links crossed */
+    WC_NOTE_BLAMED,     /* `office` did what no honest one does, for the first time in a
+                       second; count: enum wc_blame */
+};
+#define WC_NOTES_COUNT (WC_NOTE_BLAMED + 1)
+
+/* What may be left out of a queue that grows too long: the last first. */
+enum wc_urgency {
+    WC_URGENT,      /* links, neighbours, reconciliation and what it fetches */
+    WC_URGENT_NEWS, /* records and asks that are passed on: they come again by
+                       reconciliation, or by another way */
+    WC_URGENT_ANSWERS,
 };
 
 struct wc_effect {
@@ -211,6 +228,7 @@ struct wc_effect {
     union {
         struct {
             uint32_t link;
+            enum wc_urgency urgency;
             uint8_t *
                 bytes; /* owned by the effects list; a caller that takes it sets NULL */
             size_t len;
@@ -362,6 +380,16 @@ struct wc_node_office {
     bool superseded;         /* another office of this name has a higher serial */
     uint64_t last_heard_ms;  /* wall clock of the last frame on a link to it, 0 never */
     int64_t clock_offset_ms; /* its clock less ours, at the last HELLO or PONG */
+    bool clock_known;        /* a link to it is open, and told its clock */
+    char version[WC_PROGRAM_MAX_BYTES +
+                 1];       /* of its program, as its card says; or empty */
+    uint64_t last_news_ms; /* wall clock: when something that it signed came last, an
+                              ask, an answer or a record, by whomever; 0 never */
+    uint32_t via_link;     /* the neighbour's link by which that came; 0: it is gone, or
+                          nothing came */
+    uint32_t
+        hops; /* links to there: 0 unknown or self, 1 linked, else what its last ask
+                      had crossed */
 };
 /* Offices in order of name, of one name the current first; false past the end. */
 bool wc_node_office_at(const struct wc_node *node, uint32_t i,
@@ -380,6 +408,24 @@ enum wc_erased wc_node_office_erased(const struct wc_node *node,
                                      const uint8_t key[WC_KEY_BYTES],
                                      const uint8_t mark[WC_ERASED_MARK_BYTES]);
 
+/* What was passed on and reconciled, since the start. */
+#define WC_NODE_HOPS_COUNT (WC_ASK_HOPS_MAX + 1)
+struct wc_node_counts {
+    uint64_t whole_received; /* records and asks that neighbours passed on */
+    uint64_t whole_again;    /* of them here already */
+    uint64_t whole_sent;
+    uint64_t ids_received, ids_sent; /* announcements of such */
+    uint64_t grafts_received, grafts_sent;
+    uint64_t prunes_received, prunes_sent;
+    uint64_t ask_hops[WC_NODE_HOPS_COUNT]; /* asks that came new, by links crossed */
+    uint64_t records_accepted;
+    uint64_t refused[WC_ERRORS_COUNT]; /* records, asks, answers, by the reason */
+    uint64_t syncs_begun, syncs_broken,
+        syncs_equal;      /* equal: no difference was found */
+    uint64_t sync_wanted; /* records asked for in all of them: the differences */
+    uint64_t sync_taken;  /* of them taken */
+};
+
 struct wc_node_stats {
     uint32_t offices_count; /* known, neither revoked nor superseded, own included */
     uint32_t links_count;
@@ -394,7 +440,61 @@ struct wc_node_stats {
     bool revoked; /* this office itself */
     bool former;  /* the own certificate is by a former organisation key: no grant has
                     come since the rotation */
+    struct wc_node_counts counts;
 };
+
+/* An open link as the engine sees it, in order of arrival; false past the end. */
+struct wc_node_link {
+    uint32_t link;
+    uint8_t office_key[WC_KEY_BYTES];
+    bool dialled;   /* by this office */
+    bool neighbour; /* what is new goes there; else a visitor, who goes soon */
+    bool eager;     /* and goes there whole, not by its id */
+    bool parent;    /* the way to the root of the tree; */
+    bool child;     /* we are its way there */
+    uint64_t heard_mono_ms;
+    uint32_t rtt_ms;        /* of the last question that it answered; WC_RTT_UNKNOWN */
+    uint32_t waiting_count; /* records, answers and ids that are about to be sent */
+    uint32_t wants_count;   /* of its requests for records not answered yet */
+};
+#define WC_RTT_UNKNOWN UINT32_MAX
+/* The i-th of them. */
+bool wc_node_link_at(const struct wc_node *node, uint32_t i, struct wc_node_link *out);
+
+/* Neighbours, the tree, reconciliation and what waits, as they are now. */
+struct wc_node_overview {
+    uint32_t active_count, passive_count; /* sizes of the views (HyParView) */
+    uint32_t eager_count;
+    bool flooding; /* so few offices that everything goes to all neighbours */
+    bool has_root; /* a beat came of late, or is the own one; then */
+    char root[WC_OFFICE_NAME_MAX_BYTES + 1]; /* its office, empty if unknown; and */
+    uint32_t root_hops;                      /* links to there */
+
+    uint32_t sync_sessions_count;    /* that we lead now, all of them together: */
+    uint64_t sync_wanted, sync_came; /* records asked for, and taken */
+    uint32_t sync_ranges_count;      /* ranges still to be compared */
+    bool syncing;                    /* there is one: that which fetches most is */
+    char sync_office[WC_OFFICE_NAME_MAX_BYTES + 1]; /* with that office, */
+    uint64_t sync_since_mono_ms;                    /* since then */
+    uint64_t next_audit_mono_ms;                    /* the next audit of ours */
+    uint64_t next_sync_mono_ms;                     /* the next round, if not sooner */
+    bool reconciled; /* one ended well since the start: the last of them */
+    char last_office[WC_OFFICE_NAME_MAX_BYTES + 1];
+    uint64_t last_mono_ms, last_took_ms, last_wanted, last_taken;
+
+    uint32_t asks_count;      /* remembered, so that answers find their way */
+    uint32_t matches_waiting; /* of them waiting for a search here */
+    uint32_t missing_count;   /* announced, and not here yet */
+    uint32_t kept_count;      /* passed on of late, for who asks for it */
+    uint64_t kept_bytes;
+    uint32_t dials_count;     /* under way */
+    uint32_t commits_waiting; /* own records that wait for theirs */
+};
+/* Looks at all that is open: some microseconds. */
+void wc_node_overview(const struct wc_node *node, struct wc_node_overview *out);
+
+/* The counts alone: cheap. Borrowed. */
+const struct wc_node_counts *wc_node_counts(const struct wc_node *node);
 
 /*
  * What an office did that an honest one does not do. The first seven are things that it

@@ -212,6 +212,7 @@ struct wc_card {
     char addresses[WC_ADDRESSES_MAX_COUNT][WC_ADDRESS_MAX_BYTES + 1];
     uint32_t erased_count;
     uint8_t erased[WC_ERASED_MAX_COUNT][WC_ERASED_MARK_BYTES]; /* newest last */
+    char version[WC_PROGRAM_MAX_BYTES + 1]; /* of the office's daemon, or empty */
 };
 
 /* Write and read such bodies. The writers return 0 or -WC_ENOMEM, or -WC_EINVALID and

@@ -157,7 +157,7 @@ class Daemon:
     """A whocand with a state directory, a socket and a log of its own."""
 
     def __init__(self, case, name, flags=(), config=None, listen="127.0.0.1:0", environment=None,
-                 user=None, wrapper=()):
+                 user=None, wrapper=(), log_level="debug"):
         self.case = case
         self.name = name
         self.directory = case.directory / name
@@ -172,11 +172,12 @@ class Daemon:
         self.environment = dict(environment or {})
         self.user = user  # (uid, gid) to run as
         self.wrapper = list(wrapper)  # a command to run it under
+        self.log_level = log_level
         self.process = None
 
     def command(self, *more):
         command = [*self.wrapper, str(WHOCAND), "--config", str(self.config_path), "--state", str(self.state),
-                   "--socket", str(self.socket), "--office", self.name, "--log-level", "debug",
+                   "--socket", str(self.socket), "--office", self.name, "--log-level", self.log_level,
                    "--vocabulary", "none"]  # whatever the machine has
         if self.listen:
             command += ["--listen", self.listen]

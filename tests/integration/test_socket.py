@@ -179,7 +179,7 @@ class Describe(OneDaemon):
             for param in method["params"]:
                 self.assertEqual(set(param), {"name", "type", "required", "help"})
                 self.assertIn(param["type"], ("str", "int", "bool", "list", "bin", "map"))
-            if method["name"] in ("ask.cancel", "office.join", "office.leave", "org.submit", "me.put"):
+            if method["name"] in ("ask.cancel", "node.watch", "office.join", "office.leave", "org.submit", "me.put"):
                 continue
             with self.subTest(method=method["name"]):
                 result = self.client.call(method["name"], **examples[method["name"]])
@@ -605,6 +605,10 @@ class Access(AsUser):
         self.assertIn("whocan-admin", refusal["message"])
         self.assertEqual(self.as_user(leeds, self.person, "office.join", invite="x")["code"], "DENIED")
         self.assertEqual(self.as_user(leeds, 0, "people.import", rows=[])["accepted"], 0)
+        # who may watch also sees which version an office runs
+        self.assertEqual(self.as_user(leeds, self.person, "node.watch")["code"], "DENIED")
+        self.assertIsNone(self.as_user(leeds, self.person, "offices.list")["offices"][0]["version"])
+        self.assertIsNotNone(self.as_user(leeds, 0, "offices.list")["offices"][0]["version"])
 
     def test_the_daemons_own_user_is_an_administrator(self):
         leeds = self.daemon("leeds", user=(self.own, self.own))

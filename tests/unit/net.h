@@ -22,7 +22,7 @@
 
 #define NET_NODES_MAX   6
 #define NET_LINKS_MAX   700
-#define NET_NOTES       (WC_NOTE_EVIDENCE_ERASED + 1)
+#define NET_NOTES       WC_NOTES_COUNT
 #define NET_STORED_MAX  8192
 #define NET_CHANGES_MAX 4096
 

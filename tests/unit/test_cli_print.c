@@ -215,9 +215,9 @@ static void offices_are_listed_with_notes(void **state)
     assert_screen(&out, "OFFICE  TITLE             STATE        PEOPLE  HEARD\n"
                         "leeds   Leeds Civic Hall  this office   1,102  -\n"
                         "bergen  Bergen            linked           98  14 s ago\n"
+                        "hull    Hull              not linked        5  5 days ago\n"
                         "york    York              not linked        3  -\n"
                         "quay                      revoked           0  -\n"
-                        "hull    Hull              not linked        5  5 days ago\n"
                         "! leeds: its certificate ends in 18 days\n"
                         "! bergen: its clock is 7 s behind this office's; its "
                         "certificate ends in 5 days\n"
@@ -225,6 +225,64 @@ static void offices_are_listed_with_notes(void **state)
                         "certificate ended 1 d 0 h\n"
                         "  ago; it was found at fault 12 times (`whocan status` says "
                         "why)\n");
+    json_decref(result);
+}
+
+static void offices_say_how_far_they_are(void **state)
+{
+    (void)state;
+    json_t *result = json(
+        "{\"offices\": [{\"name\": \"york\", \"state\": \"known\", \"people\": 3,"
+        " \"addresses\": [\"192.0.2.7:7411\"], \"last_heard_at\": "
+        "\"2026-03-02T09:00:00Z\","
+        " \"last_news_at\": \"2026-03-02T09:29:00Z\", \"via\": \"bergen\", \"hops\": 3,"
+        " \"version\": \"0.1.0\"},"
+        " {\"name\": \"hull\", \"state\": \"known\", \"people\": 5, \"via\":"
+        " \"bergen\", \"hops\": null, \"last_news_at\": \"2026-03-02T09:29:30Z\"},"
+        " {\"name\": \"bergen\", \"state\": \"linked\", \"people\": 98, \"hops\": 1,"
+        " \"last_heard_at\": \"2026-03-02T09:29:46Z\"},"
+        " {\"name\": \"leeds\", \"state\": \"self\", \"people\": 1, \"hops\": 0}]}");
+    struct wc_buf out = {0};
+    wc_print_offices(&term, &out, result, NOW);
+    assert_screen(
+        &out,
+        "OFFICE  TITLE  STATE        PEOPLE  HEARD      FAR       ADDRESS         "
+        "VERSION\n"
+        "leeds          this office       1  -          -         -               -\n"
+        "bergen         linked           98  14 s ago   direct    -               -\n"
+        "hull           not linked        5  30 s ago   by berg\xe2\x80\xa6  -         "
+        "      "
+        "-\n"
+        "york           not linked        3  1 min ago  3 links\xe2\x80\xa6  "
+        "192.0.2.7:7411  0.1.0\n");
+    json_decref(result);
+}
+
+/* Nobody counts two hundred lines. */
+static void many_offices_are_summed_up(void **state)
+{
+    (void)state;
+    json_t *offices = json_array();
+    struct wc_buf out = {0};
+    for (int i = 0; i < 200; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "o%03d", (i * 77) % 200);
+        json_array_append_new(offices, json_pack("{s:s, s:s}", "name", name, "state",
+                                                 i == 0    ? "self"
+                                                 : i < 9   ? "linked"
+                                                 : i < 199 ? "known"
+                                                           : "revoked"));
+    }
+    json_t *result = json_pack("{s:o}", "offices", offices);
+    wc_print_offices(&term, &out, result, NOW);
+    wc_buf_byte(&out, '\0');
+    const char *text = (const char *)out.data;
+    const char *last = "\n200 offices, this one included, 8 linked, 190 not linked, 1 "
+                       "revoked\n";
+    assert_string_equal(text + strlen(text) - strlen(last), last);
+    assert_true(strstr(text, "o000") < strstr(text, "o077"));
+    assert_true(strstr(text, "o077") < strstr(text, "o001"));
+    wc_buf_fini(&out);
     json_decref(result);
 }
 
@@ -277,10 +335,7 @@ static void status_says_first_whether_all_is_well(void **state)
                         "People        300 can be found (303 records)\n"
                         "Offices       2 known, this one included; 1 link\n"
                         "Store         /var/lib/whocan, 1.2 MB of 67 MB\n"
-                        "Certificate   valid until 1 March 2028 (729 days)\n"
-                        "\n"
-                        "LINK TO  SINCE   RECEIVED    SENT\n"
-                        "bergen   50 min    123 kB  1.2 MB\n");
+                        "Certificate   valid until 1 March 2028 (729 days)\n");
     json_object_set_new(result, "warnings",
                         json_pack("[s]", "the disk is full\x1b[2J"));
     json_object_set_new(result, "mode", json_string("standalone"));
@@ -294,6 +349,71 @@ static void status_says_first_whether_all_is_well(void **state)
     assert_null(strstr(text, "LINK TO"));
     wc_buf_fini(&out);
     json_decref(result);
+}
+
+static void status_tells_of_links_when_asked(void **state)
+{
+    (void)state;
+    json_t *result = json(
+        "{\"warnings\": [], \"office\": \"leeds\", \"offices_known\": 40, \"links\": ["
+        "{\"office\": \"bergen\", \"address\": \"192.0.2.7:7411\", \"role\": "
+        "\"neighbour\","
+        " \"path\": \"eager\", \"tree\": \"parent\", \"since_s\": 3000, \"rtt_ms\": 14,"
+        " \"received_bytes\": 123456, \"sent_bytes\": 1234567, \"queued_bytes\": 0,"
+        " \"dropped_frames\": 2}, {\"office\": \"york\", \"role\": \"visitor\", "
+        "\"since_s\": 3, \"rtt_ms\": 0}],"
+        " \"overlay\": {\"active\": 1, \"passive\": 4, \"eager\": 1, \"mode\": "
+        "\"tree\","
+        " \"root\": \"hull\", \"root_hops\": 2},"
+        " \"reconciliation\": {\"last\": {\"office\": \"bergen\", \"at\": "
+        "\"2026-03-02T09:29:46Z\","
+        " \"took_ms\": 12, \"differences\": 7, \"taken\": 7}, \"running\": "
+        "{\"office\": "
+        "\"york\", \"differences\": 900, \"came\": 120}, \"next_s\": 9, \"rounds\": 12,"
+        " \"equal\": 10, \"broken_off\": 1, \"differences\": 907, \"taken\": 127},"
+        " \"queues\": {\"links_bytes\": 2000, \"commit\": 120, \"left_out\": "
+        "{\"answers\":"
+        " {\"frames\": 2}}}}");
+    struct wc_buf out = {0};
+    wc_print_status_links(&term, &out, result, NOW);
+    wc_buf_byte(&out, '\0');
+    const char *text = (const char *)out.data;
+    static const char *const parts[] = {
+        "\nNeighbours    1 neighbour, 1 of them in the tree; 1 visitor; the root of "
+        "the\n"
+        "              tree is hull, 2 links away\n",
+        "\nReconciled    14 s ago with bergen: 7 differences; now fetching from york: "
+        "120\n"
+        "              of 900 records so far\n",
+        "\nWaiting       2.0 kB on links, 120 changes to be stored\n",
+        "\nLeft out      2 frames for offices that read too slowly\n",
+        "\nLINK TO  ADDRESS      ROLE     SINCE",
+        " eager    50 min   14 ms    123 kB  1.2 MB     0 B        2\n",
+        " visitor  3 s     < 1 ms",
+        "\nReconciling   12 rounds since the start: 10 without a difference, 1 broken "
+        "off;",
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (strstr(text, parts[i]) == NULL)
+            fail_msg("%s is not in %s", parts[i], text);
+    }
+    wc_buf_fini(&out);
+    json_decref(result);
+}
+
+static void an_event_is_a_line(void **state)
+{
+    (void)state;
+    json_t *event =
+        json("{\"event\": \"link_down\", \"at\": \"2026-03-02T09:29:46Z\", \"office\":"
+             " \"evil\\u001b[2J\", \"reason\": \"the other end was silent\", "
+             "\"records\": 1200}");
+    struct wc_buf out = {0};
+    wc_print_event(&term, &out, event);
+    assert_screen(&out,
+                  "09:29:46  link_down  office evil\\u{1b}[2J, reason the other end "
+                  "was silent, records 1,200\n");
+    json_decref(event);
 }
 
 /* Whatever a daemon leaves out or gives another type, a screen comes out. */
@@ -318,7 +438,8 @@ static void answers_of_another_shape_are_survived(void **state)
         wc_print_people(&term, &out, list, 10);
         wc_print_person(&term, &out, value, NOW);
         wc_print_offices(&term, &out, value, NOW);
-        wc_print_status(&term, &out, value, NOW);
+        wc_print_status_links(&term, &out, value, NOW);
+        wc_print_event(&term, &out, value);
         wc_print_office(&term, &out, value, NOW);
         wc_print_org(&term, &out, value);
         assert_false(out.failed);
@@ -338,8 +459,12 @@ int main(void)
         cmocka_unit_test(lists_keep_to_the_screen),
         cmocka_unit_test(a_person_is_shown),
         cmocka_unit_test(offices_are_listed_with_notes),
+        cmocka_unit_test(offices_say_how_far_they_are),
+        cmocka_unit_test(many_offices_are_summed_up),
         cmocka_unit_test(an_office_is_shown_with_its_certificate),
         cmocka_unit_test(status_says_first_whether_all_is_well),
+        cmocka_unit_test(status_tells_of_links_when_asked),
+        cmocka_unit_test(an_event_is_a_line),
         cmocka_unit_test(answers_of_another_shape_are_survived),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
