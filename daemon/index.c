@@ -22,7 +22,7 @@
 
 #include "daemon/index_internal.h"
 
-#define FORMAT_VERSION 5
+#define FORMAT_VERSION 6
 #define MAP_FIRST      (64ULL << 20)
 #define LOG_BATCH      1000 /* changes read from the log at once */
 #define PEOPLE_BATCH   500  /* people read at once, and at most written at once */

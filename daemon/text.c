@@ -32,7 +32,7 @@ struct form {
 /* Stems of late, each where the hash of its word says. A profile says the same words again
  * and again, and a vocabulary asks for each of them up to a dozen times: stemming them
  * anew took a quarter of an import. */
-#define MEMORY_COUNT      256
+#define MEMORY_COUNT      1024
 #define MEMORY_WORD_BYTES 24 /* longer ones are rare, and are stemmed each time */
 
 struct remembered {

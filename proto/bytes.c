@@ -276,6 +276,13 @@ static size_t utf8_sequence(const uint8_t *s, size_t left)
 bool wc_utf8_valid(struct wc_slice s)
 {
     for (size_t i = 0; i < s.len;) {
+        uint64_t eight = 0x80;
+        if (s.len - i >= sizeof(eight))
+            memcpy(&eight, s.data + i, sizeof(eight));
+        if ((eight & 0x8080808080808080) == 0) { /* most text: ASCII, at once */
+            i += sizeof(eight);
+            continue;
+        }
         size_t len = utf8_sequence(s.data + i, s.len - i);
         if (len == 0)
             return false;

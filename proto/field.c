@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/field.h"
 
+#include <string.h>
+
 static bool is_blank(struct wc_slice s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -10,9 +12,21 @@ static bool is_blank(struct wc_slice s)
     return true;
 }
 
+/* Whether eight bytes are all from 0x20 to 0x7e. */
+static bool is_plain_text(const uint8_t *bytes)
+{
+    const uint64_t each = 0x0101010101010101, high = 0x80 * each;
+    uint64_t x, del;
+    memcpy(&x, bytes, sizeof(x));
+    del = x ^ 0x7f * each;
+    return ((x | ((x - 0x20 * each) & ~x) | ((del - each) & ~del)) & high) == 0;
+}
+
 bool wc_text_has_control(struct wc_slice s, bool lines)
 {
     for (size_t i = 0; i < s.len; i++) {
+        while (s.len - i > 8 && is_plain_text(s.data + i))
+            i += 8;
         uint8_t c = s.data[i];
         if (lines && (c == '\n' || c == '\t'))
             continue;

@@ -967,7 +967,7 @@ static int edit_fn(struct wc_txn *t, void *ctx)
 static void edit_index(uint32_t table, const char *key, struct wc_slice value)
 {
     struct wc_store_options o = {.format = "whocan index",
-                                 .version = 5,
+                                 .version = 6,
                                  .tables = tables,
                                  .map_bytes = 64 << 20,
                                  .sealed = true};
