@@ -586,7 +586,8 @@ static void who_could_not_be_reached_is_tried_again_soon(void **state)
     net_cut(links[0]);
     match();
     fail_dial(net.nodes[0].last_dial);
-    links[6] = puppet_open(0, &who[0]); /* neighbours enough, so that nobody is sought */
+    links[6] =
+        puppet_open(0, &who[0]); /* neighbours enough, so that nobody is sought */
     puppet_hello(links[6], 0);
     net_wait(5);
     for (int i = 0; i < 3; i++) {
