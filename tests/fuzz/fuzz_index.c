@@ -107,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     atomic_bool stop = false;
     struct changes x = {data, size};
     if (whole.len == 0) {
-        council_begin();
+        council_begin(false);
         HOLDS(faults() == 0);
         council_close();
         council_read(&whole);

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wc_filter filter = {.level = WC_LEVEL_NONE};
     if (council_index == NULL)
-        council_begin();
+        council_begin(true);
     if (size < 4)
         return 0;
     unsigned how = data[0], what = data[1];

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char problem[WC_PROBLEM_BYTES];
     if (whole.len == 0) {
-        council_begin();
+        council_begin(true);
         council_close();
         council_read(&whole);
         HOLDS(wc_store_pages_check(wc_buf_slice(&whole), wc_index_store.tables, true,
