@@ -49,8 +49,13 @@ enum wc_error {
 };
 
 /* Numbers go without a gap from 1 on: a place for each, and for 0. */
-#define WC_ERROR_ONE(name, number, text) +1
-#define WC_ERRORS_COUNT                  (1 WC_ERRORS(WC_ERROR_ONE))
+enum wc_error_place {
+    WC_ERROR_PLACE_OK,
+#define WC_ERROR_PLACE(name, number, text) WC_ERROR_PLACE_##name,
+    WC_ERRORS(WC_ERROR_PLACE)
+#undef WC_ERROR_PLACE
+        WC_ERRORS_COUNT
+};
 
 /* The text of a result: 0 gives "ok", -WC_E... its text. Never NULL; static. */
 const char *wc_strerror(int rc);
