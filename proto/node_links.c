@@ -5,13 +5,15 @@
  *
  * Two offices may dial each other at the same moment. Both keep the link whose
  * initiator has the smaller key; of two by one initiator the newer. A link that has
- * been silent for more than a ping and a half gives way to any new one: its other end
+ * been silent for more than a ping and its answer gives way to any new one: its other end
  * was restarted and does not know it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/node_internal.h"
+
+#define PING_TOKENS_COUNT 127 /* one byte: only the last question counts */
 
 static void peer_free(struct wc_peer *peer)
 {
@@ -478,7 +480,7 @@ void wc_node_ping(struct wc_node *node, struct wc_peer *peer)
 {
     struct wc_buf frame = {0};
     peer->pinged_ms = node->mono_ms;
-    peer->ping_token = 1 + wc_rng_below(&node->rng, UINT32_MAX);
+    peer->ping_token = 1 + peer->ping_token % PING_TOKENS_COUNT;
     wc_wire_ping(&frame, node->now_ms, peer->ping_token);
     wc_node_send(node, peer, &frame);
 }
@@ -518,6 +520,7 @@ void wc_node_run_links(struct wc_node *node)
             spoken_ms = node->mono_ms;
         }
         wc_node_due(node, WC_DUE_LINKS, spoken_ms + after_ms);
+        wc_node_due(node, WC_DUE_LINKS, peer->heard_ms + WC_LINK_SILENT_MS);
         if (peer->doubt_ms != 0)
             wc_node_due(node, WC_DUE_LINKS, peer->doubt_ms + WC_DOUBT_MS);
     }

@@ -99,11 +99,11 @@ static void a_silent_link_is_asked_and_then_closed(void **state)
     (void)state;
     net_start(0);
     uint32_t a = puppet_link(0, &net.nodes[1].identity);
-    net_wait(4900);
+    net_wait(11900);
     assert_int_equal(puppet_count(a, WC_WIRE_PING), 0);
     net_wait(200);
     assert_int_equal(puppet_count(a, WC_WIRE_PING), 1);
-    net_wait(14800);
+    net_wait(7800);
     assert_true(net_is_open(a));
     net_wait(200);
     assert_false(net_is_open(a));
@@ -172,7 +172,7 @@ static void a_link_that_fell_silent_gives_way(void **state)
     net_wait(1000);
     uint32_t new = net_open(larger, smaller, 0);
     assert_false(net_is_open(new)); /* by rule the old one stays */
-    net_wait(7500);
+    net_wait(15000);
     new = net_open(larger, smaller, 0);
     net_wait(1000);
     assert_true(net_is_open(new)); /* and now it is known to be dead */
