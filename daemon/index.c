@@ -24,9 +24,9 @@
 
 #define FORMAT_VERSION 6
 #define MAP_FIRST      (64ULL << 20)
-#define LOG_BATCH      1000 /* changes read from the log at once */
-#define PEOPLE_BATCH   500  /* people read at once, and at most written at once */
-#define BATCH_MIN      16
+#define LOG_BATCH      1000  /* changes read from the log at once */
+#define PEOPLE_BATCH   500   /* people read at once, and at most written at once */
+#define BATCH_MIN      128   /* with fewer a busy machine would fall behind for good */
 #define BATCH_LONG_US  50000 /* nobody waits for the writer for twice as long */
 #define FORMAT_BYTES   512
 #define BOOT_ID_PATH   "/proc/sys/kernel/random/boot_id"
@@ -208,7 +208,8 @@ static int damaged_fn(struct wc_txn *t, void *ctx)
 static void adapt(struct wc_index *ix, const struct wc_batch_cost *cost)
 {
     if (cost->us > BATCH_LONG_US && ix->batch_people > BATCH_MIN)
-        ix->batch_people /= 2;
+        ix->batch_people =
+            ix->batch_people / 2 > BATCH_MIN ? ix->batch_people / 2 : BATCH_MIN;
     else if (cost->us < BATCH_LONG_US / 3 && cost->people >= ix->batch_people / 2 &&
              ix->batch_people < PEOPLE_BATCH)
         ix->batch_people *= 2;
@@ -433,7 +434,7 @@ static struct wc_index *index_new(const char *state_dir, struct wc_records *reco
     pthread_mutex_init(&ix->pool, NULL);
     pthread_mutex_init(&ix->analysing, NULL);
     ix->records = records;
-    ix->batch_people = BATCH_MIN * 8;
+    ix->batch_people = PEOPLE_BATCH;
     if (asprintf(&ix->path, "%s/index", state_dir) < 0)
         ix->path = NULL;
     if (ix->path == NULL ||
