@@ -6,6 +6,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,11 +136,12 @@ static bool from_here(const struct ear *ear, const struct sockaddr *from)
 /* What the sender is counted as: its whole address, since it is a neighbour's. */
 static void source_bytes(const struct sockaddr *from, uint8_t out[16])
 {
+    const uint8_t *bytes = (const uint8_t *)from; /* which need not be aligned */
     memset(out, 0, 16);
     if (from->sa_family == AF_INET6)
-        memcpy(out, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
+        memcpy(out, bytes + offsetof(struct sockaddr_in6, sin6_addr), 16);
     else
-        memcpy(out, &((const struct sockaddr_in *)from)->sin_addr, 4);
+        memcpy(out, bytes + offsetof(struct sockaddr_in, sin_addr), 4);
 }
 
 static void set_port(struct sockaddr_storage *sa, uint16_t port)

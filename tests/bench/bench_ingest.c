@@ -137,7 +137,7 @@ static void invent_words(void)
 
 struct invented {
     struct wc_person person;
-    char name[64], about[WC_ABOUT_MAX_BYTES];
+    char name[96], about[WC_ABOUT_MAX_BYTES];
 };
 
 static void invent_about(char *out, size_t cap)
