@@ -211,7 +211,7 @@ static int parts_of(const struct wc_question *q, struct wc_cursor *post, uint32_
 static int pack_hit(struct wc_buf *out, struct wc_txn *t, struct wc_cursor *post,
                     const struct wc_question *q, const struct wc_hit *hit)
 {
-    struct part parts[WC_ASKED_GROUPS_MAX + 2 * WC_ASKED_PHRASES_MAX];
+    struct part parts[WC_ASKED_GROUPS_MAX + 2 * WC_ASKED_PHRASES_MAX] = {0};
     uint32_t doc;
     int rc = doc_of(t, &hit->who, &doc);
     int n = rc != 0 ? rc : doc == 0 ? 0 : parts_of(q, post, doc, parts);

@@ -685,6 +685,8 @@ static void end_term(struct build *b, struct gather *g)
 static int gather_block(struct gather *g, const struct wc_posting *postings,
                         uint32_t count)
 {
+    if (count == 0)
+        return 0;
     if (room((void **)&g->list, &g->cap, g->count + count, sizeof(*g->list)) != 0)
         return -WC_ENOMEM;
     memcpy(g->list + g->count, postings, count * sizeof(*postings));

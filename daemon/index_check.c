@@ -844,7 +844,7 @@ static int start_step(struct wc_check *c)
 int wc_check_go_on(struct wc_check *c)
 {
     enum wc_check_step end = c->options.ix == NULL ? WC_CHECK_VALUES : WC_CHECK_STEPS;
-    if (c->at == end)
+    if (c->at >= end)
         return 0;
     int rc = c->started ? 0 : start_step(c);
     c->end = false;

@@ -76,7 +76,7 @@ int wc_starts_write(struct wc_txn *t, struct wc_start *starts, uint32_t count)
     int rc = count > 0 && block == NULL ? -WC_ENOMEM : 0;
     if (count > 1)
         qsort(starts, count, sizeof(*starts), compare);
-    for (uint32_t i = 0, done; rc == 0 && i < count; i += done)
+    for (uint32_t i = 0, done = 0; rc == 0 && i < count; i += done)
         rc = write_block(t, block, starts + i, count - i, &done);
     free(block);
     return rc;

@@ -141,8 +141,10 @@ void wc_watch_free(struct wc_watch *w)
 {
     if (w == NULL)
         return;
-    while (w->watchers != NULL)
-        end(w->watchers);
+    for (struct watcher *who = w->watchers, *next; who != NULL; who = next) {
+        next = who->next;
+        end(who);
+    }
     wc_timer_free(w->tick);
     free(w);
 }

@@ -12,7 +12,7 @@ void wc_reconcile_fini(struct wc_reconcile *r)
 {
     free(r->stack);
     free(r->need);
-    *r = (struct wc_reconcile){0};
+    memset(r, 0, sizeof(*r));
 }
 
 /* ---- fingerprints ---- */

@@ -163,13 +163,13 @@ void wc_wire_fingerprint(uint8_t out[WC_FINGERPRINT_BYTES],
     uint8_t counts[WC_SETS_COUNT][8], number[4], digest[WC_DIGEST_BYTES];
     struct wc_slice parts[2 * WC_SETS_COUNT + 1];
     wc_put_u32(number, session);
-    for (uint32_t i = 0; i < sets; i++) {
+    for (size_t i = 0; i < sets; i++) {
         wc_put_u64(counts[i], sums[i].count);
         parts[2 * i] = wc_slice(counts[i], sizeof(counts[i]));
         parts[2 * i + 1] = wc_slice(sums[i].sum, sizeof(sums[i].sum));
     }
-    parts[2 * sets] = wc_slice(number, sizeof(number));
-    wc_hash(digest, parts, 2 * sets + 1);
+    parts[2 * (size_t)sets] = wc_slice(number, sizeof(number));
+    wc_hash(digest, parts, 2 * (size_t)sets + 1);
     memcpy(out, digest, WC_FINGERPRINT_BYTES);
 }
 
