@@ -133,6 +133,28 @@ void wc_transport_set_identity(struct wc_transport *t,
     t->identity = identity;
 }
 
+/* Memory for what is unread is bounded for all links together: the longest queue goes. */
+static void bound_queues(struct wc_transport *t)
+{
+    struct wc_conn *c, *longest = NULL;
+    size_t total = 0;
+    TAILQ_FOREACH(c, &t->conns, entry)
+    {
+        size_t queued = c->phase == WC_CONN_OPEN ? wc_conn_queued_bytes(c) : 0;
+        total += queued;
+        if (queued > 0 && (longest == NULL || queued > wc_conn_queued_bytes(longest)))
+            longest = c;
+    }
+    if (total > WC_LINKS_QUEUE_MAX_BYTES)
+        wc_conn_close(longest, -WC_ELIMIT);
+}
+
+uint64_t wc_transport_queued_bytes(const struct wc_transport *t, uint32_t link)
+{
+    const struct wc_conn *c = wc_conn_of(t, link);
+    return c == NULL || c->phase != WC_CONN_OPEN ? 0 : wc_conn_queued_bytes(c);
+}
+
 void wc_transport_send(struct wc_transport *t, uint32_t link, struct wc_slice frame)
 {
     struct wc_conn *c = wc_conn_of(t, link);
@@ -146,6 +168,8 @@ void wc_transport_send(struct wc_transport *t, uint32_t link, struct wc_slice fr
         wc_conn_close(c, rc);
     else if (c->pending.len >= FLUSH_BYTES)
         wc_conn_flush(c);
+    if (wc_conn_queued_bytes(c) > WC_LINK_QUEUE_MAX_BYTES / 8)
+        bound_queues(t);
     if (c->phase == WC_CONN_OPEN)
         wc_conn_flush_soon(c);
 }

@@ -88,8 +88,12 @@ void wc_transport_dial(struct wc_transport *t, uint32_t dial, const char *addres
 
 /* Queue a frame of 1..WC_FRAME_MAX_BYTES bytes (copied). Frames queued in one turn of
  * the loop leave together. A link whose queue is over WC_LINK_QUEUE_MAX_BYTES is closed
- * (down follows). A link that is gone is no error: the frame is dropped. */
+ * (down follows), and when all queues together are over WC_LINKS_QUEUE_MAX_BYTES the one
+ * with the longest. A link that is gone is no error: the frame is dropped. */
 void wc_transport_send(struct wc_transport *t, uint32_t link, struct wc_slice frame);
+
+/* Output of a link that the kernel has not taken; 0 when there is no such open link. */
+uint64_t wc_transport_queued_bytes(const struct wc_transport *t, uint32_t link);
 
 /* Close a link at once; of what is queued goes what the kernel takes now, the rest is
  * dropped. down follows, no frame does. */

@@ -109,6 +109,8 @@
     2 /* name look-ups at once: a slow name server must not hold up the pool */
 #define WC_LINK_QUEUE_MAX_BYTES                                                        \
     (8u << 20) /* output a peer may leave unread before we close */
+#define WC_LINKS_QUEUE_MAX_BYTES                                                       \
+    (64u << 20) /* of all links: beyond it the one that left most unread is closed */
 
 /* --- addresses that misbehave (daemon/penalty.h): connections without a link --- */
 #define WC_PENALTY_SOURCES_COUNT                                                       \

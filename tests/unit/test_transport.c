@@ -42,6 +42,8 @@ static uv_loop_t *loop;
 
 /* ---- offices ---- */
 
+#define DEAF_COUNT 20 /* links that do not read */
+
 struct office {
     struct wc_transport *t;
     const char *name;
@@ -578,30 +580,38 @@ static void frames_may_be_answered_at_once(void **state)
 
 /* ---- peers that misbehave ---- */
 
-/* A member that opens a link by hand and then reads nothing more. */
+/* A member opens a link by hand and then reads nothing more. */
+static void link_and_read_nothing(struct office *to, struct raw *r)
+{
+    struct wc_link *link;
+    struct wc_buf out = {0};
+    uint8_t random[WC_KEY_BYTES] = {0x42};
+    unsigned ups = to->ups;
+    assert_int_equal(wc_link_new(&link, &leeds_id, true, random), 0);
+    assert_int_equal(wc_link_start(link, &out), 0);
+    raw_connect(r, to->port);
+    RUN_UNTIL(r->connected);
+    raw_send(r, out.data, out.len);
+    RUN_UNTIL(r->in.len > 2 && r->in.len == 2u + wc_get_u16(r->in.data));
+    uv_read_stop((uv_stream_t *)&r->tcp);
+    wc_buf_reset(&out);
+    uint64_t now_ms = (uint64_t)time(NULL) * 1000;
+    assert_int_equal(
+        wc_link_receive(link, wc_buf_slice(&r->in), now_ms, &out, NULL, NULL), 0);
+    raw_send(r, out.data, out.len);
+    RUN_UNTIL(to->ups == ups + 1);
+    wc_link_free(link);
+    wc_buf_fini(&out);
+}
+
 static void a_peer_that_does_not_read_is_closed(void **state)
 {
     (void)state;
     static uint8_t frame[WC_FRAME_MAX_BYTES];
     struct office york;
     struct raw r;
-    struct wc_link *link;
-    struct wc_buf out = {0};
-    uint8_t random[WC_KEY_BYTES] = {0x42};
     office_start(&york, &york_id, "127.0.0.1");
-    assert_int_equal(wc_link_new(&link, &leeds_id, true, random), 0);
-    assert_int_equal(wc_link_start(link, &out), 0);
-    raw_connect(&r, york.port);
-    RUN_UNTIL(r.connected);
-    raw_send(&r, out.data, out.len);
-    RUN_UNTIL(r.in.len > 2 && r.in.len == 2u + wc_get_u16(r.in.data));
-    uv_read_stop((uv_stream_t *)&r.tcp);
-    wc_buf_reset(&out);
-    uint64_t now_ms = (uint64_t)time(NULL) * 1000;
-    assert_int_equal(
-        wc_link_receive(link, wc_buf_slice(&r.in), now_ms, &out, NULL, NULL), 0);
-    raw_send(&r, out.data, out.len);
-    RUN_UNTIL(york.ups == 1);
+    link_and_read_nothing(&york, &r);
 
     struct wc_transport_link info;
     uint64_t most = 0;
@@ -618,9 +628,50 @@ static void a_peer_that_does_not_read_is_closed(void **state)
     assert_int_equal(york.last_down, -WC_ELIMIT);
     assert_true(most > WC_LINK_QUEUE_MAX_BYTES / 2);
     assert_true(most <= WC_LINK_QUEUE_MAX_BYTES);
-    wc_link_free(link);
-    wc_buf_fini(&out);
     raw_end(&r);
+    office_stop(&york);
+}
+
+/* Each of them below what one may have; and who reads loses nothing by it. */
+static void all_queues_together_are_bounded(void **state)
+{
+    (void)state;
+    static uint8_t frame[WC_FRAME_MAX_BYTES];
+    static struct raw deaf[DEAF_COUNT];
+    uint32_t links[DEAF_COUNT];
+    struct office york, hull;
+    uint64_t most = 0;
+    office_start(&york, &york_id, "127.0.0.1");
+    office_start(&hull, &leeds_id, NULL);
+    office_dial(&hull, 1, york.address);
+    RUN_UNTIL(york.ups == 1 && hull.ups == 1);
+    uint32_t reads = york.links[0];
+    for (int i = 0; i < DEAF_COUNT; i++) {
+        link_and_read_nothing(&york, &deaf[i]);
+        links[i] = york.links[york.links_count - 1];
+    }
+    for (int round = 0; round < 200 && york.downs == 0; round++) {
+        uint64_t total = 0;
+        for (int i = 0; i < DEAF_COUNT; i++) {
+            office_send(&york, links[i], wc_slice(frame, sizeof(frame)));
+            assert_true(wc_transport_queued_bytes(york.t, links[i]) <
+                        WC_LINK_QUEUE_MAX_BYTES);
+        }
+        for (int i = 0; i < DEAF_COUNT; i++)
+            total += wc_transport_queued_bytes(york.t, links[i]);
+        most = total > most ? total : most;
+        office_send(&york, reads, wc_slice(frame, 100));
+        uv_run(loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(york.last_down, -WC_ELIMIT);
+    assert_true(most > WC_LINKS_QUEUE_MAX_BYTES / 2);
+    assert_true(most <= WC_LINKS_QUEUE_MAX_BYTES);
+    unsigned frames = hull.frames;
+    office_send(&york, reads, wc_slice(frame, 100));
+    RUN_UNTIL(hull.frames > frames);
+    for (int i = 0; i < DEAF_COUNT; i++)
+        raw_end(&deaf[i]);
+    office_stop(&hull);
     office_stop(&york);
 }
 
@@ -1627,6 +1678,7 @@ int main(void)
         TEST(large_volumes_pass_both_ways),
         TEST(frames_may_be_answered_at_once),
         TEST(a_peer_that_does_not_read_is_closed),
+        TEST(all_queues_together_are_bounded),
         TEST(other_organisations_get_no_byte),
         TEST(an_expired_office_is_refused_by_name),
         TEST(an_office_that_dials_itself_learns_so),
