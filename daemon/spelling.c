@@ -742,7 +742,9 @@ static void search(struct search *q)
     scramble(&q->letters, &q->signature);
     for (uint32_t i = 0; i < n; i++)
         probe(q, keys[i]);
-    if (q->count == 0 && q->letters.count >= WC_SPELLING_TWO_LETTERS_MIN)
+    /* the keys of one mistake meet some words of two, and not all of them */
+    bool nearer = q->count > 0 && q->best[0].weight > WEIGHT_TWO;
+    if (!nearer && q->letters.count >= WC_SPELLING_TWO_LETTERS_MIN)
         probe_two(q);
 }
 

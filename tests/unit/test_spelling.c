@@ -104,6 +104,10 @@ static void test_two_mistakes(void **state)
     means("acocmmodatin", "accommodation");   /* the same, and one missing */
     means("acocmmodatino", "accommodation");  /* twice two that changed places */
     means("eccomnodation", "accommodation");  /* the first, too */
+    know("ebefcae",
+         2); /* met by the keys of one mistake, which do not meet the other */
+    know("eefeab", 1);
+    assert_int_equal(suggest("ebefaeb"), 2);
 }
 
 static void test_scrambled(void **state)
