@@ -104,8 +104,8 @@ static void test_two_mistakes(void **state)
     means("acocmmodatin", "accommodation");   /* the same, and one missing */
     means("acocmmodatino", "accommodation");  /* twice two that changed places */
     means("eccomnodation", "accommodation");  /* the first, too */
-    know("ebefcae",
-         2); /* met by the keys of one mistake, which do not meet the other */
+    /* the keys of one mistake meet the first of these, and not the second */
+    know("ebefcae", 2);
     know("eefeab", 1);
     assert_int_equal(suggest("ebefaeb"), 2);
 }
