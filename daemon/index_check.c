@@ -770,7 +770,7 @@ static int check_records(struct wc_check *c)
 /* One slice of the part at hand. Returns whether there is such a part, or an error. */
 static int look_at_part(struct wc_check *c)
 {
-    int rc;
+    int rc = 1;
     switch (c->at) {
     case WC_CHECK_RECORDS:
         rc = c->part == 0 ? check_records(c) : 1;
